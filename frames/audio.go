@@ -1,0 +1,113 @@
+package frames
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+)
+
+// Audio is a piece of PCM on a track. It is embedded by the audio frames.
+type Audio struct {
+	Format audio.Format
+
+	// Samples are signed 16-bit, interleaved by channel. They belong to the
+	// frame: never write to them; keep them as long as you like.
+	Samples []int16
+
+	// Track names the stream of audio that the samples are part of, and with
+	// it the clock that Position counts on: a caller, an agent, a service's
+	// voice. Frames of one track are contiguous in Position, but for audio that
+	// was lost or dropped, which shows as a gap.
+	Track string
+
+	// Position is the index of the first sample on the track's clock, at
+	// Format.Rate.
+	Position audio.Position
+}
+
+// Len returns the number of samples on each channel.
+func (a *Audio) Len() int64 { return int64(a.Format.Frames(len(a.Samples))) }
+
+// End returns the position right after the last sample.
+func (a *Audio) End() audio.Position { return a.Position + audio.Position(a.Len()) }
+
+// Duration returns how long the samples last.
+func (a *Audio) Duration() time.Duration { return a.Format.Duration(len(a.Samples)) }
+
+func (a *Audio) describe(kind string) string {
+	return fmt.Sprintf("%s(%s %v @%d %v)", kind, a.Track, a.Format, a.Position, a.Duration().Round(time.Millisecond/10))
+}
+
+// AudioInput is live audio from the caller. It is a system frame: it overtakes
+// the agent's audio and no interruption drops it, since the words that
+// interrupt are in it.
+type AudioInput struct {
+	System
+	Realtime
+	Audio
+}
+
+func (f *AudioInput) String() string { return f.describe("AudioInput") }
+
+// AudioOutput is audio to be played to the caller: the agent's voice, from a
+// text-to-speech service (between [TTSStart] and [TTSStop]) or a
+// speech-to-speech model, or any other sound. It may be produced faster than
+// it is played; [Playout] tells what was heard.
+type AudioOutput struct {
+	Data
+	Audio
+	Response string // the response that it speaks, as in LLMResponseStart; may be empty
+}
+
+func (f *AudioOutput) String() string { return f.describe("AudioOutput") }
+
+// TTSStart tells that the speech of a response begins: [AudioOutput] follows.
+type TTSStart struct {
+	Control
+	Response string
+}
+
+func (f *TTSStart) String() string { return "TTSStart(" + f.Response + ")" }
+
+// TTSStop tells that the last audio of a response has been sent. It may not
+// have been heard yet.
+type TTSStop struct {
+	Control
+	Response string
+}
+
+func (f *TTSStop) String() string { return "TTSStop(" + f.Response + ")" }
+
+// Playout reports what has really been heard on one track of agent audio. The
+// output sends it upstream and downstream at the end of each piece that it
+// plays, and at once when it is interrupted. It is the only authority on "is
+// the agent speaking?" and "what did the caller hear?".
+type Playout struct {
+	System
+	Realtime
+
+	Track    string
+	Rate     audio.SampleRate
+	Heard    audio.Position // the first sample on the track that has not been heard (yet)
+	Response string         // the response that the last heard sample belongs to
+
+	// Output is the same instant on the output's own clock, which counts every
+	// sample that left the output, silence included, from its start; at
+	// OutputRate.
+	Output     audio.Position
+	OutputRate audio.SampleRate
+
+	// Flushed says that the audio from Heard up to Queued was thrown away, by
+	// an interruption, and will never be heard.
+	Flushed bool
+	Queued  audio.Position // the end of the audio that was waiting
+}
+
+func (f *Playout) String() string {
+	s := fmt.Sprintf("Playout(%s heard %d", f.Track, f.Heard)
+	if f.Flushed {
+		s += fmt.Sprintf(", flushed %d", f.Queued-f.Heard)
+	}
+	return s + ")"
+}

@@ -1,0 +1,48 @@
+package frames
+
+import "fmt"
+
+// DTMFInput is a key that the caller pressed.
+type DTMFInput struct {
+	System
+	Digit byte // '0'–'9', '*', '#', 'A'–'D'
+}
+
+func (f *DTMFInput) String() string { return fmt.Sprintf("DTMFInput(%c)", f.Digit) }
+
+// DTMFOutput is a key for the transport to press, in order with the audio.
+type DTMFOutput struct {
+	Data
+	Digit byte // '0'–'9', '*', '#', 'A'–'D'
+}
+
+func (f *DTMFOutput) String() string { return fmt.Sprintf("DTMFOutput(%c)", f.Digit) }
+
+// TransportMessageInput is an application message from the peer.
+type TransportMessageInput struct {
+	System
+	Message any
+}
+
+func (f *TransportMessageInput) String() string {
+	return fmt.Sprintf("TransportMessageInput(%T)", f.Message)
+}
+
+// TransportMessage is an application message to the peer, in order with the
+// audio: it is sent when the audio before it has been played.
+type TransportMessage struct {
+	Data
+	Message any
+}
+
+func (f *TransportMessage) String() string { return fmt.Sprintf("TransportMessage(%T)", f.Message) }
+
+// TransportMessageUrgent is an application message to the peer that overtakes.
+type TransportMessageUrgent struct {
+	System
+	Message any
+}
+
+func (f *TransportMessageUrgent) String() string {
+	return fmt.Sprintf("TransportMessageUrgent(%T)", f.Message)
+}
