@@ -1,0 +1,118 @@
+package layer3
+
+// rateControl keeps the coarseness steady: it would rather have the reservoir
+// rise and fall than the noise.
+type rateControl struct {
+	steady float64 // what recent frames needed
+	known  bool    // whether there was one
+}
+
+// follow is how much of the difference between the steady coarseness and a
+// frame's passes to the former.
+const follow = 0.2
+
+func (r *rateControl) seen(k int) {
+	if !r.known {
+		r.known, r.steady = true, float64(k)
+		return
+	}
+	r.steady += follow * (float64(k) - r.steady)
+}
+
+// spare is the part of the reservoir that is kept for worse to come if the
+// frame can do without.
+const spare = 0.25
+
+// encodeParts quantizes a frame's spectra into e.parts, all at one coarseness,
+// and returns it. room is the frame's own main data space, and free what the
+// reservoir has, in bytes.
+func (e *Encoder) encodeParts(s []spectrum, room, free int) {
+	low, high, audible := coarsenessRange(s)
+	if !audible {
+		for i := range s {
+			e.parts[i].silence()
+		}
+		return
+	}
+	k := low
+	if e.rate.known {
+		k = min(max(int(e.rate.steady+0.5), low), high)
+	}
+	// Less than least would overflow the reservoir and be lost; more than
+	// most would empty it.
+	least := room + free - e.limit
+	most := room + int(float64(free)*(1-spare))
+	need := e.quantizeAll(s, k)
+	if need > most || need < least {
+		if need < least {
+			// Finer, but never beyond what the steady frames' most is.
+			most = least
+		}
+		k = e.search(s, k, low, high, most)
+	}
+	e.rate.seen(k)
+}
+
+// coarsenessRange returns from where on a larger coarseness makes a difference,
+// and from where on all is silent.
+func coarsenessRange(s []spectrum) (low, high int, audible bool) {
+	for i := range s {
+		for _, t := range s[i].bands {
+			if !t.audible() {
+				continue
+			}
+			if !audible {
+				audible = true
+				low, high = t.floor-t.base, t.zero-t.base
+			}
+			low, high = min(low, t.floor-t.base), max(high, t.zero-t.base)
+		}
+	}
+	return low, high, audible
+}
+
+// search leaves in e.parts the finest quantization of no more than most bytes,
+// starting from k, and returns its coarseness. Both limits are known: at high,
+// nothing is left.
+func (e *Encoder) search(s []spectrum, k, low, high, most int) int {
+	// Bracket: fails is too fine, and fits is not. Steps double.
+	fails, fits := low-1, high
+	for step := 1; fits-fails > 1; step *= 2 {
+		if e.quantizeAll(s, k) <= most {
+			fits = k
+			k = max(k-step, fails)
+		} else {
+			fails = k
+			k = min(k+step, fits)
+		}
+		if k == fails || k == fits || (fails >= low && fits < high) {
+			break
+		}
+	}
+	for fits-fails > 1 {
+		if k = fails + (fits-fails)/2; e.quantizeAll(s, k) <= most {
+			fits = k
+		} else {
+			fails = k
+		}
+	}
+	e.quantizeAll(s, fits)
+	return fits
+}
+
+// overflow is more bytes than any frame has.
+const overflow = 1 << 20
+
+// quantizeAll quantizes all spectra and returns how many bytes they take,
+// overflow if one takes more than a granule may.
+func (e *Encoder) quantizeAll(s []spectrum, k int) int {
+	bits := 0
+	for i := range s {
+		e.quantize(&e.parts[i], &s[i], k)
+		if e.parts[i].bits > maxPartBits {
+			return overflow
+		}
+		bits += e.parts[i].bits
+	}
+	return (bits + 7) / 8
+}
