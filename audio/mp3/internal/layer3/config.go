@@ -94,14 +94,15 @@ func (c Config) HeaderBytes() int {
 // padded MPEG-2 frame down and lose the next one's start; the stream then has up
 // to one byte less a frame than the nominal rate.
 func (c Config) FrameBytes(n int64) int {
+	return int(c.Bytes(n+1) - c.Bytes(n))
+}
+
+// Bytes is the length of the first n frames, of which there are fewer than 2^37.
+func (c Config) Bytes(n int64) int64 {
 	if !c.mpeg1() {
-		return c.shortFrame()
+		return n * int64(c.shortFrame())
 	}
-	size, rate := int64(c.FrameSamples()/8*c.Bitrate), int64(c.Rate)
-	// The length of n frames, and of n+1, both rounded down. Whole seconds
-	// apart so that no product can overflow.
-	n %= rate
-	return int((n+1)*size/rate - n*size/rate)
+	return n * int64(c.FrameSamples()/8*c.Bitrate) / int64(c.Rate)
 }
 
 // shortFrame is the length of a frame without a padding byte.

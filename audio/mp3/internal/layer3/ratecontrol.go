@@ -23,6 +23,10 @@ func (r *rateControl) seen(k int) {
 // frame can do without.
 const spare = 0.25
 
+// margin is the divisor of a frame for how much more than needed may be used to
+// keep the reservoir from overflowing.
+const margin = 32
+
 // encodeParts quantizes a frame's spectra into e.parts, all at one coarseness,
 // and returns it. room is the frame's own main data space, and free what the
 // reservoir has, in bytes.
@@ -42,13 +46,14 @@ func (e *Encoder) encodeParts(s []spectrum, room, free int) {
 	// most would empty it.
 	least := room + free - e.limit
 	most := room + int(float64(free)*(1-spare))
-	need := e.quantizeAll(s, k)
-	if need > most || need < least {
-		if need < least {
-			// Finer, but never beyond what the steady frames' most is.
-			most = least
-		}
-		k = e.search(s, k, low, high, most)
+	switch need := e.quantizeAll(s, k); {
+	case need > most:
+		k = e.search(s, k, low, high, false, most)
+	case need < least:
+		// A step of coarseness is some percent of a frame. Without a margin
+		// half a step would be lost in each frame.
+		most = min(most, least+room/margin)
+		k = e.search(s, k, low, high, true, most)
 	}
 	e.rate.seen(k)
 }
@@ -71,33 +76,47 @@ func coarsenessRange(s []spectrum) (low, high int, audible bool) {
 	return low, high, audible
 }
 
-// search leaves in e.parts the finest quantization of no more than most bytes,
-// starting from k, and returns its coarseness. Both limits are known: at high,
-// nothing is left.
-func (e *Encoder) search(s []spectrum, k, low, high, most int) int {
-	// Bracket: fails is too fine, and fits is not. Steps double.
-	fails, fits := low-1, high
-	for step := 1; fits-fails > 1; step *= 2 {
-		if e.quantizeAll(s, k) <= most {
-			fits = k
-			k = max(k-step, fails)
-		} else {
-			fails = k
-			k = min(k+step, fits)
+// search leaves in e.parts the finest quantization of no more than most bytes
+// and returns its coarseness. It starts from k, of which it is known whether it
+// fits; low-1 stands for what is too fine, and at high there is nothing left.
+func (e *Encoder) search(s []spectrum, k, low, high int, fits bool, most int) int {
+	last := low - 2 // none
+	try := func(k int) bool {
+		last = k
+		return e.quantizeAll(s, k) <= most
+	}
+	// Steps that double find the edge's neighbourhood, and halving the edge.
+	fine, coarse := low-1, high
+	if fits {
+		coarse = k
+		for step := 1; k-step > fine; step *= 2 {
+			if !try(k - step) {
+				fine = k - step
+				break
+			}
+			coarse = k - step
 		}
-		if k == fails || k == fits || (fails >= low && fits < high) {
-			break
+	} else {
+		fine = k
+		for step := 1; k+step < coarse; step *= 2 {
+			if try(k + step) {
+				coarse = k + step
+				break
+			}
+			fine = k + step
 		}
 	}
-	for fits-fails > 1 {
-		if k = fails + (fits-fails)/2; e.quantizeAll(s, k) <= most {
-			fits = k
+	for coarse-fine > 1 {
+		if k = fine + (coarse-fine)/2; try(k) {
+			coarse = k
 		} else {
-			fails = k
+			fine = k
 		}
 	}
-	e.quantizeAll(s, fits)
-	return fits
+	if last != coarse {
+		e.quantizeAll(s, coarse)
+	}
+	return coarse
 }
 
 // overflow is more bytes than any frame has.
