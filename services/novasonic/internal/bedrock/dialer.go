@@ -1,0 +1,188 @@
+package bedrock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/smithy-go/auth"
+)
+
+// Options tunes an [SDKDialer]. The zero value is good for a service.
+type Options struct {
+	// Transport is what connections are made with, nil for that of the
+	// configuration's HTTP client, which carries AWS_CA_BUNDLE. It is copied,
+	// and its protocols, timeouts and HTTP/2 settings are set as streams need
+	// them.
+	Transport *http.Transport
+
+	// CredentialsTimeout bounds how long credentials are waited for: 10 s if
+	// zero. Without credentials the default chain ends with a question to the
+	// instance's metadata service, which on other machines takes seconds to
+	// fail.
+	CredentialsTimeout time.Duration
+
+	// PingInterval is how long a connection may be silent before the peer is
+	// asked for a sign of life: 5 s if zero. PingTimeout is how long it has
+	// for that: 3 s if zero. Together they bound how long a dead connection
+	// goes unnoticed.
+	PingInterval time.Duration
+	PingTimeout  time.Duration
+
+	// MaxEventBytes bounds one incoming event: 1 MiB if zero, which is half a
+	// minute of speech. A larger one ends the stream.
+	MaxEventBytes int
+
+	// without turns guards off, so that tests can show what they are for.
+	without guards
+}
+
+// receiveBuffer bounds what the transport holds of one stream that is not
+// being read. 1 MiB is about 12 s of 24 kHz speech, twice encoded in base64;
+// net/http's own 4 MiB would be 48 s of it.
+const receiveBuffer = 1 << 20
+
+// SDKDialer opens streams with the AWS SDK. All streams share its connections.
+// It may be used by several goroutines at once.
+type SDKDialer struct {
+	client    *bedrockruntime.Client
+	transport *http.Transport
+	options   Options
+	region    string
+	endpoint  string
+}
+
+// NewDialer returns a dialer for the region, credentials and endpoint of cfg,
+// usually that of config.LoadDefaultConfig. It fails if they cannot be right.
+// No connection is made yet.
+//
+// Bearer tokens (AWS_BEARER_TOKEN_BEDROCK) are not used even if set: the
+// service refuses them on this operation.
+func NewDialer(cfg aws.Config, o Options) (*SDKDialer, error) {
+	o.CredentialsTimeout = orDefault(o.CredentialsTimeout, 10*time.Second)
+	o.PingInterval = orDefault(o.PingInterval, 5*time.Second)
+	o.PingTimeout = orDefault(o.PingTimeout, 3*time.Second)
+	o.MaxEventBytes = orDefault(o.MaxEventBytes, 1<<20)
+
+	d := &SDKDialer{options: o, region: cfg.Region}
+	if cfg.Region == "" {
+		return nil, d.fail("configure the client", "", ErrNoRegion)
+	}
+	probe := bedrockruntime.NewFromConfig(cfg)
+	endpoint, err := resolveEndpoint(probe.Options())
+	if err != nil {
+		return nil, d.fail("configure the client", "", err)
+	}
+	d.endpoint = endpoint.String()
+	d.transport, err = newTransport(cfg.HTTPClient, endpoint, o)
+	if err != nil {
+		return nil, d.fail("configure the client", "", err)
+	}
+	hc := &http.Client{
+		Transport:     d.transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	d.client = bedrockruntime.NewFromConfig(cfg, func(s *bedrockruntime.Options) {
+		s.HTTPClient = hc
+		s.AuthSchemePreference = []string{auth.SchemeIDSigV4}
+	})
+	return d, nil
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Endpoint returns the URL that streams are opened at.
+func (d *SDKDialer) Endpoint() string { return d.endpoint }
+
+// Region returns the region that requests are signed for.
+func (d *SDKDialer) Region() string { return d.region }
+
+// CloseIdleConnections closes the connections that no stream uses. They close
+// by themselves after the transport's idle timeout, 90 s by default.
+func (d *SDKDialer) CloseIdleConnections() { d.transport.CloseIdleConnections() }
+
+// Dial implements [Dialer].
+func (d *SDKDialer) Dial(ctx context.Context, model string) (Stream, error) {
+	s, err := d.dial(ctx, model)
+	if err != nil {
+		return nil, d.fail("open stream", model, err)
+	}
+	return s, nil
+}
+
+func (d *SDKDialer) dial(ctx context.Context, model string) (*sdkStream, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if model == "" {
+		return nil, errNoModel
+	}
+	creds, err := d.retrieve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := newStream(d, model, creds.Expires)
+	if !creds.CanExpire {
+		s.expires = time.Time{}
+	}
+	// The stream's own context: it ends when the stream does.
+	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	s.events, err = openGuarded(ctx, s, creds)
+	if err != nil {
+		s.cancel(err)
+		return nil, err
+	}
+	return s, nil
+}
+
+var errNoModel = errors.New("no model id")
+
+// retrieve gets credentials before the SDK asks for them: a failure inside the
+// SDK's call makes it hang (guard D2). They are then frozen for the stream, as
+// its signatures are chained to the first one.
+func (d *SDKDialer) retrieve(ctx context.Context) (aws.Credentials, error) {
+	provider := d.client.Options().Credentials
+	if provider == nil || aws.IsCredentialsProvider(provider, (*aws.AnonymousCredentials)(nil)) {
+		return aws.Credentials{}, ErrNoCredentials
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, d.options.CredentialsTimeout,
+		fmt.Errorf("%w: no provider answered within %v", ErrNoCredentials, d.options.CredentialsTimeout))
+	defer cancel()
+
+	type result struct {
+		creds aws.Credentials
+		err   error
+	}
+	// A provider is the user's code, and may not observe ctx.
+	done := make(chan result, 1)
+	go func() {
+		creds, err := provider.Retrieve(ctx)
+		done <- result{creds, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return aws.Credentials{}, context.Cause(ctx)
+	case r := <-done:
+		switch {
+		case ctx.Err() != nil && r.err != nil:
+			return aws.Credentials{}, context.Cause(ctx)
+		case r.err != nil:
+			return aws.Credentials{}, fmt.Errorf("%w: %w", ErrNoCredentials, r.err)
+		case !r.creds.HasKeys():
+			return aws.Credentials{}, ErrNoCredentials
+		case r.creds.Expired():
+			return aws.Credentials{}, fmt.Errorf("%w at %s", ErrCredentialsExpired, r.creds.Expires.UTC().Format(time.RFC3339))
+		}
+		return r.creds, nil
+	}
+}

@@ -1,0 +1,78 @@
+package bedrock
+
+import (
+	"errors"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// Error is a failure of a stream: what failed, where, and how to mend it, in
+// one line.
+type Error struct {
+	Op       string // what was being done: "open stream", "receive from stream"
+	Model    string // the model asked for; may be empty
+	Region   string // that requests are signed for; may be empty
+	Endpoint string // the URL; may be empty
+	Verdict  Verdict
+	Err      error // never nil
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Model != "" {
+		b.WriteString(" to ")
+		b.WriteString(e.Model)
+	}
+	if e.Endpoint != "" {
+		b.WriteString(" at ")
+		b.WriteString(e.Endpoint)
+	}
+	if e.Region != "" {
+		b.WriteString(" (")
+		b.WriteString(e.Region)
+		b.WriteString(")")
+	}
+	b.WriteString(": ")
+	b.WriteString(oneLine(e.Err))
+	if e.Verdict.Hint != "" {
+		b.WriteString("; ")
+		b.WriteString(e.Verdict.Hint)
+	}
+	return b.String()
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// oneLine says what err is about. The SDK's errors repeat the operation and
+// the request id in each of their layers; what matters is the innermost
+// message of the service.
+func oneLine(err error) string {
+	text := err.Error()
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		text = api.ErrorCode() + ": " + api.ErrorMessage()
+		var resp *awshttp.ResponseError
+		if errors.As(err, &resp) && resp.ServiceRequestID() != "" {
+			text += " (request " + resp.ServiceRequestID() + ")"
+		}
+	}
+	const most = 500
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
+// fail wraps err with what is known of where it happened.
+func (d *SDKDialer) fail(op, model string, err error) error {
+	return &Error{Op: op, Model: model, Region: d.region, Endpoint: d.endpoint, Verdict: Classify(err), Err: err}
+}
+
+func (d *SDKDialer) failStream(op string, s *sdkStream, err error) error {
+	return d.fail(op, s.model, err)
+}

@@ -1,0 +1,125 @@
+package bedrock
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+)
+
+// resolveEndpoint returns the URL that the client will send to.
+func resolveEndpoint(o bedrockruntime.Options) (*url.URL, error) {
+	e, err := o.EndpointResolverV2.ResolveEndpoint(context.Background(), bedrockruntime.EndpointParameters{
+		Region:       aws.String(o.Region),
+		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+		Endpoint:     o.BaseEndpoint,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("resolve endpoint: %w", err)
+	}
+	if e.URI.Host == "" || e.URI.Scheme != "https" && e.URI.Scheme != "http" {
+		return nil, fmt.Errorf("resolve endpoint: %q is not an http or https URL", e.URI.String())
+	}
+	return &e.URI, nil
+}
+
+// newTransport returns a copy of the configured transport, made fit for
+// streams that last minutes.
+func newTransport(configured aws.HTTPClient, endpoint *url.URL, o Options) (*http.Transport, error) {
+	tr := o.Transport
+	if tr == nil {
+		switch c := configured.(type) {
+		case nil:
+			tr = awshttp.NewBuildableClient().GetTransport()
+		case *awshttp.BuildableClient:
+			tr = c.GetTransport()
+		case *http.Client:
+			t, ok := c.Transport.(*http.Transport)
+			if !ok {
+				if c.Transport != nil {
+					return nil, fmt.Errorf("the HTTP client's transport is a %T; streams need an *http.Transport", c.Transport)
+				}
+				t = http.DefaultTransport.(*http.Transport)
+			}
+			tr = t
+		default:
+			return nil, fmt.Errorf("the HTTP client is a %T; streams need an *http.Client or a *http.BuildableClient", c)
+		}
+	}
+	tr = tr.Clone()
+
+	// Only HTTP/2, so that nothing can fall back to HTTP/1.1, where the stream
+	// would hang: on TLS by ALPN, in clear text (the emulator's debug option)
+	// with prior knowledge.
+	tr.ForceAttemptHTTP2 = true
+	tr.TLSNextProto = nil
+	tr.Protocols = new(http.Protocols)
+	tr.Protocols.SetHTTP2(true)
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	requireHTTP2(tr, endpoint.Hostname())
+	tr.OnProxyConnectResponse = refuseProxy(tr.OnProxyConnectResponse)
+
+	// The service answers when it has seen the first events, and the stream
+	// may be silent for minutes: a dead peer is found by pings instead.
+	tr.ResponseHeaderTimeout = 0
+	h2 := http.HTTP2Config{}
+	if tr.HTTP2 != nil {
+		h2 = *tr.HTTP2
+	}
+	h2.SendPingTimeout = o.PingInterval
+	h2.PingTimeout = o.PingTimeout
+	h2.MaxReceiveBufferPerStream = receiveBuffer
+	h2.StrictMaxConcurrentRequests = false // it would make a new stream wait for another to end
+	tr.HTTP2 = &h2
+
+	// HTTP/2 streams are not counted against this limit: a new connection is
+	// still made when one has as many streams as the server allows. It only
+	// keeps many streams that are opened at once from dialling one connection
+	// each (300 streams made 240 connections without it, and 3 with it).
+	tr.MaxConnsPerHost = 1
+	return tr, nil
+}
+
+// requireHTTP2 fails the TLS handshake with a clear error if the peer did not
+// agree to HTTP/2. net/http would go on with HTTP/1.1 when a peer knows
+// nothing of ALPN.
+func requireHTTP2(tr *http.Transport, host string) {
+	if tr.TLSClientConfig == nil {
+		tr.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	verify := tr.TLSClientConfig.VerifyConnection
+	tr.TLSClientConfig.VerifyConnection = func(s tls.ConnectionState) error {
+		// The connection to a proxy that is itself reached with TLS is not the
+		// one that carries the stream.
+		toProxy := s.ServerName != "" && s.ServerName != host
+		if s.NegotiatedProtocol != "h2" && !toProxy {
+			return ErrNotHTTP2
+		}
+		if verify != nil {
+			return verify(s)
+		}
+		return nil
+	}
+}
+
+type proxyResponse = func(context.Context, *url.URL, *http.Request, *http.Response) error
+
+// refuseProxy names the proxy that did not open a tunnel; net/http only
+// repeats its status text.
+func refuseProxy(next proxyResponse) proxyResponse {
+	return func(ctx context.Context, proxy *url.URL, req *http.Request, resp *http.Response) error {
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%w: %s answered %s", ErrProxyRefused, proxy.Redacted(), resp.Status)
+		}
+		if next != nil {
+			return next(ctx, proxy, req, resp)
+		}
+		return nil
+	}
+}
