@@ -21,6 +21,15 @@ var bandsAt = map[int]bandEdges{
 	48000: {0, 4, 8, 12, 16, 20, 24, 30, 36, 42, 50, 60, 72, 88, 106, 128, 156, 190, 230, 276, 330, 384, 576},
 }
 
+// At 24 kHz decoders disagree where band 18 starts: at line 332, as the standard
+// says in its corrected print, or at line 330, as it said before. So that both
+// decode the same, no region of the Huffman codes ends there, and the bands on
+// both sides have the same step.
+const (
+	disputedRate = 24000
+	disputedBand = 18
+)
+
 // Masking spreads by these many decibels less for each bark of distance:
 // little towards higher frequencies, much towards lower ones.
 const (
@@ -34,10 +43,15 @@ type bandLayout struct {
 	// up[b] and down[b] are the shares of the energy of band b that mask
 	// in the band above it and in the band below it.
 	up, down [bandCount]float64
+	// disputed is a band whose first line is not certain, or 0.
+	disputed int
 }
 
 func newBandLayout(rate int) *bandLayout {
 	l := &bandLayout{edges: bandsAt[rate]}
+	if rate == disputedRate {
+		l.disputed = disputedBand
+	}
 	centre := func(b int) float64 {
 		hz := float64(l.edges[b]+l.edges[b+1]) / 2 * float64(rate) / (2 * lines)
 		return bark(hz)

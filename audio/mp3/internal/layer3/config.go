@@ -131,11 +131,15 @@ func (c Config) Header(padded, midSide bool) [4]byte {
 	if padded {
 		h |= 1 << 9
 	}
-	switch {
-	case c.Channels == 1:
+	// Stereo is always "joint", whether the frame makes use of it or not: some
+	// players take a change of mode for the end of the stream.
+	if c.Channels == 1 {
 		h |= 3 << 6
-	case midSide:
-		h |= 1<<6 | 2<<4
+	} else {
+		h |= 1 << 6
+	}
+	if midSide {
+		h |= 2 << 4
 	}
 	return [4]byte{byte(h >> 24), byte(h >> 16), byte(h >> 8), byte(h)}
 }

@@ -22,6 +22,7 @@ type Encoder struct {
 
 	x       [maxParts][lines]float64
 	spectra [maxParts]spectrum
+	midSide [maxParts]spectrum // spectra, if sum and difference are coded
 	parts   [maxParts]granule
 	rate    rateControl
 
@@ -59,21 +60,27 @@ func (e *Encoder) Encode(dst []byte, pcm []int16) []byte {
 		e.banks[ch].transform(&e.x[i], pcm[gr*lines*e.Channels+ch:], e.Channels)
 		e.spectra[i].set(&e.x[i], e.layout)
 	}
+	spectra := e.spectra[:parts]
+	midSide := e.useMidSide()
+	if midSide {
+		spectra = e.midSide[:parts]
+	}
+
 	size := e.FrameBytes(e.frames)
 	padded := size > e.shortFrame()
 	room := size - e.HeaderBytes()
 	begin := e.reservoir.free()
-	e.encodeParts(e.spectra[:parts], room, begin)
+	e.encodeParts(spectra, room, begin)
 
 	e.side.reset()
 	e.main.reset()
-	header := e.Header(padded, false)
+	header := e.Header(padded, midSide)
 	e.side.buf = append(e.side.buf, header[:]...)
 	writeSideInfo(&e.side, e.Config, begin, e.parts[:parts])
 	for i := range parts {
 		writeFactors(&e.main, &e.parts[i])
 		if e.parts[i].bits > 0 {
-			e.codes.write(&e.main, &e.parts[i], &e.spectra[i], &e.layout.edges)
+			e.codes.write(&e.main, &e.parts[i], &spectra[i], &e.layout.edges)
 		}
 	}
 	e.main.align()

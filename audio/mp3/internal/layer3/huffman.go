@@ -110,7 +110,7 @@ var noRegions = regions{ends: [2]int{1, 2}}
 
 // measure divides g's values into pairs, quadruples and the silent rest,
 // chooses the tables, and returns how many bits the codes take.
-func (c *codebook) measure(g *granule, edges *bandEdges) int {
+func (c *codebook) measure(g *granule, l *bandLayout) int {
 	end := lines
 	for end > 0 && g.values[end-1]|g.values[end-2] == 0 {
 		end -= 2
@@ -133,11 +133,12 @@ func (c *codebook) measure(g *granule, edges *bandEdges) int {
 		a, g.quadsB = b, 1
 	}
 	g.big = end / 2
-	return a + c.divide(g, edges)
+	return a + c.divide(g, l)
 }
 
 // divide finds the regions with the fewest bits, and returns these.
-func (c *codebook) divide(g *granule, edges *bandEdges) int {
+func (c *codebook) divide(g *granule, l *bandLayout) int {
+	edges := &l.edges
 	g.regions = noRegions
 	if g.big == 0 {
 		return 0
@@ -153,11 +154,11 @@ func (c *codebook) divide(g *granule, edges *bandEdges) int {
 		for i := 0; i+1 < len(v); i += 2 {
 			x, y := v[i], v[i+1]
 			top = max(top, x, y)
-			l := &c.pairLanes[min(x, 15)<<4|min(y, 15)]
-			acc[0] += l[0]
-			acc[1] += l[1]
-			acc[2] += l[2]
-			acc[3] += l[3]
+			n := &c.pairLanes[min(x, 15)<<4|min(y, 15)]
+			acc[0] += n[0]
+			acc[1] += n[1]
+			acc[2] += n[2]
+			acc[3] += n[3]
 		}
 		peak[bands] = int(top)
 		sum[bands+1] = acc
@@ -181,6 +182,9 @@ func (c *codebook) divide(g *granule, edges *bandEdges) int {
 		}
 		for second, mid := first+1, 0; second <= min(first+8, bands); second++ {
 			mid = max(mid, peak[second-1])
+			if second == l.disputed {
+				continue
+			}
 			n, _ := best(&sum[first], &sum[second], mid)
 			n += head + tail[second]
 			if least < 0 || n < least {

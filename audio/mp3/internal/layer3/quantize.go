@@ -67,7 +67,7 @@ func (e *Encoder) quantize(g *granule, s *spectrum, k int) {
 		}
 	}
 	g.setLengths(e.mpeg1())
-	g.bits = g.factored + e.codes.measure(g, &e.layout.edges)
+	g.bits = g.factored + e.codes.measure(g, e.layout)
 }
 
 // silence makes all of g zero, which needs no bits at all.

@@ -1,5 +1,7 @@
 package layer3
 
+import "math"
+
 // rateControl keeps the coarseness steady: it would rather have the reservoir
 // rise and fall than the noise.
 type rateControl struct {
@@ -18,6 +20,9 @@ func (r *rateControl) seen(k int) {
 	}
 	r.steady += follow * (float64(k) - r.steady)
 }
+
+// coarseness is the steady one, to the nearest whole step.
+func (r *rateControl) coarseness() int { return int(math.Round(r.steady)) }
 
 // spare is the part of the reservoir that is kept for worse to come if the
 // frame can do without.
@@ -40,7 +45,7 @@ func (e *Encoder) encodeParts(s []spectrum, room, free int) {
 	}
 	k := low
 	if e.rate.known {
-		k = min(max(int(e.rate.steady+0.5), low), high)
+		k = min(max(e.rate.coarseness(), low), high)
 	}
 	// Less than least would overflow the reservoir and be lost; more than
 	// most would empty it.

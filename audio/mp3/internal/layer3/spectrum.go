@@ -27,7 +27,7 @@ const (
 	// masking energy. 0 would make the noise white and the error smallest; 1
 	// would keep the distance to the mask the same everywhere, which spends
 	// bits on what is barely heard.
-	shaping = 0.6
+	shaping = 0.5
 )
 
 // A spectrum is a granule of one channel, ready to be quantized.
@@ -79,6 +79,25 @@ func (s *spectrum) set(x *[lines]float64, l *bandLayout) {
 	}
 	for b := range bandCount {
 		s.bands[b] = target(mask[b], roots[b], peak[b])
+	}
+	if d := l.disputed; d > 0 {
+		both := s.bands[d-1].and(s.bands[d])
+		s.bands[d-1], s.bands[d] = both, both
+	}
+}
+
+// and is a target that does for two bands.
+func (t bandTarget) and(u bandTarget) bandTarget {
+	switch {
+	case !t.audible():
+		return u
+	case !u.audible():
+		return t
+	}
+	return bandTarget{
+		base:  min(t.base, u.base),
+		floor: max(t.floor, u.floor),
+		zero:  max(t.zero, u.zero),
 	}
 }
 
