@@ -28,7 +28,9 @@ const (
 	// a dip for longer than that are rare.
 	floorBlocks     = 8
 	floorFrames     = 30
-	smoothingFrames = 8
+	smoothingFrames = 4
+
+	maxLookBack = 100 // frames: 1 s
 )
 
 func level(dB float64) float64 { return math.Pow(10, dB/10) }
@@ -37,6 +39,9 @@ func level(dB float64) float64 { return math.Pow(10, dB/10) }
 // that follows the quietest moments (minimum statistics).
 type detector struct {
 	highPass, x1, y1 float64
+	floor            float64
+	history          [maxLookBack]float64 // powers of the last frames
+	frames           int                  // seen so far
 
 	recent  [smoothingFrames]float64 // powers of the last audible frames
 	filled  int
@@ -58,14 +63,30 @@ func newDetector(rate audio.SampleRate) detector {
 // voiced examines the next frame. In speech it takes less to be voiced.
 func (d *detector) voiced(frame []int16, inSpeech bool) bool {
 	p := d.power(frame)
+	d.history[d.frames%maxLookBack] = p
+	d.frames++
 	if p < inaudible {
 		return false
 	}
-	floor := d.follow(p)
+	d.floor = d.follow(p)
 	if inSpeech {
-		return p > sustainRatio*floor
+		return p > sustainRatio*d.floor
 	}
-	return p > onsetRatio*floor
+	return p > onsetRatio*d.floor
+}
+
+// lookBack returns how many frames ago speech began, the current one included,
+// given what is known of the noise by now: a stream that begins in mid-sentence
+// is taken for noise until the first dip in it.
+func (d *detector) lookBack() int {
+	const breath = 10 // frames: a pause that may be within a word
+	first := 1
+	for ago := 1; ago <= min(d.frames, maxLookBack) && ago-first <= breath; ago++ {
+		if d.history[(d.frames-ago)%maxLookBack] > onsetRatio*d.floor {
+			first = ago
+		}
+	}
+	return first
 }
 
 func (d *detector) power(frame []int16) float64 {

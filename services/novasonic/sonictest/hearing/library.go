@@ -9,13 +9,11 @@ import (
 	"github.com/parley-go/parley/audio"
 )
 
-// Limits on a [Library].
-const (
-	maxRecording = 30 * time.Minute
-	maxLibrary   = 2 * time.Hour
-)
+// maxLibrary limits the recordings of a [Library] together: a minute takes about
+// 4 MB, and a millisecond or two of each search.
+const maxLibrary = 30 * time.Minute
 
-// ErrTooLong is returned by [Library.Add] for audio beyond its limits.
+// ErrTooLong is returned by [Library.Add] for audio beyond its limit.
 var ErrTooLong = errors.New("too long")
 
 // Recording is audio whose words are known.
@@ -60,8 +58,11 @@ type entry struct {
 	energy     []float64 // energy[i] is that of signal[:i]
 }
 
-// Add adds a recording of at most 30 minutes; a library holds at most 2 hours.
-// It keeps no reference to the audio.
+// Add adds a recording. A library holds at most 30 minutes of them. It keeps no
+// reference to the audio.
+//
+// The times of an utterance may be rough: they are narrowed to where the
+// recording has its energy.
 func (l *Library) Add(r Recording) error {
 	if r.Name == "" {
 		return errors.New("hearing: add recording: it has no name")
@@ -78,27 +79,43 @@ func (l *Library) Add(r Recording) error {
 	if length == 0 {
 		return fmt.Errorf("hearing: add recording %q: it is empty", r.Name)
 	}
-	if length > maxRecording || l.length+length > maxLibrary {
-		return fmt.Errorf("hearing: add recording %q of %v: %w: a recording may last %v, a library %v",
-			r.Name, length.Round(time.Second), ErrTooLong, maxRecording, maxLibrary)
+	if l.length+length > maxLibrary {
+		return fmt.Errorf("hearing: add recording %q of %v: %w: the recordings of a library may last %v together",
+			r.Name, length.Round(time.Second), ErrTooLong, maxLibrary)
 	}
-	e := &entry{name: r.Name, rate: r.Rate, length: audio.Position(len(r.Audio))}
+	e := &entry{name: r.Name, rate: r.Rate, length: audio.Position(len(r.Audio)), signal: analyse(r.Audio, r.Rate, 0)}
+	e.energy = cumulativeEnergy(e.signal)
 	for i, k := range r.Utterances {
 		if k.Start < 0 || k.End <= k.Start || k.Start >= length {
 			return fmt.Errorf("hearing: add recording %q: utterance %d (%q) from %v to %v is not within its %v",
 				r.Name, i+1, k.Text, k.Start, k.End, length.Round(time.Millisecond))
 		}
-		if len(k.Words) == 0 {
-			k.Words = spreadWords(k)
-		}
-		e.utterances = append(e.utterances, k)
+		e.utterances = append(e.utterances, e.narrow(k))
 	}
-	e.signal = analyse(r.Audio, r.Rate)
-	e.energy = cumulativeEnergy(e.signal)
 	l.recordings = append(l.recordings, e)
 	l.length += length
 	l.index.add(len(l.recordings)-1, e.signal)
 	return nil
+}
+
+// narrow moves the utterance's times to where its energy is, and gives it words.
+func (e *entry) narrow(k Known) Known {
+	last := len(e.signal)
+	lo, hi := middle(e.energy, min(int(analysisRate.Samples(k.Start)), last), min(int(analysisRate.Samples(k.End)), last))
+	k.Start, k.End = analysisRate.Duration(int64(lo)), analysisRate.Duration(int64(hi))
+	if len(k.Words) == 0 {
+		k.Words = spreadWords(k)
+		return k
+	}
+	words := make([]KnownWord, 0, len(k.Words))
+	for _, w := range k.Words {
+		w.Start, w.End = max(w.Start, k.Start), min(w.End, k.End)
+		if w.Start < w.End {
+			words = append(words, w)
+		}
+	}
+	k.Words = words
+	return k
 }
 
 // spreadWords spreads the words of an utterance over its length.

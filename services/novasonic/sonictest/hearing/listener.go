@@ -2,6 +2,7 @@ package hearing
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -14,6 +15,8 @@ const (
 
 	preRoll  = 200 * time.Millisecond
 	postRoll = 150 * time.Millisecond
+
+	lookAround = 500 * time.Millisecond
 
 	// Speech starts when onsetVoiced of the last onsetWindow frames are voiced:
 	// 120 ms. A click, however loud, is one to three frames.
@@ -66,6 +69,7 @@ type Listener struct {
 	speaking bool
 	start    audio.Position
 	end      audio.Position // right after the last voiced frame so far
+	earliest audio.Position // what came before belongs to the last utterance
 }
 
 // New returns a listener at the beginning of a stream.
@@ -149,8 +153,8 @@ func (l *Listener) examine(events []Event, frame []int16) []Event {
 	if !l.speaking {
 		window := l.recent & (1<<onsetWindow - 1)
 		if voiced && bits.OnesCount32(window) >= onsetVoiced {
-			first := bits.Len32(window) // frames since the first voiced one, it included
-			l.start = max(l.position-audio.Position(first*l.frame), 0)
+			first := max(bits.Len32(window), l.detector.lookBack())
+			l.start = max(l.position-audio.Position(first*l.frame), l.earliest)
 			l.end = l.position
 			l.speaking = true
 			return append(events, Event{Kind: SpeechStarted, At: l.start, Detected: l.position})
@@ -171,15 +175,19 @@ func (l *Listener) examine(events []Event, frame []int16) []Event {
 
 // finish ends the utterance in progress and recognises it.
 func (l *Listener) finish() Event {
-	from := max(l.start-audio.Position(l.rate.Samples(preRoll)), l.keptFrom)
+	// Quiet sounds before and after what the detector took for speech help to
+	// recognise it, but are no part of it.
+	first := max(l.start-audio.Position(l.rate.Samples(lookAround)), l.earliest)
+	heard := slices.Clone(l.kept[first-l.keptFrom : l.position-l.keptFrom])
+	from := max(l.start-audio.Position(l.rate.Samples(preRoll)), first)
 	to := min(l.end+audio.Position(l.rate.Samples(postRoll)), l.position)
-	heard := make([]int16, to-from)
-	copy(heard, l.kept[from-l.keptFrom:to-l.keptFrom])
 
-	u := &Utterance{Start: l.start, End: l.end, Rate: l.rate, Audio: heard, AudioStart: from}
+	u := &Utterance{Start: l.start, End: l.end, Rate: l.rate, Audio: heard, AudioStart: first}
 	l.recogniser.recognise(u)
+	u.Audio, u.AudioStart = heard[from-first:to-first:to-first], from
 	l.speaking = false
 	l.recent = 0
+	l.earliest = l.position
 	return Event{Kind: SpeechEnded, At: l.end, Detected: l.position, Utterance: u}
 }
 
@@ -187,7 +195,7 @@ func (l *Listener) finish() Event {
 // the rest only once as much again is to be dropped, so that a sample is moved
 // once on average.
 func (l *Listener) forget() {
-	keep := int(l.rate.Samples(preRoll)) + (onsetWindow+1)*l.frame
+	keep := int(l.rate.Samples(lookAround)) + (maxLookBack+1)*l.frame
 	if len(l.kept) < 4*keep {
 		return
 	}

@@ -72,7 +72,7 @@ func Analyse(recording []int16, expected ...[]int16) Report {
 }
 
 // Decode finds the sentences in a mono recording. Its time is proportional to
-// the recording's length, about 1 ms a minute where it is undisturbed.
+// the recording's length, some 4 ms a minute where it is undisturbed.
 func (d *Decoder) Decode(recording []int16) Report {
 	p := &pass{Decoder: d, recording: recording, residual: make([]int16, window)}
 	for p.at < len(recording) {

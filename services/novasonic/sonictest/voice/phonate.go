@@ -44,11 +44,24 @@ func phonate(track []sound, samples int, o Options, random *rand.Rand) []float64
 				phase--
 			}
 			source := mouth.voice * glottis(phase)
-			voiced := first.pass(source) + 0.5*second.pass(source) + 0.2*third.pass(source)
+			voiced := first.pass(source) + 0.7*second.pass(source) + 0.5*third.pass(source)
 			out[i] = voiced + mouth.breath*hiss.pass(2*random.Float64()-1)
 		}
 	}
+	level(out, rate)
 	return out
+}
+
+// level halves, in decibels, how much louder some sounds are than others, as
+// any telephone does.
+func level(wave []float64, rate float64) {
+	const floor = 1e-4 // of full scale: pauses stay pauses
+	follow := 1 - math.Exp(-1/(0.015*rate))
+	envelope := 0.0
+	for i, v := range wave {
+		envelope += follow * (math.Abs(v) - envelope)
+		wave[i] = v / math.Sqrt(envelope+floor)
+	}
 }
 
 // glide moves the mouth towards a target.

@@ -18,7 +18,7 @@ const (
 	// included: about -67 dBFS, below the hiss of a telephone line.
 	signature = 24
 
-	peak = 0.25 // of full scale: -12 dBFS
+	peak = 0.4 // of full scale: -8 dBFS
 )
 
 // Options configures [Synthesize]. The zero value speaks at 24 kHz.
@@ -45,7 +45,7 @@ func Duration(text string) time.Duration {
 	return time.Duration(n) * time.Second / charactersPerSecond
 }
 
-// Synthesize says text: mono, at most -12 dBFS, [Duration] long; nil for an
+// Synthesize says text: mono, at most -8 dBFS, [Duration] long; nil for an
 // empty text. Nobody would understand it, but it has vowels, consonants, pauses
 // and intonation where the text has them. The same text and options give the
 // same samples from the same build of a program.
@@ -139,11 +139,11 @@ func soundOf(r rune) sound {
 	case 'l', 'r', 'w', 'j':
 		s.voice, s.f1, s.f2 = 0.6, 380, 1100
 	case 's', 'x', 'c':
-		s.voice, s.breath, s.hiss = 0, 0.18, 3600
+		s.voice, s.breath, s.hiss = 0, 0.07, 3600
 	case 'z':
-		s.voice, s.breath, s.hiss = 0.2, 0.12, 3500
+		s.voice, s.breath, s.hiss = 0.2, 0.05, 3500
 	case 'f', 'h', 'v':
-		s.voice, s.breath, s.hiss = 0.1, 0.09, 1800
+		s.voice, s.breath, s.hiss = 0.1, 0.05, 1800
 	case 'p', 't', 'k', 'q':
 		s.voice, s.breath, s.weight = 0, 0.04, 0.7
 	case 'b', 'd', 'g':
