@@ -1,0 +1,137 @@
+package pipeline
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/parley-go/parley/frames"
+)
+
+// barrier is a kind of frame which goes downstream through every processor,
+// and is delivered once by all branches together where branches meet. The
+// engine keeps track of where the last one of each kind is, to be able to say
+// who holds it.
+type barrier uint8
+
+const (
+	noBarrier barrier = iota
+	startBarrier
+	endBarrier
+	stopBarrier
+	heartbeatBarrier
+	barrierKinds
+)
+
+func (b barrier) String() string {
+	return [...]string{"frame", "Start", "End", "Stop", "Heartbeat"}[b]
+}
+
+func barrierOf(f frames.Frame) barrier {
+	switch f.(type) {
+	case *frames.Start:
+		return startBarrier
+	case *frames.End:
+		return endBarrier
+	case *frames.Stop:
+		return stopBarrier
+	case *frames.Heartbeat:
+		return heartbeatBarrier
+	}
+	return noBarrier
+}
+
+// barrierState is the last frame of a kind that came to a node, and that left
+// it.
+type barrierState struct{ in, out atomic.Uint64 }
+
+// sendBarrier sends a barrier frame downstream.
+func (r *run) sendBarrier(ctx context.Context, p *Port, l link, it item, kind barrier) error {
+	id := it.frame.ID()
+	if kind == endBarrier && !r.beginEnd(it.frame) {
+		return nil // another one is on its way
+	}
+	if l.to != nil {
+		l.to.barriers[kind].in.Store(id)
+	}
+	if kind == startBarrier {
+		p.node.barriers[kind].out.Store(id)
+		switch {
+		case l.to == nil:
+			return r.leave(p.node, it)
+		case l.to.inline:
+			r.observeHop(it, p.node, l.to)
+			return l.to.visit(ctx, it, true)
+		}
+		l.to.pushStart(p.node, it)
+		return nil
+	}
+	err := r.deliver(ctx, p, l, it)
+	if err == nil {
+		p.node.barriers[kind].out.Store(id)
+	}
+	return err
+}
+
+// holders returns the processors that have been reached by the last barrier of
+// a kind, have not passed it on, and wait for nobody but themselves.
+func (r *run) holders(kind barrier, id uint64) []Stuck {
+	holds := func(n *node) bool {
+		return n != nil && n.barriers[kind].in.Load() == id && n.barriers[kind].out.Load() != id
+	}
+	var stuck []Stuck
+	named := make(map[*node]bool)
+	for _, n := range r.nodes {
+		if !holds(n) || anyHolds(n, holds) {
+			continue
+		}
+		// If it waits for room further on, that is where the fault is.
+		for next := n.blockedBy(); next != nil; next = n.blockedBy() {
+			n = next
+		}
+		if !named[n] {
+			named[n] = true
+			stuck = append(stuck, n.doing())
+		}
+	}
+	return stuck
+}
+
+func anyHolds(n *node, holds func(*node) bool) bool {
+	for _, next := range n.below() {
+		if holds(next) {
+			return true
+		}
+	}
+	return false
+}
+
+// below returns the nodes right downstream of n.
+func (n *node) below() []*node {
+	if b, ok := n.router.(*branches); ok && b.entry == n {
+		below := make([]*node, len(b.heads))
+		for i, l := range b.heads {
+			below[i] = l.to
+		}
+		return below
+	}
+	if to := n.links[frames.Downstream].to; to != nil {
+		return []*node{to}
+	}
+	return nil
+}
+
+// blockedBy returns the node in whose lane n waits for room, if it does.
+func (n *node) blockedBy() *node {
+	for _, next := range n.below() {
+		next.mu.Lock()
+		waits := false
+		for _, w := range next.downLane.waiters {
+			waits = waits || w.from == n
+		}
+		next.mu.Unlock()
+		if waits {
+			return next
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package pipeline
+
+import "github.com/parley-go/parley/frames"
+
+// item is a frame in a lane.
+type item struct {
+	frame frames.Frame
+	gen   uint32 // the generation that it belongs to
+	tag   uint16 // the branch that it came from, where branches meet
+	dir   frames.Direction
+}
+
+// lane is one bounded queue of a node. Its node's mutex protects it.
+type lane struct {
+	ring []item // its length is a power of two; grows up to limit
+	head int
+	n    int
+
+	limit int // how many frames may wait, those that the node has taken in hand included
+	held  int // how many the node has taken in hand and not finished
+
+	waiters []*waiter // senders that wait for room, in order
+	spare   []*waiter // to be used again
+
+	in, out uint64 // how many frames were put in and taken out
+	mark    uint64 // the frame whose time is known: in, as it was after that frame
+	markAt  int64  // when it was put in, in run time
+
+	handled uint64 // frames that the processor got
+	stale   uint64 // frames that an interruption dropped
+	shed    uint64 // realtime frames that were dropped because the lane was full
+}
+
+// waiter is a sender that waits for room in a lane.
+type waiter struct {
+	item  item
+	from  *node
+	ready chan error // gets nil when item is in the lane
+	keeps bool       // item survives interruptions
+
+	// detached says that nobody listens to ready: see node.pushLater.
+	detached bool
+}
+
+func (l *lane) hasRoom() bool { return l.n+l.held < l.limit && len(l.waiters) == 0 }
+
+// put appends it. now is asked for the time only once a queue's length.
+func (l *lane) put(it item, now func() int64) {
+	if l.n == len(l.ring) {
+		l.grow()
+	}
+	l.ring[(l.head+l.n)&(len(l.ring)-1)] = it
+	l.n++
+	l.in++
+	if l.mark <= l.out {
+		l.mark, l.markAt = l.in, now()
+	}
+}
+
+// putFirst puts it before everything else.
+func (l *lane) putFirst(it item) {
+	if l.n == len(l.ring) {
+		l.grow()
+	}
+	l.head = (l.head - 1) & (len(l.ring) - 1)
+	l.ring[l.head] = it
+	l.n++
+	l.in++
+}
+
+// take moves up to len(into) items out of the lane and into the hand of the
+// node.
+func (l *lane) take(into []item) int {
+	n := min(l.n, len(into))
+	mask := len(l.ring) - 1
+	for i := range n {
+		slot := &l.ring[(l.head+i)&mask]
+		into[i] = *slot
+		slot.frame = nil
+	}
+	l.head = (l.head + n) & mask
+	l.n -= n
+	l.out += uint64(n)
+	l.held += n
+	return n
+}
+
+func (l *lane) grow() {
+	bigger := make([]item, max(8, 2*len(l.ring)))
+	for i := range l.n {
+		bigger[i] = l.ring[(l.head+i)&(len(l.ring)-1)]
+	}
+	l.ring, l.head = bigger, 0
+}
+
+// purge removes what is out of date in generation gen, tells dropped of each,
+// and returns how many frames that were. What the node has in hand is out of date as well, but for
+// the frame that it handles, and does not count any more.
+func (l *lane) purge(gen uint32, dropped func(item)) int {
+	mask := len(l.ring) - 1
+	kept := 0
+	for i := range l.n {
+		it := l.ring[(l.head+i)&mask]
+		if it.gen != gen && !survives(it.frame) {
+			dropped(it)
+			continue
+		}
+		l.ring[(l.head+kept)&mask] = it
+		kept++
+	}
+	for i := kept; i < l.n; i++ {
+		l.ring[(l.head+i)&mask].frame = nil
+	}
+	gone := l.n - kept
+	l.n = kept
+	l.out += uint64(gone)
+	l.stale += uint64(gone)
+	l.held = min(l.held, 1)
+	return gone
+}
+
+// shedOldest removes the oldest realtime frame and returns it, or nil.
+func (l *lane) shedOldest() frames.Frame {
+	mask := len(l.ring) - 1
+	for i := range l.n {
+		f := l.ring[(l.head+i)&mask].frame
+		if !frames.IsRealtime(f) {
+			continue
+		}
+		for ; i > 0; i-- { // the frames before it move up
+			l.ring[(l.head+i)&mask] = l.ring[(l.head+i-1)&mask]
+		}
+		l.ring[l.head].frame = nil
+		l.head = (l.head + 1) & mask
+		l.n--
+		l.out++
+		l.shed++
+		return f
+	}
+	return nil
+}
+
+// newWaiter appends a waiter for it.
+func (l *lane) newWaiter(it item, from *node) *waiter {
+	var w *waiter
+	if last := len(l.spare) - 1; last >= 0 {
+		w, l.spare = l.spare[last], l.spare[:last]
+	} else {
+		w = &waiter{ready: make(chan error, 1)}
+	}
+	w.item, w.from, w.keeps, w.detached = it, from, survives(it.frame), false
+	l.waiters = append(l.waiters, w)
+	return w
+}
+
+// withdraw removes w from those who wait. It reports false if w's item is in
+// the lane already, or was refused.
+func (l *lane) withdraw(w *waiter) bool {
+	for i := range l.waiters {
+		if l.waiters[i] == w {
+			l.waiters = append(l.waiters[:i], l.waiters[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// recycle keeps w, whose ready channel is empty, for the next sender.
+func (l *lane) recycle(w *waiter) {
+	w.item.frame, w.from = nil, nil
+	l.spare = append(l.spare, w)
+}

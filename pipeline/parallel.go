@@ -1,0 +1,206 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/parley-go/parley/frames"
+)
+
+// maxBranches is how many branches can part at one place: a bit each.
+const maxBranches = 64
+
+// router is what the engine's own nodes do, where branches part and meet. It
+// sees the tag that tells from which branch a frame came.
+type router interface {
+	route(ctx context.Context, n *node, it *item, system bool) error
+}
+
+type parallel struct {
+	structure
+	branches []Processor
+}
+
+// Parallel sends each frame into every branch at once, and lets what comes out
+// of them go on together. A frame that several branches pass on goes on once,
+// when it first comes out. [frames.Start], [frames.End], [frames.Stop] and
+// [frames.Heartbeat] go on when they have come out of all branches, so that
+// nothing is left behind in a slow one. The order of frames is kept in each
+// branch, and not between branches. An empty Chain makes a branch in which
+// frames simply pass. There may be up to 64 branches.
+//
+// The slowest branch holds back the others once its queue is full. Duplicates
+// are recognised as long as a branch is no further behind than its queues are
+// long; a processor that keeps frames for longer sends them on as new ones.
+func Parallel(branches ...Processor) Processor { return &parallel{branches: branches} }
+
+// branches is where branches part and meet: a node at either end.
+type branches struct {
+	entry, exit *node
+	heads       []link  // from entry downstream
+	tails       []link  // from exit upstream
+	choice      *choice // for a switch, nil otherwise
+
+	// Each is used by one goroutine: that of the end, the direction and the
+	// lane.
+	merged  [2]window // at exit, for frames that go downstream; system and ordered
+	mergedU [2]window // at entry, for frames that go upstream
+	arrived [2]map[uint64]uint64
+}
+
+// addBranches makes the nodes for branches that part and meet. choice is nil
+// for parallel ones.
+func (b *builder) addBranches(name string, parts []Processor, ch *choice, where string) segment {
+	if len(parts) == 0 || len(parts) > maxBranches {
+		b.fail("processor %s, a %s, has %d branches; it can have 1 to %d", where, name, len(parts), maxBranches)
+		return segment{}
+	}
+	br := &branches{choice: ch}
+	br.arrived = [2]map[uint64]uint64{{}, {}}
+	br.entry = b.bare(name)
+	br.entry.router = br
+	outer := b.scope
+	var all []segment
+	for i, part := range parts {
+		if ch != nil {
+			b.scope = &scope{outer: outer, choice: ch, branch: i}
+		}
+		all = append(all, b.add(part, fmt.Sprintf("%s[%d]", where, i+1)))
+	}
+	b.scope = outer
+	br.exit = b.bare(br.entry.name + " end")
+	br.exit.router = br
+
+	for i, s := range all {
+		tag := uint16(i)
+		head, tail := link{br.exit, tag}, link{br.entry, tag}
+		if s.first != nil {
+			s.last.links[frames.Downstream] = head
+			s.first.links[frames.Upstream] = tail
+			head, tail = link{to: s.first}, link{to: s.last}
+		}
+		br.heads = append(br.heads, head)
+		br.tails = append(br.tails, tail)
+		if ch != nil {
+			ch.addService(s.first, i)
+		}
+	}
+	size := minWindow
+	for _, n := range b.run.nodes {
+		size += n.downLane.limit + maxBatch
+	}
+	for i := range 2 {
+		br.merged[i].size, br.mergedU[i].size = size, size
+	}
+	return segment{br.entry, br.exit}
+}
+
+func laneIndex(system bool) int {
+	if system {
+		return 0
+	}
+	return 1
+}
+
+func (br *branches) route(ctx context.Context, n *node, it *item, system bool) error {
+	parting := (n == br.entry) == (it.dir == frames.Downstream)
+	switch {
+	case !parting:
+		return br.merge(ctx, n, it, system)
+	case n == br.entry:
+		return br.part(ctx, n, br.heads, it)
+	}
+	return br.part(ctx, n, br.tails, it)
+}
+
+// part sends a frame into the branches: all of them, or the chosen one.
+func (br *branches) part(ctx context.Context, n *node, into []link, it *item) error {
+	if br.choice != nil {
+		if f, ok := it.frame.(*frames.SwitchService); ok && br.choice.obey(n, f) {
+			return nil
+		}
+		if !isForAll(it.frame) {
+			return n.run.send(ctx, &n.port, into[br.choice.active.Load()], it.frame, it.dir)
+		}
+	}
+	var errs []error
+	for _, l := range into {
+		if err := n.run.send(ctx, &n.port, l, it.frame, it.dir); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// merge lets a frame out that comes from a branch, unless another branch has
+// let it out, or it must wait for the other branches.
+func (br *branches) merge(ctx context.Context, n *node, it *item, system bool) error {
+	f, lane := it.frame, laneIndex(system)
+	kind := barrierOf(f)
+	switch {
+	case it.dir == frames.Downstream && kind != noBarrier:
+		if !br.allArrived(lane, f.ID(), it.tag) {
+			return nil
+		}
+		n.barriers[kind].in.Store(f.ID())
+	case br.choice != nil && !br.choice.lets(it, system):
+		n.run.observeDrop(f, n, it.dir, Inactive)
+		return nil
+	case it.dir == frames.Downstream && !br.merged[lane].first(f.ID()),
+		it.dir == frames.Upstream && !br.mergedU[lane].first(f.ID()):
+		return nil
+	}
+	return n.port.Send(ctx, f, it.dir)
+}
+
+// allArrived notes that a barrier came out of the branch tag, and reports
+// whether that was the last.
+func (br *branches) allArrived(lane int, id uint64, tag uint16) bool {
+	all := ^uint64(0) >> (64 - len(br.heads))
+	have := br.arrived[lane][id] | 1<<tag
+	if have != all {
+		br.arrived[lane][id] = have
+		return false
+	}
+	delete(br.arrived[lane], id)
+	return true
+}
+
+// isForAll reports whether a frame goes to every service of a switch.
+func isForAll(f frames.Frame) bool {
+	if _, ok := f.(*frames.UpdateSettings); ok {
+		return true
+	}
+	return barrierOf(f) != noBarrier
+}
+
+// minWindow is how many frames a window remembers at least.
+const minWindow = 4096
+
+// window remembers the frames that were seen lately.
+type window struct {
+	size  int
+	seen  map[uint64]struct{}
+	order []uint64
+	next  int
+}
+
+// first reports whether id is seen for the first time, and remembers it.
+func (w *window) first(id uint64) bool {
+	if _, ok := w.seen[id]; ok {
+		return false
+	}
+	if w.seen == nil {
+		w.seen = make(map[uint64]struct{})
+	}
+	if len(w.order) < w.size {
+		w.order = append(w.order, id)
+	} else {
+		delete(w.seen, w.order[w.next])
+		w.order[w.next] = id
+		w.next = (w.next + 1) % w.size
+	}
+	w.seen[id] = struct{}{}
+	return true
+}

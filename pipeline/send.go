@@ -1,0 +1,308 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/parley-go/parley/frames"
+)
+
+// send is the way of every frame from one processor to the next.
+func (r *run) send(ctx context.Context, p *Port, l link, f frames.Frame, dir frames.Direction) error {
+	if f == nil {
+		return errNilFrame
+	}
+	g := r.gen.Load()
+	if g.refuses != nil {
+		return g.refuses
+	}
+	fresh := f.ID() == 0
+	if fresh {
+		r.admitNew(f)
+	}
+	it := item{frame: f, gen: g.number, tag: l.tag, dir: dir}
+	class := f.Class()
+	if class == frames.SystemClass {
+		return r.sendSystem(ctx, p, l, it, fresh)
+	}
+
+	if own := r.generationOf(ctx); own != nil && own != g {
+		if !survives(f) {
+			return ErrInterrupted
+		}
+		ctx = r.handlerCtx // an interruption must not keep it from waiting
+	}
+	if class == frames.ControlClass {
+		if kind := barrierOf(f); kind != noBarrier && dir == frames.Downstream {
+			return r.sendBarrier(ctx, p, l, it, kind)
+		}
+	}
+	return r.deliver(ctx, p, l, it)
+}
+
+// deliver hands an ordered frame over.
+func (r *run) deliver(ctx context.Context, p *Port, l link, it item) error {
+	switch {
+	case l.to == nil:
+		return r.leave(p.node, it)
+	case l.to.inline:
+		r.observeHop(it, p.node, l.to)
+		return l.to.visit(ctx, it, false)
+	case it.dir == frames.Upstream:
+		return l.to.pushUp(p.node, it)
+	}
+	return l.to.pushDown(ctx, p, it)
+}
+
+// sendSystem sends a system frame, some of which mean something to the engine.
+func (r *run) sendSystem(ctx context.Context, p *Port, l link, it item, fresh bool) error {
+	switch f := it.frame.(type) {
+	case *frames.Start:
+		if it.dir == frames.Downstream {
+			return r.sendBarrier(ctx, p, l, it, startBarrier)
+		}
+	case *frames.Cancel:
+		r.stop(outcome{reason: f.Reason, err: f.Err})
+		return nil
+	case *frames.Interruption:
+		if fresh {
+			source := f.Source
+			if source == "" {
+				source = p.node.name
+			}
+			r.interrupt(source, f.Reason)
+		}
+		return nil
+	case *frames.Error:
+		if fresh {
+			if it.frame = r.judge(p.node, f); it.frame == nil {
+				return nil
+			}
+		}
+	}
+	return r.deliverSystem(ctx, p, l, it)
+}
+
+func (r *run) deliverSystem(ctx context.Context, p *Port, l link, it item) error {
+	switch {
+	case l.to == nil:
+		return r.leave(p.node, it)
+	case l.to.inline:
+		r.observeHop(it, p.node, l.to)
+		return l.to.visit(ctx, it, true)
+	}
+	return l.to.pushSystem(p.node, it)
+}
+
+// visit has an inline node handle a frame on the sender's goroutine.
+func (n *node) visit(ctx context.Context, it item, system bool) error {
+	defer n.guard()
+	if n.scope != nil && n.dead.Load() {
+		return n.standIn(ctx, &it)
+	}
+	port := &n.port
+	if it.dir == frames.Upstream {
+		port = &n.turn
+	}
+	var err error
+	if system && n.system != nil {
+		err = n.system.ProcessSystem(ctx, it.frame, it.dir, port)
+	} else {
+		err = n.proc.Process(ctx, it.frame, it.dir, port)
+	}
+	if err == nil || isFlow(err) {
+		return err
+	}
+	n.failed(ctx, err)
+	return nil
+}
+
+// pushSystem puts a system frame into the system lane. It never waits.
+func (n *node) pushSystem(from *node, it item) error {
+	return n.pushNow(&n.sysLane, from, it)
+}
+
+// pushUp puts an ordered frame which goes upstream into its lane. It never
+// waits.
+func (n *node) pushUp(from *node, it item) error {
+	return n.pushNow(&n.upLane, from, it)
+}
+
+func (n *node) pushNow(l *lane, from *node, it item) error {
+	n.mu.Lock()
+	if l.n+l.held >= l.limit {
+		if drop, err := n.makeRoom(l, it); drop || err != nil {
+			n.mu.Unlock()
+			if err != nil {
+				n.run.stop(outcome{err: &Error{Processor: n.name, Fatal: true, Err: err}})
+				return err
+			}
+			return nil
+		}
+	}
+	l.put(it, n.run.now)
+	n.run.observeHop(it, from, n)
+	b := n.ordBed
+	if l == &n.sysLane {
+		b = n.sysBed
+		n.sysPending.Store(true)
+	}
+	wake := b.rouse()
+	n.mu.Unlock()
+	if wake {
+		b.wake <- struct{}{}
+	}
+	return nil
+}
+
+// makeRoom makes room for it in a lane that never makes its sender wait. It
+// reports drop if it is itself the one to be dropped.
+func (n *node) makeRoom(l *lane, it item) (drop bool, err error) {
+	if n.closed {
+		return false, ErrCancelled
+	}
+	if g := n.run.gen.Load(); l == &n.upLane && l.purge(g.number, n.noteStale) > 0 {
+		return false, nil
+	}
+	if f := l.shedOldest(); f != nil {
+		n.run.observeDrop(f, n, it.dir, Shed)
+		return false, nil
+	}
+	if frames.IsRealtime(it.frame) {
+		l.shed++
+		n.run.observeDrop(it.frame, n, it.dir, Shed)
+		return true, nil
+	}
+	overflow := &OverflowError{Processor: n.name, Lane: "system", Capacity: l.limit}
+	if l == &n.upLane {
+		overflow.Lane = "upstream"
+	}
+	overflow.Doing, overflow.For = n.doingIn(l)
+	return false, overflow
+}
+
+// pushStart puts the first frame in front of all others, and opens the lanes.
+func (n *node) pushStart(from *node, it item) {
+	n.mu.Lock()
+	n.sysLane.putFirst(it)
+	n.open = true
+	n.sysPending.Store(true)
+	n.run.observeHop(it, from, n)
+	n.mu.Unlock()
+	n.poke()
+}
+
+// pushDown puts an ordered frame which goes downstream into its lane. It is
+// the only push that waits, and what it waits for is always further
+// downstream.
+func (n *node) pushDown(ctx context.Context, p *Port, it item) error {
+	n.mu.Lock()
+	l := &n.downLane
+	if !l.hasRoom() {
+		return n.pushDownSlowly(ctx, p, it) // unlocks
+	}
+	l.put(it, n.run.now)
+	if n.run.observed {
+		n.run.observeHop(it, p.node, n)
+	}
+	b := n.ordBed
+	wake := b.rouse()
+	n.mu.Unlock()
+	if wake {
+		b.wake <- struct{}{}
+	}
+	return nil
+}
+
+// pushDownSlowly is pushDown for a lane that seems full. It is called with the
+// lock held, and releases it.
+func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
+	if n.closed {
+		n.mu.Unlock()
+		return ErrCancelled
+	}
+	l := &n.downLane
+	g := n.run.gen.Load()
+	if p.turning {
+		if !l.hasRoom() {
+			err := &OverflowError{Processor: n.name, Lane: "ordered", Capacity: l.limit}
+			err.Doing, err.For = n.doingIn(l)
+			n.mu.Unlock()
+			n.run.stop(outcome{err: &Error{Processor: p.node.name, Fatal: true, Err: err}})
+			return err
+		}
+	}
+	w := l.newWaiter(it, p.node)
+	n.downBlocked.Store(true)
+	for {
+		// Whoever waits does not wait behind frames that nobody wants any more.
+		n.purge(g)
+		b := n.ordBed
+		wake := n.admit() > 0 && b.rouse()
+		n.mu.Unlock()
+		if wake {
+			b.wake <- struct{}{}
+		}
+
+		var err error
+		select {
+		case err = <-w.ready:
+			n.mu.Lock()
+			l.recycle(w)
+			n.mu.Unlock()
+			return err
+		case <-g.ctx.Done():
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+
+		n.mu.Lock()
+		next := n.run.gen.Load()
+		switch {
+		case n.closed || next.refuses != nil || n.run.ctx.Err() != nil:
+			err = ErrCancelled
+		case next != g && !w.keeps:
+			err = ErrInterrupted
+		case next != g && n.run.generationOf(ctx) == g: // ctx is dead, but not the frame
+			ctx, g = n.run.handlerCtx, next
+			continue
+		case next != g && err == nil:
+			g = next
+			continue
+		}
+		if !l.withdraw(w) { // it was quicker
+			err = <-w.ready
+		}
+		n.downBlocked.Store(len(l.waiters) > 0)
+		l.recycle(w)
+		n.mu.Unlock()
+		return err
+	}
+}
+
+// pushLater is pushDown for the engine itself, which must not wait: the frame
+// takes its place behind all senders that wait.
+func (n *node) pushLater(it item) {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return
+	}
+	n.downLane.newWaiter(it, nil).detached = true
+	n.admit()
+	b := n.ordBed
+	wake := b.rouse()
+	n.mu.Unlock()
+	if wake {
+		b.wake <- struct{}{}
+	}
+}
+
+// purge drops from the downstream lane what is not of generation g.
+func (n *node) purge(g *generation) {
+	l := &n.downLane
+	if n.purged == g.number || l.n+l.held < l.limit {
+		return
+	}
+	n.purged = g.number
+	l.purge(g.number, n.noteStale)
+}
