@@ -1,0 +1,110 @@
+package novasonic
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/services/novasonic/internal/wire"
+)
+
+// maxCalls bounds the calls that may be in progress at once.
+const maxCalls = 64
+
+var errBargeIn = errors.New("the caller interrupted")
+
+// call is a function that the model has called. It belongs to the stream that
+// asked for it: another one would not know its id, and end.
+type call struct {
+	id, name string
+	c        *connection
+	began    time.Time
+	cancel   context.CancelCauseFunc
+	drop     bool // a barge-in cancels it
+}
+
+// toolUse starts a call. It runs on a goroutine of its own, since the
+// conversation goes on meanwhile, and so do other calls.
+func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolUse) {
+	v.emit(&frames.FunctionCall{CallID: e.ToolUseID, Name: e.Name, Arguments: e.Arguments})
+	if v.calls[e.ToolUseID] != nil {
+		return // asked twice: one answer
+	}
+	if len(v.calls) >= maxCalls {
+		c.answer(e.ToolUseID, failure(fmt.Errorf("too many calls are in progress (%d)", maxCalls)))
+		return
+	}
+	if c == v.listening {
+		v.answered(c)
+	}
+	callCtx, cancel := context.WithCancelCause(ctx)
+	k := &call{id: e.ToolUseID, name: e.Name, c: c, began: time.Now(), cancel: cancel}
+	if t, ok := v.cfg.Tools.Lookup(e.Name); ok {
+		k.drop = t.CancelOnInterruption()
+	}
+	v.calls[k.id] = k
+	v.shared.update(func(s *Stats) { s.ToolCalls++ })
+	v.emit(&frames.FunctionCallInProgress{CallID: k.id, Name: k.name})
+	v.tasks.Go(func() {
+		defer cancel(nil)
+		result := v.cfg.Tools.Call(callCtx, e.Name, e.Arguments)
+		_ = v.post(ctx, toolReturned{call: k, result: result})
+	})
+}
+
+// toolReturned passes a result on to the model and to the pipeline.
+func (v *conversation) toolReturned(e toolReturned) {
+	k := e.call
+	if v.calls[k.id] != k {
+		return
+	}
+	delete(v.calls, k.id)
+	v.emit(&frames.FunctionCallResult{
+		CallID: k.id, Name: k.name, Result: e.result.JSON, Failed: e.result.Err != nil, Elapsed: time.Since(k.began),
+	})
+	if k.c == v.listening {
+		k.c.answer(k.id, e.result.JSON)
+		return
+	}
+	// The stream that asked is gone. The next one is told in words, since it
+	// would not accept an id that it did not give.
+	v.tellResult(k.name, e.result.JSON)
+}
+
+func (v *conversation) tellResult(name string, result json.RawMessage) {
+	if v.cfg.Model == ModelV1 {
+		v.past.add(User, resultText(name, result)) // the next stream reads it
+		return
+	}
+	v.say(resultText(name, result))
+}
+
+func resultText(name string, result json.RawMessage) string {
+	return fmt.Sprintf("[The result of %s that you asked for: %s]", name, result)
+}
+
+// cancelCalls stops functions that somebody no longer wants. The model is told
+// that they were cancelled, since a call without a result leaves it waiting.
+func (v *conversation) cancelCalls(f *frames.FunctionCallCancel) {
+	reason := f.Reason
+	if reason == "" {
+		reason = "the call was cancelled"
+	}
+	for _, k := range v.calls {
+		if f.CallID == "" || f.CallID == k.id {
+			k.cancel(errors.New(reason))
+		}
+	}
+}
+
+// failure is a result that tells the model of an error.
+func failure(err error) json.RawMessage {
+	b, marshalErr := json.Marshal(map[string]string{"error": err.Error()})
+	if marshalErr != nil {
+		return json.RawMessage(`{"error":"failed"}`)
+	}
+	return b
+}

@@ -1,0 +1,332 @@
+package novasonic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
+	"github.com/parley-go/parley/services/novasonic/internal/wire"
+)
+
+const (
+	// sendTimeout is how long the service may take no audio before the stream
+	// counts as dead.
+	sendTimeout = 5 * time.Second
+
+	// sendSeconds is how much audio may wait to be sent. It holds a replay of
+	// the whole ring, and is far more than a living stream ever lags.
+	sendSeconds = 15
+
+	// maxEventAudio is the most audio in one audioInput event. The service
+	// recommends 32 ms; up to 250 ms are known to work. More than one frame
+	// goes into an event only where audio has queued up.
+	maxEventAudio = 100 * time.Millisecond
+
+	// minTextAudio is how much audio a session must have received before
+	// interactive text is answered: measured as between 64 and 72 ms.
+	minTextAudio = 80 * time.Millisecond
+
+	// farewell bounds the orderly close of a stream.
+	farewell = 2 * time.Second
+)
+
+// connection is one stream to the service. It knows the protocol's order of
+// events and nothing of the conversation: which stream listens, and which may
+// be heard, is decided by its owner.
+//
+// Three goroutines touch it: its writer (send queue → stream), its reader
+// (stream → owner) and its owner, who alone uses the fields below "owner".
+type connection struct {
+	number int // 1 is the conversation's first
+	cfg    *Config
+	stream bedrock.Stream
+	queue  *sendQueue
+	prompt string // promptName
+	audio  string // contentName of the AUDIO block
+
+	tasks  sync.WaitGroup // reader and writer
+	ended  chan struct{}  // closed when the reader has returned
+	endErr error          // why; valid once ended is closed. nil is a clean end
+
+	failOnce sync.Once
+
+	// owner
+	opened     time.Time
+	listening  bool // the AUDIO block is open
+	closing    bool
+	clock      clockMap
+	blocks     map[string]*block
+	speech     utterance     // the utterance in progress, or the last one
+	reply      *reply        // the answer in progress
+	spoken     []*sentence   // announced, and not confirmed by a FINAL text yet
+	heardAudio time.Duration // how much audio was sent, for minTextAudio
+}
+
+// utterance is where the user spoke, on the user's clock.
+type utterance struct {
+	start, end audio.Position
+	known      bool // the stream told where it began
+	over       bool
+}
+
+// block is a content block of the service's output.
+type block struct {
+	kind  wire.ContentType
+	role  wire.Role
+	stage wire.Stage
+	reply *reply
+	of    *sentence // of an AUDIO block
+	text  string
+}
+
+// preamble is what a stream is told before it can listen.
+func (c *Config) preamble(prompt string, history []Message) [][]byte {
+	start := wire.SessionStart{Endpointing: wire.Endpointing(c.Endpointing)}
+	if c.Inference.MaxTokens != nil {
+		start.Inference.MaxTokens = *c.Inference.MaxTokens
+	}
+	start.Inference.TopP, start.Inference.Temperature = c.Inference.TopP, c.Inference.Temperature
+
+	events := [][]byte{start.AppendEvent(nil), c.promptStart(prompt).AppendEvent(nil)}
+	text := func(role wire.Role, s string) {
+		if s != "" {
+			events = append(events, wire.TextBlock{PromptName: prompt, ContentName: uuid.NewString(), Role: role, Text: s}.Events()...)
+		}
+	}
+	text(wire.RoleSystem, c.Instructions)
+	text(wire.RoleSystemSpeech, c.SpeechInstructions)
+	for _, m := range history {
+		text(wire.Role(m.Role), m.Text)
+	}
+	return events
+}
+
+func (c *Config) promptStart(prompt string) wire.PromptStart {
+	p := wire.PromptStart{PromptName: prompt, Voice: c.Voice, OutputRate: c.OutputRate}
+	for _, t := range c.Tools {
+		p.Tools = append(p.Tools, wire.ToolSpec{Name: t.Name(), Description: t.Description(), InputSchema: t.Schema()})
+	}
+	switch c.ToolChoice.kind {
+	case "any":
+		p.ToolChoice = wire.ToolChoiceAny()
+	case "tool":
+		p.ToolChoice = wire.ToolChoiceTool(c.ToolChoice.name)
+	}
+	return p
+}
+
+// dial opens a stream, tells it the preamble and waits until the service has
+// accepted it: it sends nothing back before. deliver is called on the reader's
+// goroutine with each event, and must return soon or when ctx ends.
+func dial(ctx context.Context, dialer bedrock.Dialer, cfg *Config, number int, history []Message, deliver func(*connection, wire.Output)) (*connection, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.OpenTimeout, ErrNotAccepted)
+	defer cancel()
+	stream, err := dialer.Dial(ctx, cfg.Model)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{
+		number: number,
+		cfg:    cfg,
+		stream: stream,
+		queue:  newSendQueue(cfg.InputRate, sendSeconds+int(cfg.Keep/time.Second)),
+		prompt: uuid.NewString(),
+		audio:  uuid.NewString(),
+		ended:  make(chan struct{}),
+		opened: time.Now(),
+		blocks: make(map[string]*block),
+	}
+	c.queue.block(cfg.preamble(c.prompt, history)...)
+	c.tasks.Go(c.write)
+	c.tasks.Go(func() { c.read(deliver) })
+
+	select {
+	case <-stream.Accepted():
+		return c, nil
+	case <-c.ended:
+		err = c.endErr
+		if err == nil {
+			err = errors.New("the service closed the stream before it began")
+		}
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	c.fail(err)
+	c.tasks.Wait()
+	return nil, err
+}
+
+// read delivers what the service sends until the stream ends.
+func (c *connection) read(deliver func(*connection, wire.Output)) {
+	defer close(c.ended)
+	var decoder wire.Decoder
+	for {
+		b, err := c.stream.Recv(context.Background())
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				c.endErr = err
+			}
+			return
+		}
+		event, err := decoder.Decode(b)
+		if err != nil {
+			continue // an event that cannot be read is like one that is not known
+		}
+		deliver(c, event)
+	}
+}
+
+// write sends what is queued until the stream is finished or fails.
+func (c *connection) write() {
+	var (
+		builder = wire.NewAudioInput(c.prompt, c.audio)
+		most    = int(c.cfg.InputRate.Samples(maxEventAudio))
+		buf     []byte
+		joined  []int16
+		items   []sendItem
+	)
+	send := func(event []byte) bool {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), sendTimeout, ErrStalled)
+		defer cancel()
+		if err := c.stream.Send(ctx, event); err != nil {
+			if ctx.Err() != nil {
+				err = ErrStalled
+			}
+			c.fail(err)
+			return false
+		}
+		return true
+	}
+	for {
+		items = c.queue.take(items)
+		if len(items) == 0 {
+			select {
+			case <-c.queue.wake:
+				continue
+			case <-c.ended:
+				return
+			}
+		}
+		for i := 0; i < len(items); i++ {
+			samples := items[i].samples
+			if samples != nil {
+				// Audio that has queued up goes in fewer, longer events.
+				if i+1 < len(items) && items[i+1].samples != nil && len(samples)+len(items[i+1].samples) <= most {
+					joined = append(joined[:0], samples...)
+					for i+1 < len(items) && items[i+1].samples != nil && len(joined)+len(items[i+1].samples) <= most {
+						i++
+						joined = append(joined, items[i].samples...)
+					}
+					samples = joined
+				}
+				for len(samples) > 0 {
+					n := min(len(samples), most)
+					buf = builder.AppendEvent(buf[:0], samples[:n])
+					if !send(buf) {
+						return
+					}
+					samples = samples[n:]
+				}
+				continue
+			}
+			for _, e := range items[i].events {
+				if !send(e) {
+					return
+				}
+			}
+			if items[i].last {
+				if err := c.stream.CloseSend(); err != nil {
+					c.fail(err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// fail ends the stream at once; the reader reports the first reason.
+func (c *connection) fail(err error) {
+	c.failOnce.Do(func() { c.stream.Abort(err) })
+}
+
+// listen opens the AUDIO block: from here on the stream hears, and no more
+// history can be told.
+func (c *connection) listen() {
+	c.queue.block(wire.AudioStart{PromptName: c.prompt, ContentName: c.audio, Rate: c.cfg.InputRate}.AppendEvent(nil))
+	c.listening = true
+}
+
+// hear sends user audio that begins at position from on the user's clock.
+func (c *connection) hear(samples []int16, from audio.Position) {
+	if len(samples) == 0 {
+		return
+	}
+	c.clock.audio(from, len(samples))
+	c.send(samples)
+}
+
+// silence sends n samples of silence while the user's clock stands at user.
+func (c *connection) silence(n int64, user audio.Position) {
+	if n <= 0 {
+		return
+	}
+	c.clock.silence(user, int(n))
+	c.send(make([]int16, n))
+}
+
+func (c *connection) send(samples []int16) {
+	c.heardAudio += c.cfg.InputRate.Duration(int64(len(samples)))
+	if !c.queue.audio(samples) {
+		c.fail(ErrStalled)
+	}
+}
+
+// say sends a text that the user is taken to have typed, which is answered.
+func (c *connection) say(text string, user audio.Position) {
+	if missing := minTextAudio - c.heardAudio; missing > 0 {
+		c.silence(c.cfg.InputRate.Samples(missing), user)
+	}
+	c.queue.block(wire.TextBlock{PromptName: c.prompt, ContentName: uuid.NewString(), Role: wire.RoleUser, Text: text, Interactive: true}.Events()...)
+}
+
+// answer sends the result of a tool that this stream asked for.
+func (c *connection) answer(callID string, result []byte) {
+	c.queue.block(wire.ToolResult{PromptName: c.prompt, ContentName: uuid.NewString(), ToolUseID: callID, Result: result}.Events()...)
+}
+
+// close ends the stream in order, waits until the service has ended its half,
+// and then, or when ctx ends, takes the stream down. It returns when the
+// connection's goroutines have ended.
+func (c *connection) close(ctx context.Context) {
+	var events [][]byte
+	if c.listening {
+		if c.heardAudio == 0 {
+			// An AUDIO block without audio cannot be closed.
+			c.silence(c.cfg.InputRate.Samples(20*time.Millisecond), 0)
+		}
+		events = append(events,
+			wire.AudioEnd{PromptName: c.prompt, ContentName: c.audio}.AppendEvent(nil),
+			wire.PromptEnd{PromptName: c.prompt}.AppendEvent(nil))
+	}
+	// Without an AUDIO block the service accepts no promptEnd.
+	events = append(events, wire.SessionEnd{}.AppendEvent(nil))
+	c.closing = true
+	c.queue.finish(events...)
+
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
+	select {
+	case <-c.ended:
+	case <-ctx.Done():
+	}
+	c.fail(context.Canceled)
+	c.tasks.Wait()
+}
+
+func (c *connection) String() string { return fmt.Sprintf("stream %d", c.number) }

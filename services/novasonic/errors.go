@@ -1,0 +1,33 @@
+package novasonic
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ConfigError says which field of a Config cannot work and why.
+type ConfigError struct {
+	Field string // "Voice", "History[3].Role"
+	Err   error
+}
+
+func (e *ConfigError) Error() string { return fmt.Sprintf("novasonic: %s: %v", e.Field, e.Err) }
+
+// Unwrap returns Err.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Errors that the processor reports, wrapped in more.
+var (
+	// ErrGaveUp is the end of a conversation that could not be continued: every
+	// attempt to open another stream failed.
+	ErrGaveUp = errors.New("novasonic: the conversation could not be continued")
+
+	// ErrStalled is a stream whose peer no longer takes audio.
+	ErrStalled = errors.New("novasonic: the service stopped taking audio")
+
+	// ErrNotAccepted is a stream which the service did not accept in time.
+	ErrNotAccepted = errors.New("novasonic: the service did not accept the stream in time")
+
+	// ErrTextUnsupported is text or keys for a model that can only be spoken to.
+	ErrTextUnsupported = errors.New("novasonic: this model takes no text in mid-call")
+)

@@ -1,0 +1,83 @@
+package novasonic
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Role says whose words a message of the history is.
+type Role string
+
+// The roles of a history.
+const (
+	User      Role = "USER"
+	Assistant Role = "ASSISTANT"
+)
+
+// Message is something that was said before.
+type Message struct {
+	Role Role
+	Text string
+}
+
+// The service's limits on history (AWS user guide for Nova, document history,
+// 22 June 2026), in bytes of UTF-8.
+const (
+	maxMessageBytes = 50_000
+	maxHistoryBytes = 200_000
+)
+
+// shapeHistory makes messages acceptable to the service: empty ones left out,
+// neighbours of the same role merged, the first from the user, each message and
+// their sum within the limits. What does not fit is dropped from the oldest
+// end, never between two messages that are kept.
+//
+// A trailing message of the user is dropped with dropTrailingUser: that is for
+// a stream which will hear those words itself, in a replay, and would answer
+// twice.
+func shapeHistory(messages []Message, dropTrailingUser bool) []Message {
+	var merged []Message
+	for _, m := range messages {
+		m.Text = strings.TrimSpace(strings.ToValidUTF8(m.Text, "\uFFFD"))
+		if m.Text == "" {
+			continue
+		}
+		if n := len(merged); n > 0 && merged[n-1].Role == m.Role {
+			merged[n-1].Text += "\n" + m.Text
+			continue
+		}
+		merged = append(merged, m)
+	}
+	if n := len(merged); dropTrailingUser && n > 0 && merged[n-1].Role == User {
+		merged = merged[:n-1]
+	}
+
+	total := 0
+	first := len(merged)
+	for first > 0 {
+		m := &merged[first-1]
+		m.Text = keepEnd(m.Text, maxMessageBytes)
+		if total+len(m.Text) > maxHistoryBytes {
+			break
+		}
+		total += len(m.Text)
+		first--
+	}
+	for first < len(merged) && merged[first].Role != User {
+		first++
+	}
+	return merged[first:]
+}
+
+// keepEnd returns the last part of s that is at most n bytes long and begins
+// with a whole character.
+func keepEnd(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	s = s[len(s)-n:]
+	for len(s) > 0 && !utf8.RuneStart(s[0]) {
+		s = s[1:]
+	}
+	return s
+}

@@ -1,0 +1,156 @@
+package novasonic
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/parley-go/parley/audio"
+	"pgregory.net/rapid"
+)
+
+// ramp is samples whose values tell their position.
+func ramp(from audio.Position, n int) []int16 {
+	s := make([]int16, n)
+	for i := range s {
+		s[i] = int16(int(from) + i)
+	}
+	return s
+}
+
+func TestRingKeepsTheNewestSamplesAtTheirPositions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := &ring{buf: make([]int16, rapid.IntRange(1, 50).Draw(t, "size"))}
+		var end audio.Position
+		for _, n := range rapid.SliceOfN(rapid.IntRange(0, 80), 1, 10).Draw(t, "writes") {
+			r.write(ramp(end, n))
+			end += audio.Position(n)
+		}
+		ask := audio.Position(rapid.IntRange(-5, int(end)+5).Draw(t, "from"))
+		got, from := r.since(ask)
+		oldest := max(0, end-audio.Position(len(r.buf)))
+		if want := min(max(ask, oldest), end); from != want {
+			t.Fatalf("since(%d) begins at %d, want %d (kept: %d to %d)", ask, from, want, oldest, end)
+		}
+		if want := ramp(from, int(end-from)); !slices.Equal(got, want) {
+			t.Fatalf("since(%d) = %v, want %v", ask, got, want)
+		}
+	})
+}
+
+func TestClockMapTellsWhatTheUserSaidWhenTheStreamHeardIt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		// The oracle: the user's position for each sample that the stream heard.
+		var m clockMap
+		var heard []audio.Position
+		user := audio.Position(rapid.IntRange(0, 1000).Draw(t, "first"))
+		for range rapid.IntRange(1, 12).Draw(t, "pieces") {
+			n := rapid.IntRange(1, 30).Draw(t, "samples")
+			switch rapid.IntRange(0, 3).Draw(t, "kind") {
+			case 0: // the microphone is muted
+				m.silence(user, n)
+				for range n {
+					heard = append(heard, user)
+				}
+			case 1: // something was lost, or is heard again
+				user += audio.Position(rapid.IntRange(-20, 20).Draw(t, "jump"))
+				fallthrough
+			default:
+				m.audio(user, n)
+				for range n {
+					heard = append(heard, user)
+					user++
+				}
+			}
+		}
+		if m.sent != audio.Position(len(heard)) {
+			t.Fatalf("%d samples sent, want %d", m.sent, len(heard))
+		}
+		for at, want := range heard {
+			if got := m.user(audio.Position(at)); got != want {
+				t.Fatalf("at %d the stream heard the user's %d, want %d (%+v)", at, got, want, m.steps)
+			}
+		}
+	})
+}
+
+func TestHistoryIsShapedAsTheServiceAcceptsIt(t *testing.T) {
+	long := strings.Repeat("é", 40_000) // 80 KB
+	for _, tc := range []struct {
+		name string
+		in   []Message
+		drop bool
+		want []Message
+	}{
+		{"nothing", nil, false, nil},
+		{"the first is the user's", []Message{{Assistant, "Hello."}, {User, "Hi."}}, false, []Message{{User, "Hi."}}},
+		{"neighbours of a role are merged", []Message{{User, "a"}, {User, "b"}, {Assistant, "c"}, {Assistant, "d"}}, false,
+			[]Message{{User, "a\nb"}, {Assistant, "c\nd"}}},
+		{"places that were never filled are left out", []Message{{User, "a"}, {Assistant, ""}, {User, "b"}}, false, []Message{{User, "a\nb"}}},
+		{"a trailing message of the user's stays", []Message{{User, "a"}, {Assistant, "b"}, {User, "c"}}, false,
+			[]Message{{User, "a"}, {Assistant, "b"}, {User, "c"}}},
+		{"unless it will be heard again", []Message{{User, "a"}, {Assistant, "b"}, {User, "c"}}, true, []Message{{User, "a"}, {Assistant, "b"}}},
+		{"broken UTF-8 is mended", []Message{{User, "a\xffb"}}, false, []Message{{User, "a\uFFFDb"}}},
+		{"a long message keeps its end", []Message{{User, long}}, false, []Message{{User, strings.Repeat("é", 25_000)}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := shapeHistory(tc.in, tc.drop); !slices.Equal(got, tc.want) {
+				t.Errorf("got %.200v, want %.200v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestHistoryNeverExceedsTheLimitsAndLosesTheOldestFirst(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		roles := []Role{User, Assistant}
+		var in []Message
+		for i := range rapid.IntRange(0, 30).Draw(t, "messages") {
+			text := strings.Repeat("ö", rapid.IntRange(0, 30_000).Draw(t, "length")) + string(rune('a'+i%26))
+			in = append(in, Message{rapid.SampledFrom(roles).Draw(t, "role"), text})
+		}
+		got := shapeHistory(in, rapid.Bool().Draw(t, "drop"))
+		total := 0
+		for i, m := range got {
+			total += len(m.Text)
+			if len(m.Text) > maxMessageBytes || !utf8.ValidString(m.Text) {
+				t.Fatalf("message %d has %d bytes, valid UTF-8: %v", i, len(m.Text), utf8.ValidString(m.Text))
+			}
+			if want := roles[i%2]; m.Role != want {
+				t.Fatalf("message %d is %s, want %s", i, m.Role, want)
+			}
+		}
+		if total > maxHistoryBytes {
+			t.Fatalf("%d bytes in total", total)
+		}
+		// What is kept is the end of what there was.
+		if n := len(in); n > 0 && len(got) > 0 && got[len(got)-1].Role == in[n-1].Role {
+			last := in[n-1].Text
+			if newest := last[max(0, len(last)-1):]; !strings.HasSuffix(got[len(got)-1].Text, newest) {
+				t.Fatalf("the newest message, which ends in %q, was not kept", newest)
+			}
+		}
+	})
+}
+
+func TestWhatWasHeardOfASentenceEndsAtAWord(t *testing.T) {
+	s := &sentence{announced: "We are open until six today.", from: 1000, to: 2000, voiced: true}
+	for _, tc := range []struct {
+		heard audio.Position
+		want  string
+		cut   bool
+	}{
+		{900, "", true},
+		{1000, "", true},
+		{1250, "We are", true}, // 7 of 28 bytes
+		{1300, "We are", true}, // in the middle of "open"
+		{1999, "We are open until six", true},
+		{2000, "We are open until six today.", false},
+		{5000, "We are open until six today.", false},
+	} {
+		if got, cut := s.heardPart(tc.heard); got != tc.want || cut != tc.cut {
+			t.Errorf("heard up to %d: %q, cut %v; want %q, %v", tc.heard, got, cut, tc.want, tc.cut)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package novasonic
+
+// transcript is the memory of a conversation: who said what, in the order in
+// which it was begun to be said.
+type transcript struct {
+	entries []*entry
+}
+
+// entry is a message, or the place of one that is not certain yet: what the
+// agent really said is known only seconds after it was heard.
+type entry struct {
+	role Role
+	text string
+}
+
+func newTranscript(messages []Message) transcript {
+	var t transcript
+	for _, m := range messages {
+		t.add(m.Role, m.Text)
+	}
+	return t
+}
+
+func (t *transcript) add(role Role, text string) { t.reserve(role).text = text }
+
+// reserve takes a place for what role is about to say.
+func (t *transcript) reserve(role Role) *entry {
+	// What is far beyond the service's limits is never told again. Twice the
+	// limit, so that the copying is rare.
+	if len(t.entries) >= 2*maxEntries {
+		t.entries = append([]*entry(nil), t.entries[maxEntries:]...)
+	}
+	e := &entry{role: role}
+	t.entries = append(t.entries, e)
+	return e
+}
+
+// maxEntries bounds the memory of a conversation: messages of 20 bytes, hardly
+// a word or two, would fill the service's 200 KB.
+const maxEntries = maxHistoryBytes / 20
+
+func (t *transcript) messages() []Message {
+	m := make([]Message, 0, len(t.entries))
+	for _, e := range t.entries {
+		m = append(m, Message{Role: e.role, Text: e.text})
+	}
+	return m
+}
+
+// forgetHalf drops the older half of what was said.
+func (t *transcript) forgetHalf() { t.entries = t.entries[len(t.entries)/2:] }
