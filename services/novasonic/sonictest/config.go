@@ -146,8 +146,8 @@ type Behaviour struct {
 	// of their contentEnds.
 	ToolBlocksNested bool
 
-	// AudioDuringTool false refuses audioInput inside an open TOOL block.
-	// Default: off, refused, as it is inside a TEXT block.
+	// AudioInToolBlock accepts audioInput inside an open TOOL block. Default:
+	// it is refused, as it is inside a TEXT block.
 	AudioInToolBlock bool
 
 	// RefuseAudioDuringTool refuses audioInput while a tool result is
@@ -178,6 +178,23 @@ type Behaviour struct {
 	// interactive text. Default: no.
 	EmptyTranscript bool
 
+	// LeadingSpace begins the text of the second and later sentences of an
+	// answer with a space, as the service does. Default: on.
+	LeadingSpace Switch
+
+	// HalfCloseRefused answers the end of the input without sessionEnd with an
+	// exception. Default: the response ends without a word.
+	HalfCloseRefused bool
+
+	// ContentTypeRequired refuses requests without the content type of an event stream,
+	// which some versions of AWS's SDK for Go leave out. Default: only a wrong
+	// one is refused.
+	ContentTypeRequired bool
+
+	// AcceptBearer accepts any bearer token in place of a signature, and
+	// messages that are not signed. Default: refused with 403.
+	AcceptBearer bool
+
 	// Padding adds a member "p" of random length to each chunk, as Bedrock
 	// does for other operations. Default: no.
 	Padding bool
@@ -186,7 +203,7 @@ type Behaviour struct {
 	// AfterPromptStart.
 	HeadersAt HeadersAt
 
-	// Quota is the exception for one stream too many: ThrottlingException (the
+	// QuotaException is the exception for one stream too many: ThrottlingException (the
 	// default) or ServiceQuotaExceededException.
 	QuotaException string
 
@@ -211,6 +228,10 @@ type Interruption struct {
 	// Trailing is how much audio of the cut answer still comes after the
 	// marker, in a block that stays open so long. Default: 0.
 	Trailing time.Duration
+
+	// FinalTruncated sends a FINAL text of the words that were heard of the
+	// sentence that was cut; otherwise it gets none.
+	FinalTruncated bool
 
 	// FinalBefore sends the FINAL texts of sentences that were heard before the
 	// marker; otherwise they come after it.

@@ -1,0 +1,350 @@
+package sonictest
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/services/novasonic/sonictest/internal/protocol"
+	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
+)
+
+// mouth is what a session speaks with.
+type mouth struct {
+	current *answer // being thought of or sent
+	waiting []asked // turns for which it was not the time yet
+	calls   map[string]*call
+	spoken  uint64 // sentences rendered, which seeds the voice
+
+	// When all audio that was sent will have been played out: on the clock of
+	// the input audio, and on the wall's, as the age of the stream. The service
+	// knows neither for sure, since it sends faster than real time.
+	playClock, playWall time.Duration
+	finals              []*final
+}
+
+// asked is a turn, and whom to tell which answer it got.
+type asked struct {
+	turn     Turn
+	answered func(*StreamLog, int)
+}
+
+// answer is an answer on its way.
+type answer struct {
+	asked
+	index     int // in the log
+	sentences []Said
+	calls     []ToolCall
+	group     *callGroup
+	next      int // the sentence to be spoken next
+	called    int // calls made
+	announced bool
+	block     string // contentId of the open AUDIO block, or ""
+	finals    int    // FINAL texts sent
+	dead      bool
+}
+
+// call is a tool call that was made.
+type call struct {
+	index  int // in the log
+	group  *callGroup
+	result ToolResult
+	done   bool
+}
+
+// callGroup are the calls of one answer.
+type callGroup struct {
+	asked Turn
+	calls []*call
+}
+
+// ask has a turn answered: at once, or when what is being said has been said
+// and the user is silent.
+func (s *session) ask(t Turn, answered func(*StreamLog, int)) {
+	a := asked{t, answered}
+	m := &s.mouth
+	busy := m.current != nil || s.ears.speaking || s.ears.unanswered > 0
+	switch {
+	case !busy:
+		s.begin(a)
+	case t.Kind == Spoken:
+		m.waiting = slices.Insert(m.waiting, 0, a)
+	default:
+		m.waiting = append(m.waiting, a)
+	}
+}
+
+// serve takes up what waits, if it is the time.
+func (s *session) serve() {
+	m := &s.mouth
+	if len(m.waiting) == 0 || m.current != nil || s.ears.speaking || s.ears.unanswered > 0 || !s.rules.Prompting() {
+		return
+	}
+	a := m.waiting[0]
+	m.waiting = slices.Delete(m.waiting, 0, 1)
+	s.begin(a)
+}
+
+// begin asks the brain.
+func (s *session) begin(q asked) {
+	given := s.cfg.Brain.Answer(s.talk, q.turn)
+	if q.turn.Kind != ToolResults {
+		s.talk.said = append(s.talk.said, Message{Role: protocol.RoleUser, Text: q.turn.Text})
+		s.talk.turns++
+	}
+	a := &answer{asked: q, calls: s.callsOf(given), group: &callGroup{asked: q.turn}}
+	a.sentences = s.render(given.Sentences)
+	s.rec.note(func(l *StreamLog) {
+		a.index = len(l.Answers)
+		l.Answers = append(l.Answers, AnswerLog{At: s.now, Turn: q.turn, Sentences: slices.Clone(a.sentences)})
+		q.answered(l, a.index)
+	})
+	s.mouth.current = a
+	s.proceed(a, s.cfg.Latency.Think)
+}
+
+// callsOf returns the calls in the order of the sentences that they follow.
+func (s *session) callsOf(given Answer) []ToolCall {
+	if s.behaviour.ToolsNever {
+		return nil
+	}
+	calls := slices.Clone(given.Calls)
+	for i := range calls {
+		calls[i].After = min(max(calls[i].After, 0), len(given.Sentences))
+	}
+	slices.SortStableFunc(calls, func(a, b ToolCall) int { return a.After - b.After })
+	return calls
+}
+
+// render makes the sentences' audio, within the budget of maxTokens: what is
+// beyond it is never said.
+func (s *session) render(sentences []Sentence) []Said {
+	var said []Said
+	spent := 0
+	for _, sentence := range sentences {
+		pcm := s.pcm(sentence)
+		spent += textTokens(sentence.Text) + speechTokens(s.talk.rate.Duration(int64(len(pcm))))
+		if s.maxTokens > 0 && spent > s.maxTokens {
+			break
+		}
+		said = append(said, Said{Text: sentence.Text, Rate: s.talk.rate, PCM: pcm})
+	}
+	return said
+}
+
+func (s *session) pcm(sentence Sentence) []int16 {
+	s.mouth.spoken++
+	if sentence.Audio == nil {
+		// Every sentence of every stream has a signature of its own.
+		seed := s.cfg.Seed + uint64(s.talk.stream)<<32 + s.mouth.spoken
+		return voice.Synthesize(sentence.Text, voice.Options{Rate: s.talk.rate, Seed: seed})
+	}
+	from := sentence.Rate
+	if from == 0 {
+		from = audio.Rate24k
+	}
+	if from == s.talk.rate {
+		return sentence.Audio
+	}
+	r, err := audio.NewResampler(from, s.talk.rate, 1)
+	if err != nil {
+		s.violation("", "the brain's audio cannot be converted: "+err.Error(), false)
+		return nil
+	}
+	delay := r.Delay()
+	return r.Flush(r.Resample(nil, sentence.Audio))[delay:]
+}
+
+// proceed does what comes next in an answer: calls, then a sentence after the
+// given pause, or its end.
+func (s *session) proceed(a *answer, pause time.Duration) {
+	if a.called < len(a.calls) && a.calls[a.called].After == a.next {
+		s.afterFor(a, s.cfg.Latency.ToolUse, func() {
+			s.callTools(a)
+			s.proceed(a, pause)
+		})
+		return
+	}
+	if a.next < len(a.sentences) {
+		s.afterFor(a, pause, func() { s.announce(a) })
+		return
+	}
+	s.done(a)
+}
+
+// afterFor has f called after one of the latencies, unless the answer is cut.
+func (s *session) afterFor(a *answer, d time.Duration, f func()) {
+	s.after(s.latency(d), func() {
+		if !a.dead {
+			f()
+		}
+	})
+}
+
+// callTools makes the calls that come now.
+func (s *session) callTools(a *answer) {
+	ends := []func(){}
+	for ; a.called < len(a.calls) && a.calls[a.called].After == a.next; a.called++ {
+		t := a.calls[a.called]
+		if t.Arguments == "" {
+			t.Arguments = "{}"
+		}
+		content, id := s.newID(), s.newID()
+		c := &call{group: a.group, result: ToolResult{ID: id, Name: t.Name, Arguments: t.Arguments}}
+		a.group.calls = append(a.group.calls, c)
+		s.mouth.calls[id] = c
+		s.rules.Issued(id)
+		s.rec.note(func(l *StreamLog) {
+			c.index = len(l.Calls)
+			l.Calls = append(l.Calls, CallLog{At: s.now, Answer: a.index, ID: id, Name: t.Name, Arguments: t.Arguments})
+		})
+		arguments := t.Arguments
+		if s.behaviour.DoubleEncodedArguments {
+			quoted, err := json.Marshal(arguments)
+			if err == nil { // a string marshals
+				arguments = string(quoted)
+			}
+		}
+		s.spend(protocol.Tokens{OutputText: textTokens(arguments)})
+		s.send(s.out.ContentStartTool(content), OutputLog{Name: "contentStart", ContentID: content, Type: "TOOL", Role: "TOOL", Answer: a.index})
+		s.send(s.out.ToolUse(content, id, t.Name, arguments), OutputLog{Name: "toolUse", ContentID: content, Text: arguments, Answer: a.index})
+		end := func() {
+			s.send(s.out.ContentEnd(content, protocol.TypeTool, protocol.StopToolUse), OutputLog{Name: "contentEnd", ContentID: content, Type: "TOOL", StopReason: protocol.StopToolUse, Answer: a.index})
+		}
+		if s.behaviour.ToolBlocksNested {
+			ends = append(ends, end)
+		} else {
+			end()
+		}
+	}
+	for _, end := range ends {
+		end()
+	}
+	a.announced = true
+	s.tellUsage()
+}
+
+// announce sends the text of the next sentence.
+func (s *session) announce(a *answer) {
+	said := &a.sentences[a.next]
+	a.announced = true
+	s.logSaid(a, a.next, func(l *Said) { l.Announced = s.now })
+	s.sendText(protocol.RoleAssistant, protocol.StageSpeculative, s.shown(a.next, said.Text), protocol.StopPartial, a.index)
+	s.talk.said = append(s.talk.said, Message{Role: protocol.RoleAssistant, Text: said.Text})
+	s.spend(protocol.Tokens{OutputText: textTokens(said.Text)})
+	s.tellUsage()
+	s.afterFor(a, s.cfg.Latency.Speak, func() { s.speak(a) })
+}
+
+// shown is the text of a sentence as the service shows it: the second and
+// later ones begin with the space that parts them.
+func (s *session) shown(i int, text string) string {
+	if i > 0 && s.behaviour.LeadingSpace.or(true) {
+		return " " + text
+	}
+	return text
+}
+
+// speak begins the audio of the sentence that was announced.
+func (s *session) speak(a *answer) {
+	m := &s.mouth
+	said := &a.sentences[a.next]
+	a.block = s.newID()
+	d := said.Rate.Duration(int64(len(said.PCM)))
+	m.playClock = max(m.playClock, s.ears.clock()) + d
+	m.playWall = max(m.playWall, s.now) + d
+	s.registerFinal(a, a.next)
+	s.logSaid(a, a.next, func(l *Said) { l.Started = s.now })
+	s.send(s.out.ContentStartAudio(a.block, said.Rate), OutputLog{Name: "contentStart", ContentID: a.block, Type: "AUDIO", Role: protocol.RoleAssistant, Answer: a.index})
+	s.piece(a)
+}
+
+// piece sends the next piece of the sentence, or ends its block.
+func (s *session) piece(a *answer) {
+	said := &a.sentences[a.next]
+	left := len(said.PCM) - said.Sent
+	if left == 0 {
+		s.endAudio(a)
+		return
+	}
+	n := s.pieceSize(said.Rate, left)
+	s.sendAudio(a, a.next, a.block, n)
+	pause := time.Duration(float64(said.Rate.Duration(int64(n))) / s.cfg.Delivery.Speed)
+	s.after(s.spread(pause, s.cfg.Delivery.Jitter), func() {
+		if !a.dead {
+			s.piece(a)
+		}
+	})
+}
+
+// pieceSize is the number of samples in the next piece. No piece is less than
+// half as long as the others, unless the sentence is.
+func (s *session) pieceSize(rate audio.SampleRate, left int) int {
+	n := max(int(rate.Samples(s.spread(s.cfg.Delivery.Piece, s.cfg.Delivery.Jitter))), 1)
+	if left < n+n/2 {
+		return left
+	}
+	return n
+}
+
+func (s *session) sendAudio(a *answer, i int, block string, n int) {
+	said := &a.sentences[i]
+	pcm := said.PCM[said.Sent : said.Sent+n]
+	said.Sent += n
+	s.logSaid(a, i, func(l *Said) { l.Sent = said.Sent })
+	s.send(s.out.AudioOutput(block, pcm), OutputLog{Name: "audioOutput", ContentID: block, Answer: a.index, Samples: n})
+}
+
+// endAudio ends the sentence's block, and goes on.
+func (s *session) endAudio(a *answer) {
+	said := &a.sentences[a.next]
+	stop := protocol.StopPartial
+	if a.next == len(a.sentences)-1 && a.called == len(a.calls) {
+		stop = protocol.StopEnd
+	}
+	s.closeAudio(a, stop)
+	s.spend(protocol.Tokens{OutputSpeech: speechTokens(said.Rate.Duration(int64(said.Sent)))})
+	s.tellUsage()
+	a.next++
+	s.proceed(a, s.cfg.Latency.Sentence)
+}
+
+func (s *session) closeAudio(a *answer, stop string) {
+	s.logSaid(a, a.next, func(l *Said) { l.Ended = s.now })
+	s.send(s.out.ContentEnd(a.block, protocol.TypeAudio, stop), OutputLog{Name: "contentEnd", ContentID: a.block, Type: "AUDIO", StopReason: stop, Answer: a.index})
+	a.block = ""
+}
+
+// done is when all of an answer has been sent.
+func (s *session) done(a *answer) {
+	s.rec.note(func(l *StreamLog) { l.Answers[a.index].Done = s.now })
+	s.mouth.current = nil
+	a.dead = true
+	s.tellUsage()
+	if s.behaviour.CompletionPerTurn && len(s.mouth.waiting) == 0 {
+		s.completionEnd()
+	}
+	s.serve()
+}
+
+// stopTalking drops all that has not been said.
+func (s *session) stopTalking() {
+	m := &s.mouth
+	if m.current != nil {
+		m.current.dead = true
+	}
+	m.current, m.waiting, m.finals = nil, nil, nil
+}
+
+func (s *session) logSaid(a *answer, i int, change func(*Said)) {
+	s.rec.note(func(l *StreamLog) { change(&l.Answers[a.index].Sentences[i]) })
+}
+
+// sendText sends a whole TEXT block.
+func (s *session) sendText(role, stage, text, stop string, answer int) {
+	id := s.newID()
+	s.send(s.out.ContentStartText(id, role, stage), OutputLog{Name: "contentStart", ContentID: id, Type: "TEXT", Role: role, Stage: stage, Answer: answer})
+	s.send(s.out.TextOutput(id, role, text), OutputLog{Name: "textOutput", ContentID: id, Text: text, Answer: answer})
+	s.send(s.out.ContentEnd(id, protocol.TypeText, stop), OutputLog{Name: "contentEnd", ContentID: id, Type: "TEXT", StopReason: stop, Answer: answer})
+}

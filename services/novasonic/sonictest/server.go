@@ -1,0 +1,274 @@
+package sonictest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/services/novasonic/sonictest/internal/protocol"
+	"github.com/parley-go/parley/services/novasonic/sonictest/internal/wire"
+)
+
+// Server is an emulated Bedrock endpoint. Make one with NewServer, start it
+// with one of the Start methods, and Close it. Its methods may be called by any
+// goroutine.
+type Server struct {
+	cfg  Config
+	keys []Credentials
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // serving, accepting and handling goroutines
+
+	mu       sync.Mutex
+	closed   bool
+	started  bool
+	listener net.Listener
+	address  string // base URL
+	roots    []byte // PEM of the CA, with TLS
+	caFile   string
+	clients  []*http.Transport
+	conns    map[*connection]bool
+	dialled  int
+	requests int
+	open     int // streams that count for the quota
+	faults   []Fault
+	live     map[*stream]bool
+	done     []*recorder   // streams that have ended, oldest first
+	news     chan struct{} // closed, and replaced, when a log changes; nil if nobody waits
+}
+
+// NewServer returns a server that does not listen yet. It panics if cfg names a
+// model that there is none of: that is a mistake in the test.
+func NewServer(cfg Config) *Server {
+	cfg = cfg.withDefaults()
+	for _, id := range cfg.Models {
+		if _, ok := protocol.ModelOf(id); !ok {
+			panic(fmt.Sprintf("sonictest: there is no model %q", id))
+		}
+	}
+	s := &Server{
+		cfg:    cfg,
+		keys:   slices.Clone(cfg.Credentials),
+		conns:  map[*connection]bool{},
+		live:   map[*stream]bool{},
+		faults: slices.Clone(cfg.Faults),
+	}
+	if len(s.keys) == 0 {
+		s.keys = []Credentials{randomKey(cfg.Seed)}
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// randomKey makes a key that nobody could take for one of AWS's.
+func randomKey(seed uint64) Credentials {
+	rng := rand.New(rand.NewPCG(seed, 0x5ec0e7))
+	return Credentials{
+		AccessKeyID:     fmt.Sprintf("PARLEYEMULATOR%06X", rng.Uint32()&0xffffff),
+		SecretAccessKey: fmt.Sprintf("parley-emulator-%016x%08x", rng.Uint64(), rng.Uint32()),
+	}
+}
+
+// Close ends every stream and connection, and returns when all of the server's
+// goroutines have. It removes the CA's file.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.wg.Wait()
+		return nil
+	}
+	s.closed = true
+	listener, clients, conns := s.listener, s.clients, s.conns
+	s.conns = map[*connection]bool{}
+	s.mu.Unlock()
+
+	s.cancel()
+	var errs []error
+	if listener != nil {
+		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, fmt.Errorf("close listener: %w", err))
+		}
+	}
+	for c := range conns {
+		c.kill()
+	}
+	for _, t := range clients {
+		t.CloseIdleConnections()
+	}
+	s.wg.Wait()
+	errs = append(errs, s.removeCA())
+	return errors.Join(errs...)
+}
+
+// AddFault adds a fault for the streams that are opened from now on.
+func (s *Server) AddFault(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, f)
+}
+
+// Strike does a to the stream of this number, now. It reports whether the
+// stream is open. Actions that come before the opening of a stream have no
+// effect.
+func (s *Server) Strike(number int, a Action) bool {
+	s.mu.Lock()
+	var target *stream
+	for st := range s.live {
+		if st.number == number {
+			target = st
+		}
+	}
+	s.mu.Unlock()
+	return target != nil && target.strike(a)
+}
+
+// Streams returns the records of all streams, in the order of their requests:
+// of those that are open, and of the last Config.KeepStreams that have ended.
+func (s *Server) Streams() []StreamLog {
+	s.mu.Lock()
+	recorders := slices.Clone(s.done)
+	for st := range s.live {
+		recorders = append(recorders, st.rec)
+	}
+	s.mu.Unlock()
+	logs := make([]StreamLog, 0, len(recorders))
+	for _, r := range recorders {
+		logs = append(logs, r.snapshot())
+	}
+	slices.SortFunc(logs, func(a, b StreamLog) int { return a.Number - b.Number })
+	return logs
+}
+
+// Stream returns the record of one stream. It reports whether there is one.
+func (s *Server) Stream(number int) (StreamLog, bool) {
+	for _, l := range s.Streams() {
+		if l.Number == number {
+			return l, true
+		}
+	}
+	return StreamLog{}, false
+}
+
+// Violations returns the rules that clients broke, of all streams, those that
+// the service lets pass included. A client without a mistake has none.
+func (s *Server) Violations() []Violation {
+	var all []Violation
+	for _, l := range s.Streams() {
+		all = append(all, l.Violations...)
+	}
+	return all
+}
+
+// Wait returns when the condition holds of the streams' records, which it
+// checks whenever something happens on a stream, or with ctx's error.
+func (s *Server) Wait(ctx context.Context, condition func([]StreamLog) bool) error {
+	for {
+		s.mu.Lock()
+		if s.news == nil {
+			s.news = make(chan struct{})
+		}
+		news := s.news
+		s.mu.Unlock()
+		if condition(s.Streams()) {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// WaitIdle returns when no stream is open, or with ctx's error.
+func (s *Server) WaitIdle(ctx context.Context) error {
+	return s.Wait(ctx, func(logs []StreamLog) bool {
+		return !slices.ContainsFunc(logs, func(l StreamLog) bool { return l.End.Kind == Open })
+	})
+}
+
+// tell wakes those who Wait.
+func (s *Server) tell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.news != nil {
+		close(s.news)
+		s.news = nil
+	}
+}
+
+// enter registers a request, and the faults that may strike it; nil if the
+// server is closed.
+func (s *Server) enter(c *connection, now time.Time) *stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.wg.Add(1)
+	st := &stream{server: s, conn: c, number: s.requests, opened: now, strikes: make(chan Action, 16)}
+	s.requests++
+	st.rec = &recorder{changed: s.tell}
+	st.rec.log.Number, st.rec.log.Opened = st.number, now
+	if c != nil {
+		st.rec.log.Connection = c.number
+	}
+	// A generator of its own, so that a fault that is added does not change
+	// what else happens.
+	rng := rand.New(rand.NewPCG(s.cfg.Seed^0xfa017, uint64(st.number)))
+	for _, f := range s.faults {
+		struck := f.Probability <= 0 || rng.Float64() < f.Probability
+		if struck && (f.Streams == nil || slices.Contains(f.Streams, st.number)) {
+			st.faults = append(st.faults, &armed{Fault: f})
+		}
+	}
+	s.live[st] = true
+	return st
+}
+
+// leave keeps the record of a stream that has ended.
+func (s *Server) leave(st *stream) {
+	defer s.wg.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.live, st)
+	if s.cfg.KeepStreams > 0 {
+		if len(s.done) >= s.cfg.KeepStreams {
+			s.done = slices.Delete(s.done, 0, len(s.done)-s.cfg.KeepStreams+1)
+		}
+		s.done = append(s.done, st.rec)
+	}
+}
+
+// occupy counts a stream for the quota, if there is room.
+func (s *Server) occupy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit := s.cfg.Limits.Streams; limit >= 0 && s.open >= limit {
+		return false
+	}
+	s.open++
+	return true
+}
+
+func (s *Server) vacate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+}
+
+func (s *Server) verifier() *wire.Verifier {
+	v := &wire.Verifier{Region: s.cfg.Region, Skew: s.cfg.Limits.ClockSkew}
+	for _, k := range s.keys {
+		v.Keys = append(v.Keys, wire.Key{ID: k.AccessKeyID, Secret: k.SecretAccessKey, Token: k.SessionToken, Expires: k.Expires, Denied: k.Denied})
+	}
+	return v
+}

@@ -1,0 +1,413 @@
+package sonictest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/parley-go/parley/services/novasonic/sonictest/internal/protocol"
+)
+
+// session is the emulated model on one stream. It has no goroutine and no
+// clock: it is given each input event with the stream's age when it arrived
+// (input, eof), is told when time has passed (advance) and says when it wants
+// to be told next (next). What it wants to send is fetched with take.
+//
+//	input ─▶ protocol.Parse ─▶ protocol.Rules ─▶ ears (listener, text) ─▶ turns
+//	                                                                       │
+//	take  ◀── frames ◀── mouth (timers: texts, audio, tool calls) ◀── Brain
+//
+// All methods are called by one goroutine.
+type session struct {
+	cfg       Config // with defaults
+	behaviour Behaviour
+	model     protocol.Model
+	rng       *rand.Rand
+	rules     *protocol.Rules
+	rec       *recorder
+	faults    []*armed
+
+	now    time.Duration // the stream's age
+	timers timers
+	frames []frame
+	ended  bool // nothing more is to be said or heard
+	over   bool // sessionEnd was seen; what is left is to end the response
+
+	out            protocol.Output
+	prompted       bool // promptStart was seen
+	completionOpen bool
+	talk           *Conversation
+	maxTokens      int
+	sensitivity    string
+	usage, told    protocol.Tokens
+
+	ears  ears
+	mouth mouth
+}
+
+// frame is something to send, or to do to the connection, in order.
+type frame struct {
+	event     []byte // a JSON event
+	exception string // an exception's type, or an error's code
+	message   string
+	isError   bool // :message-type error
+
+	headers bool       // the response headers may be sent now
+	action  actionKind // a fault of the connection's
+	end     bool       // the response ends here
+}
+
+// newSession begins a stream. Its log has been begun by the caller.
+func newSession(cfg Config, b Behaviour, m protocol.Model, number int, rec *recorder, faults []*armed) *session {
+	// Two seeds that differ in one bit give unrelated generators.
+	rng := rand.New(rand.NewPCG(cfg.Seed, uint64(number)+0x9e3779b97f4a7c15))
+	s := &session{
+		cfg: cfg, behaviour: b, model: m, rng: rng, rec: rec, faults: faults,
+		rules: protocol.NewRules(m, protocol.Options{
+			HistoryText:           cfg.Limits.HistoryText,
+			HistoryTotal:          cfg.Limits.HistoryTotal,
+			SystemText:            cfg.Limits.SystemText,
+			AudioInToolBlock:      b.AudioInToolBlock,
+			RefuseAudioDuringTool: b.RefuseAudioDuringTool,
+			RefuseLateResults:     b.LateResults == Off,
+			RefuseSecondResult:    b.RefuseSecondResult.or(m.OneResult),
+			RequireSystem:         b.RequireSystem,
+			RefuseEmptyText:       b.RefuseEmptyText,
+			AudioSettle:           b.AudioSettle,
+			Blocked:               b.Blocked,
+		}),
+		talk: &Conversation{stream: number, model: m.ID},
+	}
+	s.out.SessionID = s.newID()
+	s.ears.block = -1
+	s.mouth.calls = map[string]*call{}
+	if b.HeadersAt == AtOnce {
+		s.frames = append(s.frames, frame{headers: true})
+	}
+	rec.note(func(l *StreamLog) { l.SessionID = s.out.SessionID })
+	return s
+}
+
+// newID returns a UUID of version 4 from the stream's own generator.
+func (s *session) newID() string {
+	hi, lo := s.rng.Uint64(), s.rng.Uint64()
+	hi = hi&^0xf000 | 0x4000
+	lo = lo&^(3<<62) | 2<<62
+	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xffff, lo>>48, lo&(1<<48-1))
+}
+
+// spread returns d, up to the fraction by longer or shorter. A negative
+// fraction, or duration, is none.
+func (s *session) spread(d time.Duration, by float64) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	if by <= 0 {
+		return d
+	}
+	return time.Duration(float64(d) * (1 + by*(2*s.rng.Float64()-1)))
+}
+
+// latency spreads one of the latencies.
+func (s *session) latency(d time.Duration) time.Duration {
+	return s.spread(d, s.cfg.Latency.Jitter)
+}
+
+// after has f called when d has passed.
+func (s *session) after(d time.Duration, f func()) { s.timers.add(s.now+max(d, 0), f) }
+
+// take returns what is to be sent since the last call.
+func (s *session) take() []frame {
+	f := s.frames
+	s.frames = nil
+	return f
+}
+
+// advance passes the time up to the age now.
+func (s *session) advance(now time.Duration) {
+	for !s.ended {
+		at, why := s.due()
+		if at > now || why == nil {
+			break
+		}
+		s.now = max(s.now, at)
+		why()
+	}
+	s.now = max(s.now, now)
+}
+
+// next is when advance has something to do; false if never.
+func (s *session) next() (time.Duration, bool) {
+	if s.ended {
+		return 0, false
+	}
+	at, why := s.due()
+	return at, why != nil
+}
+
+// due returns what is to be done next, and when.
+func (s *session) due() (at time.Duration, do func()) {
+	consider := func(t time.Duration, f func()) {
+		if do == nil || t < at {
+			at, do = t, f
+		}
+	}
+	if t, ok := s.timers.next(); ok {
+		consider(t, func() { s.timers.pop().do() })
+	}
+	if t, ok := s.nextFault(); ok {
+		consider(t, s.strikeDue)
+	}
+	if s.over {
+		return at, do
+	}
+	if limit := s.cfg.Limits.Life; limit > 0 {
+		consider(limit, func() { s.fail(&protocol.Refusal{Exception: protocol.ExceptionTimeout, Text: protocol.TextLife}) })
+	}
+	if limit := s.cfg.Limits.idle(s.model.ID); limit > 0 {
+		consider(s.ears.active+limit, func() { s.fail(s.idled(limit)) })
+	}
+	if limit := s.cfg.Limits.UserSilence; limit > 0 && s.ears.block >= 0 && !s.ears.speaking {
+		consider(s.ears.lastSpeech+limit, func() {
+			s.fail(&protocol.Refusal{Exception: protocol.ExceptionValidation, Text: protocol.Text531})
+		})
+	}
+	return at, do
+}
+
+func (s *session) idled(limit time.Duration) *protocol.Refusal {
+	text := protocol.TextIdle(limit)
+	if s.model.ID == protocol.V1 {
+		text = protocol.TextIdleV1
+	}
+	return &protocol.Refusal{Exception: protocol.ExceptionValidation, Text: text}
+}
+
+// input takes one event that arrived at the age now.
+func (s *session) input(now time.Duration, b []byte) {
+	s.advance(now)
+	if s.ended {
+		return
+	}
+	name, ev, refusal := protocol.Parse(b)
+	var block *protocol.Block
+	if refusal == nil {
+		block, refusal = s.rules.Accept(s.now, ev)
+	}
+	s.recordEvent(name, ev)
+	for _, text := range s.rules.Notes() {
+		s.violation(name, text, false)
+	}
+	if refusal != nil {
+		s.violation(name, refusal.Text, true)
+		s.refuse(refusal)
+		return
+	}
+	if s.model.ID == protocol.V1 {
+		s.ears.active = s.now // v1 waits for input events of any kind
+	}
+	if !s.over {
+		s.accepted(ev, block)
+	}
+	if s.behaviour.HeadersAt == AfterFirstEvent {
+		s.frames = append(s.frames, frame{headers: true})
+	}
+	s.strike(func(f *Fault) string { return f.Input }, name)
+}
+
+// accepted does what an event asks for.
+func (s *session) accepted(ev protocol.Event, block *protocol.Block) {
+	switch ev := ev.(type) {
+	case protocol.SessionStart:
+		s.maxTokens, s.sensitivity = ev.MaxTokens, ev.Sensitivity
+		s.rec.note(func(l *StreamLog) { l.MaxTokens, l.Sensitivity = ev.MaxTokens, ev.Sensitivity })
+	case protocol.PromptStart:
+		s.promptStart(ev)
+	case protocol.ContentStart:
+		if block != nil && ev.Type == protocol.TypeAudio {
+			s.audioStart(block)
+		}
+	case protocol.AudioInput:
+		s.hear(ev.PCM)
+	case protocol.ContentEnd:
+		s.contentEnd(block)
+	case protocol.PromptEnd:
+		s.promptEnd()
+	case protocol.SessionEnd:
+		s.sessionEnd()
+	}
+}
+
+func (s *session) promptStart(ev protocol.PromptStart) {
+	s.prompted = true
+	s.out.PromptName, s.out.CompletionID = ev.PromptName, s.newID()
+	s.talk.voice, s.talk.rate = ev.Voice, ev.Rate
+	for _, t := range ev.Tools {
+		s.talk.tools = append(s.talk.tools, Tool(t))
+	}
+	s.rec.note(func(l *StreamLog) {
+		l.PromptName, l.Voice, l.OutputRate = ev.PromptName, ev.Voice, ev.Rate
+		l.Tools, l.ToolChoice = s.talk.tools, ev.ToolChoice
+	})
+	s.frames = append(s.frames, frame{headers: true})
+}
+
+func (s *session) contentEnd(b *protocol.Block) {
+	switch b.Type {
+	case protocol.TypeAudio:
+		s.audioEnd()
+	case protocol.TypeText:
+		s.textEnd(b)
+	case protocol.TypeTool:
+		s.toolResult(b.ToolUseID, b.Text)
+	}
+}
+
+// promptEnd drops what has not been said.
+func (s *session) promptEnd() {
+	s.stopTalking()
+	if s.completionOpen {
+		s.after(s.latency(s.cfg.Latency.Completion), s.completionEnd)
+	}
+}
+
+func (s *session) sessionEnd() {
+	s.stopTalking()
+	s.completionEnd()
+	s.over = true
+	s.after(max(s.cfg.Limits.Close, 0), func() { s.finish(End{Kind: ServerClosed, Message: "no half-close after sessionEnd"}) })
+}
+
+// eof says that the client has half-closed in order.
+func (s *session) eof(now time.Duration) {
+	s.advance(now)
+	switch {
+	case s.ended:
+	case s.over:
+		s.finish(End{Kind: ClosedBoth})
+	case s.behaviour.HalfCloseRefused:
+		s.violation("", "the input ended without sessionEnd", true)
+		s.refuse(&protocol.Refusal{Exception: protocol.ExceptionValidation, Text: protocol.TextInvalid})
+	default:
+		s.violation("", "the input ended without sessionEnd", false)
+		s.finish(End{Kind: HalfClosed})
+	}
+}
+
+// refuse ends the stream because of what the client did.
+func (s *session) refuse(r *protocol.Refusal) {
+	if !r.Silent {
+		s.fail(r)
+		return
+	}
+	s.stopTalking()
+	s.over = true
+	s.after(200*time.Millisecond, func() { s.finish(End{Kind: ServerClosed, Message: r.Text}) })
+}
+
+// fail ends the stream with an exception.
+func (s *session) fail(r *protocol.Refusal) { s.raise(Failed, r.Exception, s.prefixed(r.Text), false) }
+
+func (s *session) raise(kind EndKind, name, message string, isError bool) {
+	if s.ended {
+		return
+	}
+	s.frames = append(s.frames, frame{exception: name, message: message, isError: isError})
+	s.finish(End{Kind: kind, Exception: name, Message: message})
+}
+
+// prefixed introduces an error text as the service does.
+func (s *session) prefixed(text string) string {
+	id := s.newID()
+	switch s.behaviour.Prefix {
+	case PrefixErrors:
+		return "RequestId=" + id + " : Error(s):\nError 1 : " + text
+	case PrefixNone:
+		return text
+	default:
+		return "RequestId=" + id + " : " + text
+	}
+}
+
+// finish ends the response after what has been said.
+func (s *session) finish(e End) {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	e.At = s.now
+	s.frames = append(s.frames, frame{end: true})
+	s.rec.note(func(l *StreamLog) { l.End = e })
+}
+
+func (s *session) violation(event, text string, fatal bool) {
+	s.rec.note(func(l *StreamLog) {
+		l.Violations = append(l.Violations, Violation{At: s.now, Event: event, Text: text, Fatal: fatal})
+	})
+}
+
+func (s *session) recordEvent(name string, ev protocol.Event) {
+	if _, ok := ev.(protocol.AudioInput); ok {
+		return // hear records it
+	}
+	e := EventLog{At: s.now, Name: name, Clock: s.ears.clock(), Block: s.ears.block, Pos: s.ears.pos}
+	if ev != nil {
+		e.Content = ev.Content()
+	}
+	if start, ok := ev.(protocol.ContentStart); ok {
+		e.Type, e.Role = string(start.Type), start.Role
+	}
+	s.rec.note(func(l *StreamLog) { l.Events = append(l.Events, e) })
+}
+
+// send sends an output event, and remembers what it was.
+func (s *session) send(b []byte, l OutputLog) {
+	if s.ended || s.over {
+		return
+	}
+	l.At = s.now
+	s.rec.note(func(log *StreamLog) { log.Output = append(log.Output, l) })
+	s.frames = append(s.frames, frame{event: b})
+	s.strike(func(f *Fault) string { return f.Output }, l.Name)
+}
+
+func (s *session) completionStart() {
+	if s.completionOpen || !s.prompted {
+		return
+	}
+	s.completionOpen = true
+	s.send(s.out.CompletionStart(), OutputLog{Name: "completionStart", Answer: -1})
+}
+
+func (s *session) completionEnd() {
+	if !s.completionOpen {
+		return
+	}
+	s.tellUsage()
+	s.send(s.out.CompletionEnd(), OutputLog{Name: "completionEnd", StopReason: protocol.StopEnd, Answer: -1})
+	s.completionOpen = false
+	if s.behaviour.CompletionPerTurn {
+		s.out.CompletionID = s.newID()
+	}
+}
+
+// spend counts tokens; tellUsage sends what has been counted. The rates are
+// invented, but plausible: 12.5 tokens a second of speech, 4 bytes a token of
+// text.
+func (s *session) spend(t protocol.Tokens) { s.usage = s.usage.Add(t) }
+
+func (s *session) tellUsage() {
+	if s.usage == s.told {
+		return
+	}
+	delta := protocol.Tokens{
+		InputSpeech: s.usage.InputSpeech - s.told.InputSpeech, InputText: s.usage.InputText - s.told.InputText,
+		OutputSpeech: s.usage.OutputSpeech - s.told.OutputSpeech, OutputText: s.usage.OutputText - s.told.OutputText,
+	}
+	s.told = s.usage
+	s.send(s.out.Usage(delta, s.usage), OutputLog{Name: "usageEvent", Answer: -1})
+}
+
+func speechTokens(d time.Duration) int { return int((d*25/2 + time.Second - 1) / time.Second) }
+
+func textTokens(text string) int { return (len(text) + 3) / 4 }

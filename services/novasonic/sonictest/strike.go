@@ -1,0 +1,71 @@
+package sonictest
+
+import (
+	"time"
+)
+
+// armed is a fault that waits for its moment on one stream.
+type armed struct {
+	Fault
+	seen  int // events that it counts
+	spent bool
+}
+
+// nextFault is when a fault that waits for an age alone is due.
+func (s *session) nextFault() (at time.Duration, ok bool) {
+	for _, f := range s.faults {
+		if !f.spent && f.Input == "" && f.Output == "" && (!ok || f.After < at) {
+			at, ok = f.After, true
+		}
+	}
+	return at, ok
+}
+
+// strikeDue lets the faults strike whose age has come.
+func (s *session) strikeDue() {
+	for _, f := range s.faults {
+		if !f.spent && f.Input == "" && f.Output == "" && f.After <= s.now {
+			s.act(f)
+		}
+	}
+}
+
+// strike counts an event, and lets faults strike that waited for it.
+func (s *session) strike(of func(*Fault) string, name string) {
+	for _, f := range s.faults {
+		want := of(&f.Fault)
+		if s.ended || f.spent || want == "" || want != "*" && want != name || s.now < f.After {
+			continue
+		}
+		f.seen++
+		if f.seen >= f.Nth {
+			s.act(f)
+		}
+	}
+}
+
+// act does what a fault does.
+func (s *session) act(f *armed) {
+	f.spent = true
+	switch f.Do.kind {
+	case actException:
+		s.raise(Faulted, f.Do.name, s.prefixed(f.Do.message), false)
+	case actErrorMessage:
+		s.raise(Faulted, f.Do.name, f.Do.message, true)
+	case actEnd:
+		s.finish(End{Kind: Faulted, Message: "END_STREAM"})
+	case actReset:
+		s.end(f.Do.kind, "RST_STREAM")
+	case actTruncate:
+		s.end(f.Do.kind, "truncated message")
+	case actKill:
+		s.end(f.Do.kind, "connection closed")
+	default:
+		s.frames = append(s.frames, frame{action: f.Do.kind})
+	}
+}
+
+func (s *session) end(kind actionKind, message string) {
+	s.frames = append(s.frames, frame{action: kind})
+	s.finish(End{Kind: Faulted, Message: message})
+}
