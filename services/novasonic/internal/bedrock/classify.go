@@ -133,7 +133,7 @@ func transportError(err error) (Verdict, bool) {
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "if a proxy or the emulator signs with its own authority, name its certificate file in AWS_CA_BUNDLE"}, true
 	case errors.As(err, &record):
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "the endpoint does not speak TLS: check whether its URL should begin with http://"}, true
-	case strings.Contains(text, "checksum mismatch"), strings.Contains(text, "decode event"), strings.Contains(text, "deserialize event"):
+	case strings.Contains(text, "checksum mismatch"), strings.Contains(text, "decode event"), strings.Contains(text, "deserialize event"), strings.Contains(text, "unknown event stream message type"):
 		return Verdict{frames.ErrorServer, ReasonCorrupt, Retry, ""}, true
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, "check that something listens at the endpoint, and the endpoint's URL"}, true

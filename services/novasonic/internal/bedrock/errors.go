@@ -72,7 +72,3 @@ func oneLine(err error) string {
 func (d *SDKDialer) fail(op, model string, err error) error {
 	return &Error{Op: op, Model: model, Region: d.region, Endpoint: d.endpoint, Verdict: Classify(err), Err: err}
 }
-
-func (d *SDKDialer) failStream(op string, s *sdkStream, err error) error {
-	return d.fail(op, s.model, err)
-}

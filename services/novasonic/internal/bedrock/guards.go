@@ -62,11 +62,11 @@ const (
 	// opening another.
 	guardNoRetry
 
-	// When the service refuses a stream or ends it with an exception, a Send
-	// that comes at that moment fails on the closed pipe; the SDK then stops
-	// reading and reports that, not the exception. Once the transport is done
-	// with the request, writing succeeds into nothing, so that what the
-	// service said is read to its end.
+	// When the service refuses a stream or ends it with an exception, an event
+	// or a half-close that comes at that moment fails on the closed pipe; the
+	// SDK then stops reading and reports that, not the exception. Once the
+	// transport is done with the request, writing succeeds into nothing, so
+	// that what the service said is read to its end.
 	guardReadToEnd
 
 	// Requests lack the Content-Type that the protocol prescribes.
@@ -79,15 +79,18 @@ const (
 
 // link is what the guards tell a stream.
 type link struct {
-	accepted signal // the service has answered 200
-	request  signal // the transport is done with the request
+	accepted  signal // the service has answered 200
+	request   signal // the transport is done with the request
+	lastFrame signal // the response ended, and between two frames
 }
 
 // signal is something that happens once.
 type signal struct {
 	once sync.Once
-	c    chan struct{}
+	c    chan struct{} // closed when it has happened
 }
+
+func newSignal() signal { return signal{c: make(chan struct{})} }
 
 func (s *signal) set() { s.once.Do(func() { close(s.c) }) }
 
@@ -257,8 +260,11 @@ func (g *guardedCall) request(ctx context.Context, in middleware.DeserializeInpu
 		return next.HandleDeserialize(ctx, in)
 	}
 	if pipe, ok := req.GetStream().(*io.PipeReader); ok && g.has(guardInterruptible) {
-		body := &requestBody{PipeReader: pipe, ended: &g.stream.link.request}
-		context.AfterFunc(ctx, func() { body.Close() })
+		body := &requestBody{pipe: pipe, done: &g.stream.link.request}
+		if g.has(guardReadToEnd) {
+			body.far = smithyhttp.GetInputStreamWriter(ctx)
+		}
+		context.AfterFunc(ctx, func() { pipe.Close() })
 		ctx = context.WithValue(ctx, bodyKey{}, body)
 	}
 	return next.HandleDeserialize(ctx, in)
@@ -293,16 +299,68 @@ func (c *guardedClient) Do(req *http.Request) (*http.Response, error) {
 
 // requestBody is the reading end of the pipe that the SDK writes events to.
 type requestBody struct {
-	*io.PipeReader
-	ended *signal
+	pipe *io.PipeReader
+	far  io.Writer // the pipe's other end; nil to let writers fail
+	done *signal
+
+	mu      sync.Mutex
+	closed  bool
+	reading bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	if !b.enter() {
+		return 0, io.ErrClosedPipe
+	}
+	n, err := b.pipe.Read(p)
+	if !b.leave() {
+		return 0, io.ErrClosedPipe
+	}
+	return n, err
+}
+
+func (b *requestBody) enter() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading = !b.closed
+	return b.reading
+}
+
+func (b *requestBody) leave() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading = false
+	if b.closed {
+		go b.drain()
+	}
+	return !b.closed
 }
 
 // Close is called by the transport when it is done with the request: the peer
-// reset it, the connection broke, or the stream was cancelled.
+// ended or reset it, the connection broke, or the stream was cancelled. It
+// makes a Read that is waiting return.
 func (b *requestBody) Close() error {
-	b.ended.set()
-	return b.PipeReader.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	b.done.set()
+	switch {
+	case b.far == nil:
+		return b.pipe.Close()
+	case b.reading:
+		go b.far.Write(nil) // wakes Read without closing the pipe
+	default:
+		go b.drain()
+	}
+	return nil
 }
+
+// drain takes what the SDK still writes. It ends with the stream, which
+// closes the pipe.
+func (b *requestBody) drain() { io.Copy(io.Discard, b.pipe) }
 
 // lostBody is a response whose connection may break. The SDK takes
 // io.ErrUnexpectedEOF for an orderly end.
@@ -316,8 +374,8 @@ func (b lostBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// streamProtocol is the protocol of one stream. Events are still written and
-// read by the SDK's own.
+// streamProtocol is the protocol of one stream. Events are still decoded by
+// the SDK's own.
 type streamProtocol struct {
 	smithyhttp.ClientProtocol
 	call *guardedCall
@@ -325,14 +383,6 @@ type streamProtocol struct {
 	// Of the goroutine that reads events:
 	in    *bufio.Reader
 	frame []byte
-}
-
-func (p *streamProtocol) SerializeEventMessage(schema, variant *smithy.Schema, v smithy.Serializable, w io.Writer) error {
-	err := p.ClientProtocol.SerializeEventMessage(schema, variant, v, w)
-	if err != nil && p.call.has(guardReadToEnd) && p.call.stream.link.request.isSet() {
-		return nil
-	}
-	return err
 }
 
 // Lengths of the event stream encoding: a frame begins with its own length and
@@ -345,7 +395,11 @@ const (
 
 func (p *streamProtocol) DeserializeEventMessage(schema *smithy.Schema, types *smithy.TypeRegistry, r io.Reader) (smithy.Deserializable, error) {
 	if !p.call.has(guardTruncation) {
-		return p.ClientProtocol.DeserializeEventMessage(schema, types, r)
+		event, err := p.ClientProtocol.DeserializeEventMessage(schema, types, r)
+		if err == io.EOF {
+			p.call.stream.link.lastFrame.set()
+		}
+		return event, err
 	}
 	if p.in == nil {
 		// Also spares the SDK some twenty reads an event, each of which
@@ -364,11 +418,12 @@ func (p *streamProtocol) DeserializeEventMessage(schema *smithy.Schema, types *s
 func (p *streamProtocol) nextFrame() ([]byte, error) {
 	head, err := p.in.Peek(lengthBytes)
 	if err != nil {
-		if err == io.EOF && len(head) > 0 {
-			err = ErrTruncated
+		if err == io.EOF && len(head) == 0 {
+			p.call.stream.link.lastFrame.set()
+			return nil, err
 		}
 		if err == io.EOF {
-			return nil, err
+			err = ErrTruncated
 		}
 		return nil, fmt.Errorf("read event: %w", err)
 	}

@@ -36,9 +36,9 @@ var testCredentials = aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKe
 // peer is the other end of a stream: it checks every signature and checksum,
 // and otherwise does what its script says, right or wrong.
 type peer struct {
-	script   func(*session)
-	answer   func(http.ResponseWriter, *http.Request) bool // may refuse before the stream opens
-	onAccept func()                                        // called for each request
+	script func(*session)
+	answer func(http.ResponseWriter, *http.Request) bool // may refuse before the stream opens
+	cut    chan struct{}                                 // releases hangUp
 
 	open     atomic.Int64 // handlers running
 	requests atomic.Int64
@@ -219,8 +219,16 @@ func (s *session) raw(b []byte) error {
 
 func (s *session) send(event []byte) error { return s.raw(chunkFrame(event)) }
 
-// hangUp closes the TCP connection.
-func (s *session) hangUp() { s.r.Context().Value(connKey{}).(net.Conn).Close() }
+// hangUp closes the TCP connection when the test says so: at once, it could
+// take with it what the client has not read yet.
+func (s *session) hangUp() {
+	select {
+	case <-s.peer.cut:
+		s.r.Context().Value(connKey{}).(net.Conn).Close()
+	case <-s.r.Context().Done():
+	}
+	<-s.r.Context().Done()
+}
 
 // reset ends the HTTP/2 stream with RST_STREAM.
 func (s *session) reset() { panic(http.ErrAbortHandler) }
@@ -270,6 +278,7 @@ func untilHalfClose(s *session) {
 // transport itself, whose faults an in-memory pipe does not have.
 func (p *peer) start(t testing.TB) *httptest.Server {
 	t.Helper()
+	p.cut = make(chan struct{}, 1)
 	srv := httptest.NewUnstartedServer(p)
 	srv.EnableHTTP2 = true
 	srv.Config.ErrorLog = discardLog

@@ -43,7 +43,7 @@ func newStream(d *SDKDialer, model string, expires time.Time) *sdkStream {
 		dialer:  d,
 		model:   model,
 		expires: expires,
-		link:    link{accepted: signal{c: make(chan struct{})}, request: signal{c: make(chan struct{})}},
+		link:    link{accepted: newSignal(), request: newSignal(), lastFrame: newSignal()},
 		sending: make(chan struct{}, 1),
 	}
 }
@@ -128,12 +128,15 @@ func (s *sdkStream) whyEnded() error {
 	}
 	err := s.events.Err()
 	switch {
-	case err == nil && s.halfClosed.Load():
+	case err != nil:
+	case !s.link.lastFrame.isSet():
+		err = ErrConnectionLost
+	case s.halfClosed.Load():
 		return io.EOF
-	case err == nil:
+	default:
 		err = ErrUnexpectedEnd
 	}
-	return s.dialer.failStream("receive from stream", s, err)
+	return s.dialer.fail("receive from stream", s.model, err)
 }
 
 func (s *sdkStream) CloseSend() error {

@@ -1,0 +1,373 @@
+package bedrock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/smithy-go/middleware"
+	"github.com/aws/smithy-go/tracing"
+)
+
+// guardTests is the list of guards, each with the test that fails without it.
+var guardTests = []struct {
+	guard guards
+	test  string
+}{
+	{guardOwnCodec, "TestStreamsOfOneDialerDoNotMix"},
+	{guardEarlyFailure, "TestDialFailsAtOnceWhenTheCallFailsBeforeSending"},
+	{guardReaderEnds, "TestStreamsLeaveNoGoroutineBehind"},
+	{guardInterruptible, "TestLostConnectionIsNoticedWhileIdle"},
+	{guardTruncation, "TestCutShortIsNotAnOrderlyEnd"},
+	{guardNoRetry, "TestRefusalIsNotRetriedBehindTheCallersBack"},
+	{guardReadToEnd, "TestExceptionIsReadToItsEndWhileSending"},
+	{guardContentType, "TestRequestHasItsContentType"},
+	{guardSuccess, "TestTraceOfASuccessfulCallIsASuccess"},
+}
+
+// TestEveryGuardIsNeeded runs the test of each guard in a process of its own,
+// as some of the defects leave goroutines or races behind. Where that test
+// passes without its guard, the SDK has been mended and the guard can go.
+func TestEveryGuardIsNeeded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a process for each guard")
+	}
+	if guardsLeftOut() != 0 {
+		t.Skip("this is such a process")
+	}
+	for _, g := range guardTests {
+		t.Run(g.test, func(t *testing.T) {
+			t.Parallel() // most of them only wait
+			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+g.test+"$", "-test.timeout=30s", "-test.count=1")
+			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", withoutGuards, g.guard), "AWS_EC2_METADATA_DISABLED=true")
+			out, err := cmd.CombinedOutput()
+			if ctx.Err() != nil {
+				t.Fatalf("the process did not end:\n%s", out)
+			}
+			if !strings.Contains(string(out), "--- FAIL: "+g.test) && !strings.Contains(string(out), "panic:") {
+				t.Errorf("%s passes without its guard, or did not run (%v): if the SDK has been mended, the guard can go\n%s", g.test, err, out)
+			}
+		})
+	}
+}
+
+func TestEveryGuardHasATest(t *testing.T) {
+	var tested guards
+	for _, g := range guardTests {
+		tested |= g.guard
+	}
+	if want := guardSuccess<<1 - 1; tested != want {
+		t.Errorf("guards with tests: %b, want %b", tested, want)
+	}
+}
+
+// D1. Run with -race in CI, where the SDK's own race would be found too.
+func TestStreamsOfOneDialerDoNotMix(t *testing.T) {
+	const streams, events = 8, 300
+	p := &peer{script: echo}
+	d := dialerFor(t, p.start(t))
+	var wg sync.WaitGroup
+	for n := range streams {
+		s := dial(t, d)
+		ctx := deadline(t)
+		wg.Go(func() {
+			// Of a length that shows when buffers are shared.
+			pad := strings.Repeat(strconv.Itoa(n), 100+500*n)
+			for i := range events {
+				event := fmt.Sprintf(`{"stream":%d,"event":%d,"pad":%q}`, n, i, pad)
+				if err := s.Send(ctx, []byte(event)); err != nil {
+					t.Errorf("stream %d: %v", n, err)
+					return
+				}
+				got, err := s.Recv(ctx)
+				if err != nil || string(got) != event {
+					t.Errorf("stream %d got %.40q…, %v; want its own event %d", n, got, err, i)
+					return
+				}
+			}
+			if err := s.Close(ctx); err != nil {
+				t.Errorf("stream %d: %v", n, err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := p.faults(); err != nil {
+		t.Errorf("the service found: %v", err)
+	}
+}
+
+// D2. The SDK's call does not return from any of these.
+func TestDialFailsAtOnceWhenTheCallFailsBeforeSending(t *testing.T) {
+	errStack := errors.New("a middleware of the user's fails")
+	fails := func(o *aws.Config) {
+		o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
+			return s.Finalize.Add(middleware.FinalizeMiddlewareFunc("fail", func(context.Context, middleware.FinalizeInput, middleware.FinalizeHandler) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+				return out, md, errStack
+			}), middleware.Before)
+		})
+	}
+	p := &peer{script: echo}
+	d := dialerFor(t, p.start(t), func(c *aws.Config, _ *Options) { fails(c) })
+	before := runtime.NumGoroutine()
+	began := time.Now()
+	for range 20 {
+		_, err := d.Dial(deadline(t), testModel)
+		if !errors.Is(err, errStack) {
+			t.Fatalf("after %v: %v, want the failure", time.Since(began), err)
+		}
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("20 failures took %v", took)
+	}
+	waitForGoroutines(t, before)
+}
+
+// D3, and the figure of the seam: 500 streams come and go.
+func TestStreamsLeaveNoGoroutineBehind(t *testing.T) {
+	p := &peer{script: echo}
+	d := dialerFor(t, p.start(t))
+	warm := dial(t, d) // the connection has goroutines of its own
+	exchange(t, warm, "warm")
+	before := runtime.NumGoroutine()
+	for i := range 500 {
+		s, err := d.Dial(deadline(t), testModel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			exchange(t, s, "x")
+			if err := s.Close(deadline(t)); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			s.Abort(nil)
+		}
+	}
+	waitForGoroutines(t, before)
+}
+
+// D3, for streams that are refused.
+func TestRefusedStreamsLeaveNoGoroutineBehind(t *testing.T) {
+	p := &peer{script: echo}
+	d := dialerFor(t, p.start(t))
+	exchange(t, dial(t, d), "warm")
+	p.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		refuse(w, http.StatusTooManyRequests, "ThrottlingException", "slow down")
+		return true
+	}
+	before := runtime.NumGoroutine()
+	for range 50 {
+		ending(t, dial(t, d))
+	}
+	waitForGoroutines(t, before)
+}
+
+// waitForGoroutines fails unless the number of goroutines comes back to want:
+// those of a stream that was closed end a moment later.
+func waitForGoroutines(t *testing.T, want int) {
+	t.Helper()
+	for range 200 {
+		if runtime.NumGoroutine() <= want {
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // other goroutines cannot be waited for
+	}
+	buf := make([]byte, 64<<10)
+	t.Errorf("%d goroutines are left, want %d:\n%s", runtime.NumGoroutine(), want, buf[:runtime.Stack(buf, true)])
+}
+
+// D4.
+func TestAbortOfAnIdleStreamReachesTheService(t *testing.T) {
+	gone := make(chan struct{})
+	_, s := open(t, after(1, func(s *session) {
+		<-s.r.Context().Done()
+		close(gone)
+	}))
+	exchange(t, s, "hello")
+	s.Abort(errors.New("enough"))
+	select {
+	case <-gone:
+	case <-time.After(2 * time.Second):
+		t.Error("the service still holds the stream")
+	}
+	if err := ending(t, s); !errors.Is(err, ErrAborted) {
+		t.Errorf("after the abort: %v", err)
+	}
+}
+
+// D4.
+func TestLostConnectionIsNoticedWhileIdle(t *testing.T) {
+	p, s := open(t, after(1, (*session).hangUp))
+	exchange(t, s, "hello")
+	p.cut <- struct{}{}
+	err := ending(t, s)
+	if v := Classify(err); v.Reason != ReasonConnection || v.Action != Retry {
+		t.Errorf("after the connection was lost: %v (%v, %v)", err, v.Reason, v.Action)
+	}
+}
+
+// D5.
+func TestSendAfterALostConnectionLeavesNothingBehind(t *testing.T) {
+	p := &peer{script: after(1, (*session).hangUp)}
+	d := dialerFor(t, p.start(t))
+	before := runtime.NumGoroutine()
+	s := dial(t, d)
+	exchange(t, s, "hello")
+	p.cut <- struct{}{}
+	for s.Send(deadline(t), []byte("more")) == nil {
+	}
+	ending(t, s)
+	waitForGoroutines(t, before)
+}
+
+// D6.
+func TestCutShortIsNotAnOrderlyEnd(t *testing.T) {
+	whole := chunkFrame([]byte(`{"event":{}}`))
+	for _, c := range []struct {
+		name string
+		end  func(*session)
+		want error
+	}{
+		{"in the frame's length", func(s *session) { s.raw(whole[:2]) }, ErrTruncated},
+		{"in the prelude", func(s *session) { s.raw(whole[:10]) }, ErrTruncated},
+		{"in the payload", func(s *session) { s.raw(whole[:len(whole)-9]) }, ErrTruncated},
+		{"before the last byte", func(s *session) { s.raw(whole[:len(whole)-1]) }, ErrTruncated},
+		{"by the loss of the connection", (*session).hangUp, ErrConnectionLost},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, s := open(t, after(1, c.end))
+			exchange(t, s, "hello")
+			s.CloseSend() // from here on an orderly end is EOF
+			p.cut <- struct{}{}
+			err := ending(t, s)
+			if errors.Is(err, io.EOF) {
+				t.Fatal("taken for an orderly end")
+			}
+			if c.want == ErrTruncated && !errors.Is(err, ErrTruncated) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if v := Classify(err); v.Reason != ReasonConnection {
+				t.Errorf("%v is classified as %v", err, v.Reason)
+			}
+		})
+	}
+}
+
+// D7.
+func TestRefusalIsNotRetriedBehindTheCallersBack(t *testing.T) {
+	p := &peer{script: echo}
+	p.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if p.requests.Load() > 1 {
+			return false
+		}
+		refuse(w, http.StatusTooManyRequests, "ThrottlingException", "Too many requests")
+		return true
+	}
+	s := dial(t, dialerFor(t, p.start(t)))
+	err := ending(t, s)
+	var throttled *types.ThrottlingException
+	if !errors.As(err, &throttled) {
+		t.Errorf("the refusal came out as: %v", err)
+	}
+	if n := p.requests.Load(); n != 1 {
+		t.Errorf("%d requests were made for one stream", n)
+	}
+}
+
+// D7. A Send that meets the end must not hide what the service said.
+func TestExceptionIsReadToItsEndWhileSending(t *testing.T) {
+	for range 50 {
+		_, s := open(t, after(1, func(s *session) {
+			s.recv()
+			// Many events before the exception, so that it is still unread
+			// when the transport is done with the request.
+			for range 40 {
+				s.raw(chunkFrame([]byte(strings.Repeat("x", 1000))))
+			}
+			s.raw(exceptionFrame("modelTimeoutException", "Model has timed out"))
+		}))
+		exchange(t, s, "hello")
+		ctx := deadline(t)
+		for ctx.Err() == nil && !s.link.request.isSet() && s.Send(ctx, []byte("still talking")) == nil {
+		}
+		s.Send(ctx, []byte("and on"))
+		err := ending(t, s)
+		var timeout *types.ModelTimeoutException
+		if !errors.As(err, &timeout) {
+			t.Fatalf("the exception came out as: %v", err)
+		}
+	}
+}
+
+// D8.
+func TestRequestHasItsContentType(t *testing.T) {
+	p, s := open(t, echo)
+	exchange(t, s, "hello")
+	if got := p.lastType.Load(); got != "application/vnd.amazon.eventstream" {
+		t.Errorf("Content-Type %q", got)
+	}
+}
+
+// D9.
+func TestTraceOfASuccessfulCallIsASuccess(t *testing.T) {
+	p := &peer{script: echo}
+	tracer := &recordingTracer{ended: make(chan tracing.SpanStatus, 1)}
+	d := dialerFor(t, p.start(t), func(c *aws.Config, _ *Options) {
+		c.ServiceOptions = append(c.ServiceOptions, func(_ string, o any) {
+			o.(*bedrockruntime.Options).TracerProvider = tracer
+		})
+	})
+	s := dial(t, d)
+	exchange(t, s, "hello")
+	if err := s.Close(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case status := <-tracer.ended:
+		if status != tracing.SpanStatusOK {
+			t.Errorf("the trace says %v", status)
+		}
+	case <-deadline(t).Done():
+		t.Error("the trace has no status")
+	}
+}
+
+// recordingTracer records the status of the operation's span.
+type recordingTracer struct{ ended chan tracing.SpanStatus }
+
+func (r *recordingTracer) Tracer(string, ...tracing.TracerOption) tracing.Tracer { return r }
+
+func (r *recordingTracer) StartSpan(ctx context.Context, name string, _ ...tracing.SpanOption) (context.Context, tracing.Span) {
+	return ctx, &recordingSpan{recordingTracer: r, name: name}
+}
+
+type recordingSpan struct {
+	*recordingTracer
+	name string
+}
+
+func (s *recordingSpan) Name() string                            { return s.name }
+func (s *recordingSpan) Context() tracing.SpanContext            { return tracing.SpanContext{} }
+func (s *recordingSpan) AddEvent(string, ...tracing.EventOption) {}
+func (s *recordingSpan) SetProperty(any, any)                    {}
+func (s *recordingSpan) End()                                    {}
+func (s *recordingSpan) SetStatus(status tracing.SpanStatus) {
+	if strings.HasSuffix(s.name, ".InvokeModelWithBidirectionalStream") {
+		s.ended <- status
+	}
+}
