@@ -44,17 +44,14 @@ type waiter struct {
 
 func (l *lane) hasRoom() bool { return l.n+l.held < l.limit && len(l.waiters) == 0 }
 
-// put appends it. now is asked for the time only once a queue's length.
-func (l *lane) put(it item, now func() int64) {
+// put appends it.
+func (l *lane) put(it item) {
 	if l.n == len(l.ring) {
 		l.grow()
 	}
 	l.ring[(l.head+l.n)&(len(l.ring)-1)] = it
 	l.n++
 	l.in++
-	if l.mark <= l.out {
-		l.mark, l.markAt = l.in, now()
-	}
 }
 
 // putFirst puts it before everything else.

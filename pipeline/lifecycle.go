@@ -23,6 +23,7 @@ func (r *run) execute() error {
 			r.stop(outcome{err: err})
 		} else {
 			r.startRunners()
+			r.pipeline.live.Store(r)
 			close(r.pipeline.ready)
 			r.attendTo()
 		}

@@ -53,7 +53,7 @@ type node struct {
 	ord      hand  // of the one that handles ordered frames; may be the same goroutine
 	sysBed   *bed  // where it sleeps
 	ordBed   *bed  // the same bed, if it is the same goroutine
-	started  bool  // the processor has handled Start
+	started  bool  // ordered frames may be handled: the processor has, or will first have, handled Start
 	telling  *task // the interruption that the processor is being told of
 
 	sysPending  atomic.Bool // sysLane is not empty
@@ -75,7 +75,7 @@ type hand struct {
 	n     int
 	lane  *lane
 	at    atomic.Int32 // which item is handled now
-	since int64        // when the items were taken, in run time
+	since int64        // when the items were taken, in run time; 0 if nobody has looked at the clock since
 	limit int          // how many to take the next time
 }
 
@@ -128,6 +128,9 @@ func (n *node) poke() {
 func (n *node) close() {
 	n.mu.Lock()
 	n.closed = true
+	now := n.run.now()
+	n.sys.stamp(now)
+	n.ord.stamp(now)
 	for _, w := range n.downLane.waiters {
 		if !w.detached {
 			w.ready <- ErrCancelled
@@ -192,93 +195,141 @@ func (n *node) alone() bool { return n.sysBed == n.ordBed }
 
 func (n *node) takeAny() bool {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.finish(&n.sys)
 	n.finish(&n.ord)
-	slept := false
 	for {
 		switch {
 		case n.closed:
+			n.mu.Unlock()
 			return false
 		case !n.open:
 		case n.startedHere && n.run.gen.Load().number != n.seen.Load():
+			n.mu.Unlock()
 			return true
 		case n.sysLane.n > 0:
-			n.fill(&n.sys, &n.sysLane, slept)
+			n.fill(&n.sys, &n.sysLane)
+			n.mu.Unlock()
 			return true
 		case n.upLane.n > 0:
-			n.fill(&n.ord, &n.upLane, slept)
+			n.fill(&n.ord, &n.upLane)
+			n.mu.Unlock()
 			return true
 		case n.downLane.n > 0:
-			n.fill(&n.ord, &n.downLane, slept)
+			n.fill(&n.ord, &n.downLane)
+			n.mu.Unlock()
 			return true
 		}
-		n.sleep(n.ordBed)
-		slept = true
+		if n.await(n.ordBed) {
+			return true
+		}
 	}
 }
 
 func (n *node) takeSystem() bool {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.finish(&n.sys)
 	if n.drainWait && n.ordBed.rouse() {
 		n.ordBed.wake <- struct{}{}
 	}
-	slept := false
 	for {
 		switch {
 		case n.closed:
+			n.mu.Unlock()
 			return false
 		case !n.open:
 		case n.startedHere && n.run.gen.Load().number != n.seen.Load():
+			n.mu.Unlock()
 			return true
 		case n.sysLane.n > 0:
-			n.fill(&n.sys, &n.sysLane, slept)
+			n.fill(&n.sys, &n.sysLane)
+			n.mu.Unlock()
 			return true
 		}
-		n.sleep(n.sysBed)
-		slept = true
+		if n.await(n.sysBed) {
+			return true
+		}
 	}
 }
 
 func (n *node) takeOrdered() bool {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.finish(&n.ord)
-	slept := false
 	for {
 		switch {
 		case n.closed:
+			n.mu.Unlock()
 			return false
 		case !n.started:
 		case n.upLane.n > 0:
-			n.fill(&n.ord, &n.upLane, slept)
+			n.fill(&n.ord, &n.upLane)
+			n.mu.Unlock()
 			return true
 		case n.downLane.n > 0:
-			n.fill(&n.ord, &n.downLane, slept)
+			n.fill(&n.ord, &n.downLane)
+			n.mu.Unlock()
 			return true
 		}
-		n.sleep(n.ordBed)
-		slept = true
+		if n.await(n.ordBed) {
+			return true
+		}
 	}
 }
 
-// fill takes frames out of l into h. A goroutine that sleeps is woken within
-// microseconds, so that the time at which the first frame was put in will do;
-// it saves looking at the clock.
-func (n *node) fill(h *hand, l *lane, slept bool) {
+// await sleeps until there may be something to do. Called with the lock held,
+// it returns true without the lock if a frame was put into the hand meanwhile,
+// and false with it otherwise.
+func (n *node) await(b *bed) bool {
+	b.asleep = true
+	n.mu.Unlock()
+	<-b.wake
+	if b == n.ordBed && n.ord.n > 0 || b == n.sysBed && n.sys.n > 0 {
+		return true
+	}
+	n.mu.Lock()
+	return false
+}
+
+// fill takes frames out of l into h.
+func (n *node) fill(h *hand, l *lane) {
 	h.n = l.take(h.items[:h.limit])
 	h.lane = l
 	h.at.Store(0)
-	if slept && l.markAt > h.since {
-		h.since = l.markAt
-	} else {
-		h.since = n.run.now()
-	}
+	h.since = n.run.now()
 	if l == &n.sysLane {
 		n.sysPending.Store(l.n > 0)
 	}
+}
+
+// enqueue puts a frame into l, which has room. Where the goroutine that empties
+// l has nothing to do it is given the frame at once. enqueue returns the bed of
+// a goroutine that the caller must wake after unlocking, or nil.
+func (n *node) enqueue(l *lane, it item) *bed {
+	h, b, open := &n.ord, n.ordBed, n.started
+	if l == &n.sysLane {
+		h, b, open = &n.sys, n.sysBed, n.open
+	}
+	if b.asleep && open && h.n == 0 && l.n == 0 {
+		h.items[0], h.n, h.lane, h.since = it, 1, l, 0
+		h.at.Store(0)
+		l.in++
+		l.out++
+		l.held = 1
+		b.asleep = false
+		return b
+	}
+	if l.mark <= l.out {
+		now := n.run.now()
+		l.mark, l.markAt = l.in+1, now
+		h.stamp(now)
+	}
+	l.put(it)
+	if l == &n.sysLane {
+		n.sysPending.Store(true)
+	}
+	if b.rouse() {
+		return b
+	}
+	return nil
 }
 
 // quick is the time for a frame below which several are taken at once: where
@@ -294,13 +345,13 @@ func (n *node) finish(h *hand) {
 	l := h.lane
 	l.handled += uint64(h.n)
 	l.held = 0
-	if h.n > 1 || h.limit == 1 {
+	if h.since != 0 && (h.n > 1 || h.limit == 1) {
 		h.adapt(n.run.now())
 	}
 	clear(h.items[:h.n])
 	h.n = 0
-	if l == &n.downLane {
-		n.admit()
+	if l == &n.downLane && len(l.waiters) > 0 {
+		n.admit() // nobody to wake: this is the goroutine
 	}
 }
 
@@ -312,15 +363,18 @@ func (h *hand) adapt(now int64) {
 	}
 }
 
-// admit lets those who wait into the lane, as far as there is room, and
-// returns how many it let in.
-func (n *node) admit() int {
+// admit lets those who wait into the lane, as far as there is room. It returns
+// the bed of a goroutine that the caller must wake after unlocking, or nil.
+func (n *node) admit() *bed {
 	l := &n.downLane
 	admitted := 0
+	var wake *bed
 	for admitted < len(l.waiters) && l.n+l.held < l.limit {
 		w := l.waiters[admitted]
 		admitted++
-		l.put(w.item, n.run.now)
+		if b := n.enqueue(l, w.item); b != nil {
+			wake = b
+		}
 		n.run.observeHop(w.item, w.from, n)
 		if w.detached {
 			l.recycle(w)
@@ -330,7 +384,7 @@ func (n *node) admit() int {
 	}
 	l.waiters = append(l.waiters[:0], l.waiters[admitted:]...)
 	n.downBlocked.Store(len(l.waiters) > 0)
-	return admitted
+	return wake
 }
 
 // release gives back the room of the frames which h has done, when senders
@@ -372,7 +426,7 @@ func (n *node) drainSystem() bool {
 			n.mu.Unlock()
 			return true
 		}
-		n.fill(&n.sys, &n.sysLane, false)
+		n.fill(&n.sys, &n.sysLane)
 		n.mu.Unlock()
 		if !n.work(&n.sys, true) {
 			return false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/parley-go/parley/frames"
@@ -22,7 +23,8 @@ func Run(ctx context.Context, processors ...Processor) error {
 type Pipeline struct {
 	cfg        Config
 	processors []Processor
-	ready      chan struct{} // closed when frames can be sent, or never will be
+	ready      chan struct{}       // closed when frames can be sent, or never will be
+	live       atomic.Pointer[run] // the run, once frames can be sent
 
 	mu      sync.Mutex
 	begun   bool
@@ -91,16 +93,16 @@ func (p *Pipeline) ask(request pending) {
 // outside of the pipeline; with the context of one of the pipeline's own
 // processors it returns [ErrSendFromInside].
 func (p *Pipeline) Send(ctx context.Context, f frames.Frame) error {
-	select {
-	case <-p.ready:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	p.mu.Lock()
-	r := p.run
-	p.mu.Unlock()
+	r := p.live.Load()
 	if r == nil {
-		return ErrCancelled // Run refused to begin
+		select {
+		case <-p.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if r = p.live.Load(); r == nil {
+			return ErrCancelled // it could not start
+		}
 	}
 	if ctx.Value(runKey{}) == r {
 		return ErrSendFromInside

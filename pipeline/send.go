@@ -139,16 +139,10 @@ func (n *node) pushNow(l *lane, from *node, it item) error {
 			return nil
 		}
 	}
-	l.put(it, n.run.now)
 	n.run.observeHop(it, from, n)
-	b := n.ordBed
-	if l == &n.sysLane {
-		b = n.sysBed
-		n.sysPending.Store(true)
-	}
-	wake := b.rouse()
+	b := n.enqueue(l, it)
 	n.mu.Unlock()
-	if wake {
+	if b != nil {
 		b.wake <- struct{}{}
 	}
 	return nil
@@ -185,6 +179,7 @@ func (n *node) pushStart(from *node, it item) {
 	n.mu.Lock()
 	n.sysLane.putFirst(it)
 	n.open = true
+	n.started = n.alone()
 	n.sysPending.Store(true)
 	n.run.observeHop(it, from, n)
 	n.mu.Unlock()
@@ -200,14 +195,12 @@ func (n *node) pushDown(ctx context.Context, p *Port, it item) error {
 	if !l.hasRoom() {
 		return n.pushDownSlowly(ctx, p, it) // unlocks
 	}
-	l.put(it, n.run.now)
 	if n.run.observed {
 		n.run.observeHop(it, p.node, n)
 	}
-	b := n.ordBed
-	wake := b.rouse()
+	b := n.enqueue(l, it)
 	n.mu.Unlock()
-	if wake {
+	if b != nil {
 		b.wake <- struct{}{}
 	}
 	return nil
@@ -236,10 +229,9 @@ func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
 	for {
 		// Whoever waits does not wait behind frames that nobody wants any more.
 		n.purge(g)
-		b := n.ordBed
-		wake := n.admit() > 0 && b.rouse()
+		b := n.admit()
 		n.mu.Unlock()
-		if wake {
+		if b != nil {
 			b.wake <- struct{}{}
 		}
 
@@ -288,11 +280,9 @@ func (n *node) pushLater(it item) {
 		return
 	}
 	n.downLane.newWaiter(it, nil).detached = true
-	n.admit()
-	b := n.ordBed
-	wake := b.rouse()
+	b := n.admit()
 	n.mu.Unlock()
-	if wake {
+	if b != nil {
 		b.wake <- struct{}{}
 	}
 }

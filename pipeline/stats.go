@@ -17,8 +17,10 @@ type ProcessorStats struct {
 
 	// Doing says what it is busy with, "Text#12 in Process", and For how long
 	// that has been going on; empty if it waits for frames. A SystemProcessor
-	// may be busy with two things: then it is what has taken longer. Where
-	// frames take microseconds, For may count a few of them.
+	// may be busy with two things: then it is what has taken longer. For is
+	// counted from when the frame was taken from a queue, with up to 15 others
+	// if they took microseconds; or, if it had not to wait in one, from when the
+	// next frame arrived behind it, or somebody asked.
 	Doing string
 	For   time.Duration
 }
@@ -129,7 +131,7 @@ func (n *node) doing() Stuck {
 // held, as for the other two.
 func (n *node) longest() (doing string, took time.Duration) {
 	for _, l := range []*lane{&n.sysLane, &n.downLane, &n.upLane} {
-		if d, t := n.doingIn(l); t > took {
+		if d, t := n.doingIn(l); d != "" && (doing == "" || t > took) {
 			doing, took = d, t
 		}
 	}
@@ -160,7 +162,17 @@ func (n *node) doingIn(l *lane) (string, time.Duration) {
 	if f == nil {
 		return "", 0
 	}
+	h.stamp(now)
 	return frames.Name(f) + method, time.Duration(now - h.since)
+}
+
+// stamp notes the time, if nobody has looked at the clock since h was filled.
+// Not to look at it for every frame saves much where frames come one by one, and
+// where something is stuck somebody looks soon: the next sender, if no other.
+func (h *hand) stamp(now int64) {
+	if h.since == 0 {
+		h.since = now
+	}
 }
 
 // handling returns the frame that is being handled, or nil.
