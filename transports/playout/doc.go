@@ -1,0 +1,70 @@
+// Package playout is the output side that all transports share: it plays the
+// agent's audio in real time, and knows what has been heard.
+//
+// A service produces audio faster than it is spoken. [Output], a processor,
+// takes it as fast as it comes, keeps it, and hands it to the transport's [Sink]
+// in chunks of equal length, one every 20 ms, each filled up with silence where
+// there is nothing to say:
+//
+//	                       ┌──────────── Output ─────────────┐
+//	AudioOutput ──────────▶│ buffer ─▶ rate, channels ─▶ 20 ms│──▶ Sink.Play
+//	text, TTSStop, … ─────▶│ (in order with the audio)        │──▶ on, when it has been heard
+//	                       └───────────────┬─────────────────┘
+//	  upstream and downstream: Playout, BotStartedSpeaking, BotStoppedSpeaking
+//
+// A transport of one's own needs a type with one method:
+//
+//	type speaker struct{ device Device }
+//
+//	func (s speaker) Play(ctx context.Context, c playout.Chunk) error {
+//		return s.device.Write(c.Samples)
+//	}
+//
+//	output := playout.New(playout.Config{Format: audio.Mono(audio.Rate48k)}, speaker{device})
+//
+// and may have more: see [Opener], [Closer], [Flusher], [Messenger] and [Keypad].
+//
+// # The clock
+//
+// The output's clock counts every sample that was handed to the sink, silence
+// included, from the start of the run. Chunk k is due at start + k × chunk: the
+// deadlines are absolute, so nothing drifts, and a late timer is followed by
+// shorter waits. With [Config.Lead], chunks are handed over that much earlier
+// than they are heard, which covers the jitter of a network. A [Clock] shared
+// with the transport's input gives both sides the same start, so that position
+// p of the caller's audio and position p of the output are the same instant.
+//
+// # What was heard
+//
+// At the end of each chunk with speech in it, [frames.Playout] says up to which
+// sample of which track the caller has heard, and where on the output's clock
+// that was: between two reports on a track, its audio ran without a pause up to
+// the place that the second one names. From these, a recorder rebuilds what the
+// caller heard to the sample.
+//
+// BotStartedSpeaking is sent when the first sample after a silence begins to be
+// heard. BotStoppedSpeaking is sent when the last one has been: at once if
+// [frames.TTSStop] came behind the audio, otherwise after [Config.StopDelay]
+// without any, because a service that stalls for a moment has not stopped.
+//
+// # Gaps
+//
+// If audio of the same response arrives after the buffer ran dry, the caller
+// has heard a hole in a sentence. Each is counted ([Stats.Gaps]), measured to
+// the sample, and reported upstream as the metric parley.playout.gap.
+//
+// # Interruption
+//
+// [frames.Interruption] empties the buffer at once. The chunk that is being
+// handed over may still leave, no other does; if the sink is a [Flusher], what
+// it holds is discarded too. For every track that had something waiting, a
+// Playout with Flushed says what was heard and what never will be.
+//
+// # Order
+//
+// Ordered frames keep their place in the audio: each goes on downstream when
+// all audio before it has been heard, without holding up the audio behind it. A
+// [frames.TransportMessage] and a [frames.DTMFOutput] are then given to the sink
+// instead, if it takes them. [frames.End] and [frames.Stop] go on when
+// everything has been played. [frames.Heartbeat] does not wait for audio.
+package playout

@@ -1,0 +1,282 @@
+package playout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+)
+
+// Config says how an [Output] plays. The zero value is good for a local sink.
+type Config struct {
+	// Name is the processor's name; "output" by default.
+	Name string
+
+	// Format is what the sink gets; 24 kHz mono by default, which is what speech
+	// services produce. Audio of other rates and channels is converted.
+	Format audio.Format
+
+	// Chunk is the length of a chunk, from 1 ms to 1 s; 20 ms by default. It is
+	// also the longest that old audio goes on after an interruption.
+	Chunk time.Duration
+
+	// Lead is how much earlier than they are heard chunks are handed to the
+	// sink, up to 10 s; none by default. A sink at the end of a network wants 40
+	// to 200 ms; it should be a [Flusher], since this is also how much it still
+	// holds when it is interrupted.
+	Lead time.Duration
+
+	// MaxQueued is how much audio may wait to be played; 10 minutes by default.
+	// When there is more, whoever sends it waits.
+	MaxQueued time.Duration
+
+	// StopDelay is how long the agent must have been silent to have stopped
+	// speaking, unless TTSStop has said so before; 500 ms by default.
+	StopDelay time.Duration
+
+	// MaxLate is by how much chunks may be late before the clock is put back,
+	// so that a machine that was asleep does not pour out hours of silence; 1 s
+	// by default. A negative value means never: what is late is caught up.
+	MaxLate time.Duration
+
+	// Clock is shared with the transport's input; a new one by default.
+	Clock *Clock
+}
+
+const (
+	defaultChunk     = 20 * time.Millisecond
+	defaultMaxQueued = 10 * time.Minute
+	defaultStopDelay = 500 * time.Millisecond
+	defaultMaxLate   = time.Second
+	maxLead          = 10 * time.Second
+	maxMarks         = 4096 // ordered frames that wait among the audio
+)
+
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		c.Name = "output"
+	}
+	if c.Format == (audio.Format{}) {
+		c.Format = audio.Mono(audio.Rate24k)
+	}
+	if c.Chunk == 0 {
+		c.Chunk = defaultChunk
+	}
+	if c.MaxQueued == 0 {
+		c.MaxQueued = defaultMaxQueued
+	}
+	if c.StopDelay == 0 {
+		c.StopDelay = defaultStopDelay
+	}
+	if c.MaxLate == 0 {
+		c.MaxLate = defaultMaxLate
+	}
+	if c.Clock == nil {
+		c.Clock = &Clock{}
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	if err := c.Format.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case c.Chunk < time.Millisecond || c.Chunk > time.Second:
+		return fmt.Errorf("a chunk of %v is not between 1ms and 1s", c.Chunk)
+	case c.Lead < 0 || c.Lead > maxLead:
+		return fmt.Errorf("a lead of %v is not between 0 and %v", c.Lead, maxLead)
+	case c.MaxQueued < 0:
+		return fmt.Errorf("a buffer of %v can hold nothing", c.MaxQueued)
+	case c.StopDelay < 0:
+		return fmt.Errorf("a stop delay of %v is before the end of the speech", c.StopDelay)
+	}
+	return nil
+}
+
+// Output is the processor that plays the agent's audio. Make one with [New]. It
+// plays one run of a pipeline.
+type Output struct {
+	config Config
+	sink   Sink
+
+	mu       sync.Mutex // guards all below, and the order of what is reported
+	player   player
+	released []mark // heard, to be sent on
+	passing  bool   // one is being sent on
+	slipped  time.Duration
+	playing  bool // Run is at work
+
+	changed chan struct{} // wakes Process, which waits for room or for the end
+	release chan struct{} // wakes the goroutine that sends on what was released
+	chunk   []int16       // owned by Run
+}
+
+// New makes an output which plays to sink. A configuration that makes no sense
+// is reported when the pipeline starts.
+func New(cfg Config, sink Sink) *Output {
+	cfg = cfg.withDefaults()
+	chunk := cfg.Format.Rate.Samples(cfg.Chunk)
+	return &Output{
+		config: cfg,
+		sink:   sink,
+		player: player{
+			format:    cfg.Format,
+			chunk:     chunk,
+			stopDelay: cfg.Format.Rate.Samples(cfg.StopDelay),
+		},
+		changed: make(chan struct{}, 1),
+		release: make(chan struct{}, 1),
+	}
+}
+
+// Name returns the name from the configuration.
+func (o *Output) Name() string { return o.config.Name }
+
+// Format returns what the sink gets.
+func (o *Output) Format() audio.Format { return o.config.Format }
+
+// Start checks the configuration and opens the sink.
+func (o *Output) Start(ctx context.Context, _ *pipeline.Port) error {
+	if o.sink == nil {
+		return errors.New("configure playout: there is no sink")
+	}
+	if err := o.config.validate(); err != nil {
+		return fmt.Errorf("configure playout: %w", err)
+	}
+	o.chunk = make([]int16, int(o.player.chunk)*o.config.Format.Channels)
+	if s, ok := o.sink.(Opener); ok {
+		return s.Open(ctx)
+	}
+	return nil
+}
+
+// Close closes the sink.
+func (o *Output) Close(ctx context.Context) error {
+	if s, ok := o.sink.(Closer); ok {
+		return s.Close(ctx)
+	}
+	return nil
+}
+
+// Process takes audio into the buffer, and lets other ordered frames take their
+// place behind it. It waits while the buffer is full, and for End and Stop until
+// everything has been heard.
+func (o *Output) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if dir == frames.Upstream {
+		return out.Send(ctx, f, dir)
+	}
+	switch f := f.(type) {
+	case *frames.AudioOutput:
+		return o.enqueue(ctx, f)
+	case *frames.Heartbeat:
+		return out.Send(ctx, f, dir)
+	case *frames.End, *frames.Stop:
+		if err := o.drain(ctx); err != nil {
+			return err
+		}
+		return out.Send(ctx, f, dir)
+	}
+	room := func() bool { return o.player.marks+len(o.released) < maxMarks }
+	return o.wait(ctx, room, func() {
+		m := mark{ctx, f}
+		if o.quiet() {
+			// Not sent from here: a full lane behind would be waited for
+			// with the lock held.
+			o.letGo(m)
+			return
+		}
+		o.player.addMark(m)
+	})
+}
+
+// ProcessSystem empties the buffer when it is interrupted.
+func (o *Output) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	switch f := f.(type) {
+	case *frames.Interruption:
+		o.interrupt(ctx, out)
+		return nil
+	case *frames.TransportMessageUrgent:
+		if s, ok := o.sink.(Messenger); ok && dir == frames.Downstream {
+			if err := s.Message(ctx, f.Message); err != nil {
+				return fmt.Errorf("send urgent message: %w", err)
+			}
+			return nil
+		}
+	}
+	return out.Send(ctx, f, dir)
+}
+
+func (o *Output) enqueue(ctx context.Context, f *frames.AudioOutput) error {
+	if err := f.Format.Validate(); err != nil {
+		return fmt.Errorf("play audio of track %q: %w", f.Track, err)
+	}
+	if f.Len() == 0 {
+		return nil
+	}
+	room := func() bool { return o.player.queued < o.config.MaxQueued }
+	return o.wait(ctx, room, func() { o.player.addAudio(f) })
+}
+
+// drain waits until everything has been heard and sent on.
+func (o *Output) drain(ctx context.Context) error {
+	o.setDraining(true)
+	defer o.setDraining(false)
+	return o.wait(ctx, o.quiet, func() {})
+}
+
+func (o *Output) setDraining(on bool) {
+	o.mu.Lock()
+	o.player.draining = on
+	o.mu.Unlock()
+}
+
+// quiet reports whether there is nothing left to be heard or sent on.
+func (o *Output) quiet() bool {
+	return o.player.idle() && len(o.released) == 0 && !o.passing
+}
+
+// wait calls do, with the lock held, as soon as ready says so. Only Process
+// waits, so that one signal wakes one waiter.
+//
+// That ctx is looked at with the lock held is what keeps old audio out after an
+// interruption: the old generation's context is cancelled before the
+// Interruption arrives, so what got in before is flushed, and what comes later
+// sees the cancelled context.
+func (o *Output) wait(ctx context.Context, ready func() bool, do func()) error {
+	for {
+		o.mu.Lock()
+		if err := context.Cause(ctx); err != nil {
+			o.mu.Unlock()
+			return err
+		}
+		if ready() {
+			do()
+			o.mu.Unlock()
+			return nil
+		}
+		o.mu.Unlock()
+		select {
+		case <-o.changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// letGo has a mark sent on by the goroutine that does that. o.mu is held.
+func (o *Output) letGo(m mark) {
+	o.released = append(o.released, m)
+	signal(o.release)
+}

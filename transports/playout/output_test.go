@@ -1,0 +1,410 @@
+package playout_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/transports/playout"
+)
+
+var mono24k = audio.Mono(audio.Rate24k)
+
+// tape is a sink that remembers what it was given and when.
+type tape struct {
+	mu      sync.Mutex
+	start   time.Time
+	samples []int16
+	chunks  []time.Duration
+	did     []string
+	flushed int
+}
+
+func (s *tape) Play(_ context.Context, c playout.Chunk) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.start.IsZero() {
+		s.start = time.Now()
+	}
+	s.chunks = append(s.chunks, time.Since(s.start))
+	if int(c.Position) != len(s.samples) {
+		s.did = append(s.did, fmt.Sprintf("chunk at %d after %d samples", c.Position, len(s.samples)))
+	}
+	s.samples = append(s.samples, c.Samples...)
+	return nil
+}
+
+func (s *tape) Message(_ context.Context, m any) error { s.note("message %v", m); return nil }
+
+func (s *tape) Press(_ context.Context, digit byte) error { s.note("key %c", digit); return nil }
+
+func (s *tape) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.did = append(s.did, fmt.Sprintf(format, args...)+fmt.Sprintf(" at %v", time.Since(s.start)))
+}
+
+// script is a processor that does what the test says, before the output.
+type script struct {
+	run  func(ctx context.Context, out *pipeline.Port) error
+	seen func(f frames.Frame, dir frames.Direction)
+}
+
+func (s script) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if s.seen != nil {
+		s.seen(f, dir)
+	}
+	return out.Send(ctx, f, dir)
+}
+
+func (s script) Run(ctx context.Context, out *pipeline.Port) error { return s.run(ctx, out) }
+
+// log collects what flows past, with the time since it was made.
+type log struct {
+	mu    sync.Mutex
+	start time.Time
+	lines []string
+}
+
+func (l *log) add(f frames.Frame, _ frames.Direction) {
+	switch f.(type) {
+	case *frames.Start:
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf("%v %v", time.Since(l.start), f))
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
+
+func ramp(first, n int) []int16 {
+	s := make([]int16, n)
+	for i := range s {
+		s[i] = int16(first + i)
+	}
+	return s
+}
+
+func speech(position, n int) *frames.AudioOutput {
+	return &frames.AudioOutput{
+		Audio:    frames.Audio{Format: mono24k, Samples: ramp(position+1, n), Track: "voice", Position: audio.Position(position)},
+		Response: "r",
+	}
+}
+
+// play runs a pipeline of a script and the output, and returns its error.
+func play(t *testing.T, output *playout.Output, tail pipeline.Processor, s script) error {
+	t.Helper()
+	ps := []pipeline.Processor{s, output}
+	if tail != nil {
+		ps = append(ps, tail)
+	}
+	return pipeline.New(pipeline.Config{}, ps...).Run(t.Context())
+}
+
+func end() *frames.End { return &frames.End{Reason: "test"} }
+
+func TestAudioSentAtOnceIsPlayedInRealTimeAndWholeBeforeTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &tape{}
+		output := playout.New(playout.Config{}, sink)
+		start := time.Now()
+		err := play(t, output, nil, script{run: func(ctx context.Context, out *pipeline.Port) error {
+			for i := range 10 {
+				if err := out.Send(ctx, speech(i*2400, 2400), frames.Downstream); err != nil {
+					return err
+				}
+			}
+			return out.Send(ctx, end(), frames.Downstream)
+		}})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		if took := time.Since(start); took < time.Second || took > time.Second+40*time.Millisecond {
+			t.Errorf("a second of audio took %v", took)
+		}
+		for i, at := range sink.chunks {
+			if at != time.Duration(i)*20*time.Millisecond {
+				t.Fatalf("chunk %d was played after %v", i, at)
+			}
+		}
+		if len(sink.samples) < 24000 {
+			t.Fatalf("%d samples were played", len(sink.samples))
+		}
+		// The audio begins at a chunk's beginning, and nothing is missing in it.
+		at := 0
+		for sink.samples[at] == 0 {
+			at++
+		}
+		if at%480 != 0 || !cmp.Equal(sink.samples[at:at+24000], ramp(1, 24000)) || !audio.IsSilent(sink.samples[at+24000:]) {
+			t.Errorf("what was played, from %d on, is not what was sent", at)
+		}
+		if s := output.Stats(); s.Gaps != 0 || s.Speech != 24000 || s.Queued != 0 || s.Speaking || len(sink.did) > 0 {
+			t.Errorf("stats %+v, sink %q", s, sink.did)
+		}
+	})
+}
+
+func TestPlayoutAndSpeakingAreReportedBothWays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up, down := &log{start: time.Now()}, &log{start: time.Now()}
+		output := playout.New(playout.Config{}, &tape{})
+		err := play(t, output,
+			pipeline.Func(func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+				down.add(f, dir)
+				return out.Send(ctx, f, dir)
+			}),
+			script{
+				run: func(ctx context.Context, out *pipeline.Port) error {
+					time.Sleep(50 * time.Millisecond) // between two chunks
+					for _, f := range []frames.Frame{&frames.TTSStart{Response: "r"}, speech(0, 700), &frames.TTSStop{Response: "r"}, &frames.Text{Text: "x"}} {
+						if err := out.Send(ctx, f, frames.Downstream); err != nil {
+							return err
+						}
+					}
+					time.Sleep(150 * time.Millisecond)
+					return out.Send(ctx, end(), frames.Downstream)
+				},
+				seen: func(f frames.Frame, dir frames.Direction) {
+					if dir == frames.Upstream {
+						up.add(f, dir)
+					}
+				},
+			})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		wantUp := `60ms BotStartedSpeaking(@1440)
+80ms Playout(voice heard 480)
+89.166667ms Playout(voice heard 700)
+89.166667ms BotStoppedSpeaking(@2140)`
+		if diff := cmp.Diff(wantUp, up.String()); diff != "" {
+			t.Errorf("upstream (-want +got):\n%s", diff)
+		}
+		for _, want := range []string{"50ms TTSStart(r)", "60ms BotStartedSpeaking", "80ms Playout", "89.166667ms BotStopped", "89.166667ms TTSStop(r)", `89.166667ms Text("x")`, "200ms End"} {
+			if !strings.Contains(down.String(), want) {
+				t.Errorf("downstream lacks %q:\n%s", want, down)
+			}
+		}
+	})
+}
+
+func TestInterruptionStopsTheAudioWithinOneChunk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &tape{}
+		up := &log{start: time.Now()}
+		output := playout.New(playout.Config{}, sink)
+		err := play(t, output, nil, script{
+			run: func(ctx context.Context, out *pipeline.Port) error {
+				gen := out.Generation()
+				for i := range 100 {
+					if err := out.Send(gen, speech(i*240, 240), frames.Downstream); err != nil {
+						return err
+					}
+				}
+				time.Sleep(105 * time.Millisecond)
+				out.Interrupt("barge-in")
+				time.Sleep(200 * time.Millisecond)
+				return out.Send(ctx, end(), frames.Downstream)
+			},
+			seen: func(f frames.Frame, dir frames.Direction) {
+				if dir == frames.Upstream {
+					up.add(f, dir)
+				}
+			},
+		})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		spoken := 0
+		for _, s := range sink.samples {
+			if s != 0 {
+				spoken++
+			}
+		}
+		if at := 105 * 24; spoken < at-480 || spoken > at+480 {
+			t.Errorf("%d samples were spoken by an interruption after 105ms", spoken)
+		}
+		want := fmt.Sprintf("105ms Playout(voice heard %d, flushed %d)", spoken, 24000-spoken)
+		if !strings.Contains(up.String(), want) {
+			t.Errorf("upstream lacks %q:\n%s", want, up)
+		}
+		if !strings.Contains(up.String(), "105ms BotStoppedSpeaking") {
+			t.Errorf("upstream lacks the end of speech:\n%s", up)
+		}
+		if s := output.Stats(); s.Gaps != 0 || s.Queued != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestMessagesAndKeysAreGivenToTheSinkWhenTheAudioBeforeHasBeenPlayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &tape{}
+		err := play(t, playout.New(playout.Config{}, sink), nil, script{run: func(ctx context.Context, out *pipeline.Port) error {
+			for _, f := range []frames.Frame{
+				speech(0, 2400), &frames.TransportMessage{Message: "one"}, speech(2400, 2400), &frames.DTMFOutput{Digit: '5'},
+				&frames.TransportMessageUrgent{Message: "now"}, end(),
+			} {
+				if err := out.Send(ctx, f, frames.Downstream); err != nil {
+					return err
+				}
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		// It starts with the chunk after the one that is being played.
+		var offset time.Duration
+		for i := 0; sink.samples[i] == 0; i += 480 {
+			offset += 20 * time.Millisecond
+		}
+		want := []string{"message now at 0s", fmt.Sprintf("message one at %v", offset+100*time.Millisecond), fmt.Sprintf("key 5 at %v", offset+200*time.Millisecond)}
+		got := sink.did
+		if len(got) > 0 && strings.HasPrefix(got[0], "message now") { // at once: before or after the first chunk
+			got[0] = want[0]
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the sink did (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAFullBufferMakesTheSenderWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent time.Duration
+		output := playout.New(playout.Config{MaxQueued: time.Second}, &tape{})
+		err := play(t, output, nil, script{run: func(ctx context.Context, out *pipeline.Port) error {
+			start := time.Now()
+			for i := range 1000 { // 10 s; the queue between the processors holds little of it
+				if err := out.Send(ctx, speech(i*240, 240), frames.Downstream); err != nil {
+					return err
+				}
+				if q := output.Stats().Queued; q > time.Second+20*time.Millisecond {
+					t.Errorf("%v are queued", q)
+				}
+			}
+			sent = time.Since(start)
+			return out.Send(ctx, end(), frames.Downstream)
+		}})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		if sent < 7*time.Second || sent > 9*time.Second {
+			t.Errorf("10s of audio were taken within %v, want all but the second that fits, and what the queue holds", sent)
+		}
+		if s := output.Stats(); s.Speech != 240_000 || s.Gaps != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestAudioThatComesTooLateIsReportedAsAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &log{start: time.Now()}
+		output := playout.New(playout.Config{}, &tape{})
+		err := play(t, output, nil, script{
+			run: func(ctx context.Context, out *pipeline.Port) error {
+				// The first two are heard from 20 to 220 ms, the third from 280 ms on.
+				for i, wait := range []time.Duration{10, 50, 205} {
+					time.Sleep(wait * time.Millisecond)
+					if err := out.Send(ctx, speech(i*2400, 2400), frames.Downstream); err != nil {
+						return err
+					}
+				}
+				time.Sleep(200 * time.Millisecond)
+				return out.Send(ctx, end(), frames.Downstream)
+			},
+			seen: func(f frames.Frame, dir frames.Direction) {
+				if dir == frames.Upstream {
+					up.add(f, dir)
+				}
+			},
+		})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		if want := "280ms Metrics(output [{parley.playout.gap 0.06 s}])"; !strings.Contains(up.String(), want) {
+			t.Errorf("upstream lacks %q:\n%s", want, up)
+		}
+		if s := output.Stats(); s.Gaps != 1 || s.GapSamples != 1440 || s.Speech != 7200 {
+			t.Errorf("stats %+v, want one gap of 1440 samples", s)
+		}
+	})
+}
+
+func TestChunksStayOnTimeForHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var last time.Duration
+		var n int
+		start := time.Now()
+		sink := playout.SinkFunc(func(ctx context.Context, c playout.Chunk) error {
+			// A sink that is slow, in a way that changes, but not too slow.
+			time.Sleep(time.Duration(n%19) * time.Millisecond)
+			last, n = time.Since(start)-time.Duration(n%19)*time.Millisecond, n+1
+			return nil
+		})
+		// 11.025 kHz: a chunk is no whole number of nanoseconds.
+		output := playout.New(playout.Config{Format: audio.Mono(audio.Rate11k)}, sink)
+		err := play(t, output, nil, script{run: func(ctx context.Context, out *pipeline.Port) error {
+			time.Sleep(time.Hour)
+			return out.Send(ctx, end(), frames.Downstream)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunk := audio.Rate11k.Samples(20 * time.Millisecond)
+		if want := audio.Rate11k.Duration(chunk * int64(n-1)); last != want {
+			t.Errorf("chunk %d came after %v, want %v", n-1, last, want)
+		}
+	})
+}
+
+func TestASinkThatFailsEndsTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("the line is dead")
+		output := playout.New(playout.Config{}, playout.SinkFunc(func(context.Context, playout.Chunk) error { return broken }))
+		err := play(t, output, nil, script{run: func(ctx context.Context, out *pipeline.Port) error { <-ctx.Done(); return nil }})
+		if !errors.Is(err, broken) || !strings.Contains(err.Error(), "play audio: the line is dead") {
+			t.Errorf("Run: %v, want %v", err, broken)
+		}
+	})
+}
+
+func TestAConfigurationThatMakesNoSenseIsRefusedAtTheStart(t *testing.T) {
+	for want, cfg := range map[string]playout.Config{
+		"0 channels":                  {Format: audio.Format{Rate: 8000}},
+		"a chunk of 2s":               {Chunk: 2 * time.Second},
+		"a lead of -1s":               {Lead: -time.Second},
+		"a buffer of -1s":             {MaxQueued: -time.Second},
+		"a stop delay of -1s":         {StopDelay: -time.Second},
+		"configure playout: there is": {},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var sink playout.Sink = &tape{}
+			if want == "configure playout: there is" {
+				sink = nil
+			}
+			err := play(t, playout.New(cfg, sink), nil, script{run: func(ctx context.Context, out *pipeline.Port) error { <-ctx.Done(); return nil }})
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Run: %v, want %q", err, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,348 @@
+package playout
+
+import (
+	"context"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+)
+
+// player is the buffer and the clock, without time and without goroutines: it
+// is asked for one chunk after the other. Output guards it with a lock.
+type player struct {
+	format    audio.Format
+	chunk     int64 // frames
+	stopDelay int64 // frames
+
+	items  []item
+	queued time.Duration // of audio in items
+	marks  int           // ordered frames in items and events
+
+	segment  *segment
+	position audio.Position // of the next chunk
+	spans    []Span
+	events   []event // of what was built, by due
+
+	// The speech that was built last.
+	speaking  bool           // since it began it has not ended
+	told      bool           // BotStarted was told, BotStopped was not
+	last      Span           // the last speech
+	speechEnd audio.Position // its end on the output's clock
+	finished  bool           // TTSStop came behind it
+	draining  bool           // nothing more will come
+
+	stats Stats
+	err   error // audio that could not be converted and was dropped
+}
+
+// item is what waits in the buffer: audio, or a frame in order with it.
+type item struct {
+	audio *frames.AudioOutput
+	taken int // of audio.Samples
+	mark  mark
+}
+
+// mark is an ordered frame that keeps its place in the audio. Its context is a
+// part of it because it tells the frame's generation: an interruption between
+// its arrival and its departure must drop it.
+type mark struct {
+	ctx   context.Context
+	frame frames.Frame
+}
+
+// event is something to be told when the output's clock has reached due. Of
+// those with the same due, the smaller kind goes first.
+type event struct {
+	due  audio.Position
+	kind eventKind
+	span Span // playout: what was heard; started, stopped: the response, and where
+	gap  int64
+	mark mark
+}
+
+type eventKind uint8
+
+const (
+	eventGap eventKind = iota
+	eventStarted
+	eventPlayout
+	eventStopped
+	eventMark
+)
+
+func (p *player) addAudio(f *frames.AudioOutput) {
+	p.items = append(p.items, item{audio: f})
+	p.queued += f.Duration()
+}
+
+func (p *player) addMark(m mark) {
+	p.items = append(p.items, item{mark: m})
+	p.marks++
+}
+
+// idle reports whether nothing waits and nothing remains to be told.
+func (p *player) idle() bool {
+	return len(p.items) == 0 && len(p.events) == 0 && !p.speaking && (p.segment == nil || p.segment.available() == 0 && p.segment.flushed)
+}
+
+// build fills dst, which has the length of one chunk, and queues the events.
+// The chunk's spans are valid until the next call. The error tells of audio that
+// was dropped; the chunk is good nevertheless.
+func (p *player) build(dst []int16) (Chunk, error) {
+	p.spans, p.err = p.spans[:0], nil
+	var n int64
+	for p.prepare(p.chunk-n) && n < p.chunk {
+		got, span := p.segment.play(dst[int(n)*p.format.Channels:], p.position+audio.Position(n))
+		p.note(span)
+		n += got
+	}
+	clear(dst[int(n)*p.format.Channels:])
+	for _, s := range p.spans {
+		p.event(event{due: s.End, kind: eventPlayout, span: s})
+	}
+	c := Chunk{Format: p.format, Samples: dst, Position: p.position, Spans: p.spans}
+	p.position += audio.Position(p.chunk)
+	p.stats.Output = p.position
+	p.stats.Speech += n
+	p.checkStopped(n < p.chunk)
+	return c, p.err
+}
+
+// prepare sees to it that some frames are ready, if there is any audio, and
+// takes the marks before it. want is how many would be welcome; with 0, it takes
+// only the marks.
+func (p *player) prepare(want int64) bool {
+	for {
+		if p.segment != nil && p.segment.available() > 0 {
+			return true
+		}
+		if len(p.items) == 0 {
+			if want == 0 || p.segment == nil || p.segment.flushed {
+				return false
+			}
+			p.segment.flush()
+			continue
+		}
+		first := &p.items[0]
+		if first.audio == nil {
+			p.takeMark(first.mark)
+			p.pop()
+			continue
+		}
+		if want == 0 {
+			return false
+		}
+		p.feed(first, want)
+	}
+}
+
+// feed takes from an item about as much as yields want frames.
+func (p *player) feed(it *item, want int64) {
+	f := it.audio
+	if !p.segment.takes(f.Track, f.Format) {
+		if p.segment != nil && !p.segment.flushed {
+			p.segment.flush()
+			return
+		}
+		s, err := newSegment(f.Track, f.Format, p.format, p.segment)
+		if err != nil {
+			p.queued -= f.Format.Duration(len(f.Samples) - it.taken)
+			p.err = err
+			p.pop()
+			return
+		}
+		p.segment = s
+	}
+	n := int(want)
+	if f.Format.Rate != p.format.Rate {
+		n = int(audio.Position(want).At(p.format.Rate, f.Format.Rate)) + 1
+	}
+	n = min(n*f.Format.Channels, len(f.Samples)-it.taken)
+	p.segment.feed(f.Samples[it.taken:it.taken+n], f.Position+audio.Position(f.Format.Frames(it.taken)), f.Response)
+	// By difference, so that the roundings of a frame's parts add up to it.
+	p.queued -= f.Format.Duration(it.taken+n) - f.Format.Duration(it.taken)
+	it.taken += n
+	if it.taken == len(f.Samples) {
+		p.pop()
+	}
+}
+
+func (p *player) pop() {
+	p.items[0] = item{}
+	p.items = p.items[1:]
+	if len(p.items) == 0 {
+		p.items = nil // so that a long answer's list is not kept for ever
+	}
+}
+
+// takeMark queues a mark for when the audio before it will have been heard.
+func (p *player) takeMark(m mark) {
+	due := p.position
+	if len(p.spans) > 0 {
+		due = p.spans[len(p.spans)-1].End
+	}
+	if p.segment != nil && !p.segment.flushed {
+		due += audio.Position(p.segment.delay())
+	}
+	if stop, ok := m.frame.(*frames.TTSStop); ok && stop.Response == p.last.Response {
+		p.finished = true
+	}
+	p.event(event{due: due, kind: eventMark, mark: m})
+}
+
+// note adds a span to the chunk and finds out what it means.
+func (p *player) note(s Span) {
+	same := p.last.Track == s.Track && p.last.Response == s.Response && !p.finished
+	if gap := int64(s.Begin - p.speechEnd); gap > 0 && same && p.stats.Speech+int64(len(p.spans)) > 0 && (s.Response != "" || p.speaking) {
+		p.stats.Gaps++
+		p.stats.GapSamples += gap
+		p.event(event{due: s.Begin, kind: eventGap, span: s, gap: gap})
+	}
+	if !p.speaking {
+		p.speaking = true
+		p.event(event{due: s.Begin, kind: eventStarted, span: s})
+	}
+	p.finished = false
+	p.last, p.speechEnd = s, s.End
+	if n := len(p.spans); n > 0 {
+		if t := &p.spans[n-1]; t.Track == s.Track && t.Response == s.Response && t.To == s.From && t.End == s.Begin {
+			t.To, t.End = s.To, s.End
+			return
+		}
+	}
+	p.spans = append(p.spans, s)
+}
+
+// checkStopped announces the end of speech where it has come.
+func (p *player) checkStopped(dry bool) {
+	if !p.speaking || !dry || len(p.items) > 0 {
+		return
+	}
+	stopped := event{due: p.speechEnd, kind: eventStopped, span: p.last}
+	if !p.finished && !p.draining {
+		if int64(p.position-p.speechEnd) < p.stopDelay {
+			return
+		}
+		stopped.due = p.position
+	}
+	p.speaking = false
+	p.event(stopped)
+}
+
+// event inserts e in its place, behind its equals.
+func (p *player) event(e event) {
+	after := func(o event) bool { return o.due > e.due || o.due == e.due && o.kind > e.kind }
+	i := len(p.events)
+	for i > 0 && after(p.events[i-1]) {
+		i--
+	}
+	p.events = append(p.events, event{})
+	copy(p.events[i+1:], p.events[i:])
+	p.events[i] = e
+}
+
+// next takes the first event that is due at position now, if there is one.
+func (p *player) next(now audio.Position) (event, bool) {
+	if len(p.events) == 0 || p.events[0].due > now {
+		return event{}, false
+	}
+	e := p.events[0]
+	p.events[0] = event{}
+	p.events = p.events[1:]
+	switch e.kind {
+	case eventMark:
+		p.marks--
+	case eventStarted:
+		p.told = true
+	case eventStopped:
+		p.told = false
+	}
+	return e, true
+}
+
+// flushed is what an interruption threw away on one track.
+type flushed struct {
+	span   Span // the last that was heard; To is the first that was not
+	queued audio.Position
+	any    bool // something was thrown away
+}
+
+// flush empties the buffer. What was built counts as heard up to the position
+// heard on the output's clock, where the next chunk then begins, or the chunk
+// boundary after it. It returns what was thrown away, track by track, and the
+// marks that survive, in order.
+func (p *player) flush(heard audio.Position) (tracks []flushed, survivors []mark) {
+	find := func(track string, otherwise flushed) *flushed {
+		for i := range tracks {
+			if tracks[i].span.Track == track {
+				return &tracks[i]
+			}
+		}
+		tracks = append(tracks, otherwise)
+		return &tracks[len(tracks)-1]
+	}
+	lose := func(t *flushed, to audio.Position, length time.Duration) {
+		t.queued, t.any = to, true
+		p.stats.Flushed += length
+	}
+	keep := func(m mark) {
+		if !frames.Interruptible(m.frame) {
+			survivors = append(survivors, m)
+		}
+	}
+	for _, e := range p.events {
+		switch e.kind {
+		case eventMark:
+			keep(e.mark)
+		case eventPlayout:
+			cut := heardPart(e.span, heard)
+			t := find(e.span.Track, flushed{span: cut})
+			if !t.any {
+				t.span, t.queued = cut, cut.To
+			}
+			if cut.To != e.span.To {
+				lose(t, e.span.To, e.span.Rate.Duration(int64(e.span.To-cut.To)))
+				p.stats.Speech -= int64(e.span.End - cut.End)
+			}
+		}
+	}
+	if s := p.segment; s != nil && len(s.pieces) > 0 {
+		s.turnPage()
+		if end, at := s.end(), s.trackPosition(); end > at {
+			t := find(s.track, flushed{span: Span{Track: s.track, Rate: s.in.Rate, Response: p.last.Response, To: at, End: min(p.speechEnd, heard)}})
+			lose(t, end, s.in.Rate.Duration(int64(end-at)))
+		}
+		s.ready, s.pieces, s.flushed = s.ready[:0], s.pieces[:0], true
+	}
+	for _, it := range p.items {
+		if it.audio == nil {
+			keep(it.mark)
+			continue
+		}
+		f := it.audio
+		at := f.Position + audio.Position(f.Format.Frames(it.taken))
+		t := find(f.Track, flushed{span: Span{Track: f.Track, Rate: f.Format.Rate, To: at, End: heard}})
+		lose(t, f.End(), f.Format.Duration(len(f.Samples)-it.taken))
+	}
+	p.items, p.events, p.queued, p.marks = nil, nil, 0, 0
+	p.speaking, p.told, p.finished = false, false, true
+	p.speechEnd = min(p.speechEnd, heard)
+	p.position = (heard + audio.Position(p.chunk) - 1) / audio.Position(p.chunk) * audio.Position(p.chunk)
+	p.stats.Output = p.position
+	return tracks, survivors
+}
+
+// heardPart returns the part of s that was heard by the position heard.
+func heardPart(s Span, heard audio.Position) Span {
+	if heard >= s.End {
+		return s
+	}
+	length := s.End - s.Begin
+	part := max(0, heard-s.Begin)
+	if length > 0 {
+		s.To = s.From + (s.To-s.From)*part/length
+	}
+	s.End = s.Begin + part
+	return s
+}

@@ -1,0 +1,237 @@
+package playout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+)
+
+// Run plays, chunk by chunk, until the run is over.
+func (o *Output) Run(ctx context.Context, out *pipeline.Port) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var passer sync.WaitGroup
+	defer passer.Wait()
+	defer cancel()
+	passer.Go(func() { o.pass(ctx, out) })
+
+	start := o.config.Clock.Start()
+	o.mu.Lock()
+	o.playing = true
+	o.mu.Unlock()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := o.step(ctx, start, out); err != nil {
+			return err
+		}
+		timer.Reset(time.Until(o.deadline(start)))
+	}
+}
+
+// deadline returns when the next thing is to be done: to build a chunk or to
+// tell an event.
+func (o *Output) deadline(start time.Time) time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	rate := o.config.Format.Rate
+	next := rate.Duration(int64(o.player.position)) - o.config.Lead
+	if len(o.player.events) > 0 {
+		next = min(next, rate.Duration(int64(o.player.events[0].due)))
+	}
+	return start.Add(o.slipped + next)
+}
+
+// step tells what has happened by now and plays the next chunk if it is due.
+func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) error {
+	now := time.Since(start)
+	o.mu.Lock()
+	defer signal(o.changed)
+	o.tell(ctx, o.heard(now), out)
+	late := now - o.slipped - (o.config.Format.Rate.Duration(int64(o.player.position)) - o.config.Lead)
+	if late < 0 {
+		o.mu.Unlock()
+		return nil
+	}
+	if o.config.MaxLate > 0 && late > o.config.MaxLate {
+		o.slipped += late
+		o.player.stats.Slipped = o.slipped
+	}
+	chunk, err := o.player.build(o.chunk)
+	o.tell(ctx, o.heard(now), out)
+	o.mu.Unlock()
+	if err != nil {
+		out.Report(fmt.Errorf("play audio: %w", err))
+	}
+	if err := o.sink.Play(ctx, chunk); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("play audio: %w", err)
+	}
+	return nil
+}
+
+// heard returns the position on the output's clock that is reached at now, a
+// time since the start. o.mu is held.
+func (o *Output) heard(now time.Duration) audio.Position {
+	return audio.Position(o.config.Format.Rate.Samples(now - o.slipped))
+}
+
+// tell reports all events up to now. Only system frames are sent from here, and
+// those never wait. o.mu is held, so that nothing is told after an interruption
+// which happened before it.
+func (o *Output) tell(ctx context.Context, now audio.Position, out *pipeline.Port) {
+	rate := o.config.Format.Rate
+	for {
+		e, ok := o.player.next(now)
+		if !ok {
+			return
+		}
+		switch e.kind {
+		case eventStarted:
+			o.both(ctx, out, func() frames.Frame {
+				return &frames.BotStartedSpeaking{Response: e.span.Response, Output: e.span.Begin, OutputRate: rate}
+			})
+		case eventStopped:
+			o.both(ctx, out, func() frames.Frame {
+				return &frames.BotStoppedSpeaking{Response: e.span.Response, Output: e.span.End, OutputRate: rate}
+			})
+		case eventPlayout:
+			o.both(ctx, out, func() frames.Frame {
+				return &frames.Playout{Track: e.span.Track, Rate: e.span.Rate, Heard: e.span.To, Queued: e.span.To, Response: e.span.Response, Output: e.span.End, OutputRate: rate}
+			})
+		case eventGap:
+			o.send(ctx, out, &frames.Metrics{Processor: out.Name(), Values: []frames.Metric{
+				{Name: "parley.playout.gap", Value: rate.Duration(e.gap).Seconds(), Unit: "s"},
+			}}, frames.Upstream)
+		case eventMark:
+			o.letGo(e.mark)
+		}
+	}
+}
+
+// both sends a frame in both directions: two frames, since a frame has one
+// identity.
+func (o *Output) both(ctx context.Context, out *pipeline.Port, make func() frames.Frame) {
+	o.send(ctx, out, make(), frames.Upstream)
+	o.send(ctx, out, make(), frames.Downstream)
+}
+
+func (o *Output) send(ctx context.Context, out *pipeline.Port, f frames.Frame, dir frames.Direction) {
+	if err := out.Send(ctx, f, dir); err != nil && !over(err) {
+		out.Report(fmt.Errorf("report playout: %w", err))
+	}
+}
+
+// over reports whether err only says that the run, or what was being said, is
+// over.
+func over(err error) bool {
+	return errors.Is(err, pipeline.ErrInterrupted) || errors.Is(err, pipeline.ErrCancelled) || errors.Is(err, context.Canceled)
+}
+
+// interrupt throws away what has not been heard and says so.
+func (o *Output) interrupt(ctx context.Context, out *pipeline.Port) {
+	rate := o.config.Format.Rate
+	o.mu.Lock()
+	defer signal(o.changed)
+	defer o.mu.Unlock()
+	flusher, canFlush := o.sink.(Flusher)
+	// Without a way to take it back, what was handed over will be heard.
+	heard := o.player.position
+	if canFlush && o.playing {
+		heard = max(0, min(heard, o.heard(time.Since(o.config.Clock.Start()))))
+	}
+	if o.playing {
+		o.tell(ctx, o.heard(time.Since(o.config.Clock.Start())), out)
+	}
+	wasSpeaking := o.player.told
+	tracks, survivors := o.player.flush(heard)
+	if canFlush && (wasSpeaking || len(tracks) > 0) {
+		if err := flusher.Flush(ctx); err != nil {
+			out.Report(fmt.Errorf("flush audio: %w", err))
+		}
+	}
+	cut := false
+	for _, t := range tracks {
+		cut = cut || t.any
+		o.both(ctx, out, func() frames.Frame {
+			return &frames.Playout{
+				Track: t.span.Track, Rate: t.span.Rate, Heard: t.span.To, Response: t.span.Response,
+				Output: t.span.End, OutputRate: rate, Flushed: t.any, Queued: t.queued,
+			}
+		})
+	}
+	if wasSpeaking {
+		o.both(ctx, out, func() frames.Frame {
+			return &frames.BotStoppedSpeaking{Response: o.player.last.Response, Output: o.player.speechEnd, OutputRate: rate, Interrupted: cut}
+		})
+	}
+	for _, m := range survivors {
+		o.letGo(m)
+	}
+}
+
+// pass sends on, in order, the frames whose time has come. It may have to wait
+// for a slow processor behind, which the audio must not.
+func (o *Output) pass(ctx context.Context, out *pipeline.Port) {
+	for {
+		o.mu.Lock()
+		var m mark
+		if len(o.released) > 0 {
+			m = o.released[0]
+			o.released[0] = mark{}
+			o.released = o.released[1:]
+		} else {
+			o.released = nil
+		}
+		o.passing = m.frame != nil
+		o.mu.Unlock()
+		signal(o.changed)
+		if m.frame == nil {
+			select {
+			case <-o.release:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err := o.deliver(m, out); err != nil && !over(err) {
+			out.Report(err)
+		}
+	}
+}
+
+// deliver gives a frame to the sink, if it is for it, or sends it on.
+func (o *Output) deliver(m mark, out *pipeline.Port) error {
+	if m.ctx.Err() != nil {
+		return nil // interrupted after its time had come, before it got away
+	}
+	switch f := m.frame.(type) {
+	case *frames.TransportMessage:
+		if s, ok := o.sink.(Messenger); ok {
+			if err := s.Message(m.ctx, f.Message); err != nil {
+				return fmt.Errorf("send message: %w", err)
+			}
+			return nil
+		}
+	case *frames.DTMFOutput:
+		if s, ok := o.sink.(Keypad); ok {
+			if err := s.Press(m.ctx, f.Digit); err != nil {
+				return fmt.Errorf("press key %c: %w", f.Digit, err)
+			}
+			return nil
+		}
+	}
+	return out.Send(m.ctx, m.frame, frames.Downstream)
+}

@@ -1,0 +1,100 @@
+package playout
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+)
+
+// Sink is where a transport's audio leaves.
+//
+// Play hands over one chunk. It is called from one goroutine, chunk after
+// chunk without a hole in their positions (see [Flusher] for the exception),
+// each when it is due. It may wait a
+// little, as a socket does; while it waits nothing else is played. It must not
+// keep or change c.Samples or c.Spans after it returns. An error ends the run.
+type Sink interface {
+	Play(ctx context.Context, c Chunk) error
+}
+
+// SinkFunc makes a Sink of a function.
+type SinkFunc func(ctx context.Context, c Chunk) error
+
+// Play calls fn.
+func (fn SinkFunc) Play(ctx context.Context, c Chunk) error { return fn(ctx, c) }
+
+// Chunk is a piece of what the caller hears.
+type Chunk struct {
+	Format   audio.Format
+	Samples  []int16        // interleaved; always the same number
+	Position audio.Position // of the first sample, on the output's clock
+	Spans    []Span         // the parts with speech, in order; none if the chunk is silence
+}
+
+// Silent reports whether there is no speech in the chunk.
+func (c Chunk) Silent() bool { return len(c.Spans) == 0 }
+
+// Span says which piece of a track a part of a chunk is.
+type Span struct {
+	Track    string
+	Response string
+	Rate     audio.SampleRate // of the track
+
+	// From and To delimit the piece on the track's clock.
+	From, To audio.Position
+
+	// Begin and End delimit the part on the output's clock.
+	Begin, End audio.Position
+}
+
+// Opener is a Sink with something to open before the first chunk. ctx ends with
+// the deadline for starting.
+type Opener interface {
+	Open(ctx context.Context) error
+}
+
+// Closer is a Sink with something to close after the last chunk. ctx ends with
+// the deadline for closing.
+type Closer interface {
+	Close(ctx context.Context) error
+}
+
+// Flusher is a Sink which holds chunks that it was given and have not been
+// heard, because of [Config.Lead] or because it is at the far end of a network.
+// Flush discards them, and the output's clock goes back: the next chunk has the
+// position of the first one that was not begun to be heard. Flush is called by
+// an interruption, perhaps while Play is running, and must not wait for long.
+type Flusher interface {
+	Flush(ctx context.Context) error
+}
+
+// Messenger is a Sink that can send an application's messages to the peer.
+// Message may be called while Play is running.
+type Messenger interface {
+	Message(ctx context.Context, message any) error
+}
+
+// Keypad is a Sink that can press a key, '0'–'9', '*', '#' or 'A'–'D'. Press
+// may be called while Play is running.
+type Keypad interface {
+	Press(ctx context.Context, digit byte) error
+}
+
+// Clock is the instant at which a transport's clocks begin, shared by its input
+// and its output. The zero value is ready. It is safe for concurrent use.
+type Clock struct {
+	mu    sync.Mutex
+	start time.Time
+}
+
+// Start returns the instant, which is that of the first call.
+func (c *Clock) Start() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.start.IsZero() {
+		c.start = time.Now()
+	}
+	return c.start
+}
