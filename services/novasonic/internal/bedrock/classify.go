@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 
@@ -131,7 +132,7 @@ func transportError(err error) (Verdict, bool) {
 		return notHTTP2, true
 	case errors.As(err, &cert), errors.As(err, &unknownCA), errors.As(err, &host):
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "if a proxy or the emulator signs with its own authority, name its certificate file in AWS_CA_BUNDLE"}, true
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "the endpoint does not speak TLS: check whether its URL should begin with http://"}, true
 	case strings.Contains(text, "checksum mismatch"), strings.Contains(text, "decode event"), strings.Contains(text, "deserialize event"), strings.Contains(text, "unknown event stream message type"):
 		return Verdict{frames.ErrorServer, ReasonCorrupt, Retry, ""}, true

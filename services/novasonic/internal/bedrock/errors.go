@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -47,13 +48,17 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// oneLine says what err is about. The SDK's errors repeat the operation and
-// the request id in each of their layers; what matters is the innermost
-// message of the service.
+// oneLine says what err is about. The SDK's errors repeat the operation, the
+// URL and the request id in their layers; what matters is what the service or
+// the network said.
 func oneLine(err error) string {
 	text := err.Error()
 	var api smithy.APIError
-	if errors.As(err, &api) {
+	var net *url.Error
+	switch {
+	case errors.As(err, &net):
+		text = net.Err.Error()
+	case errors.As(err, &api):
 		text = api.ErrorCode() + ": " + api.ErrorMessage()
 		var resp *awshttp.ResponseError
 		if errors.As(err, &resp) && resp.ServiceRequestID() != "" {

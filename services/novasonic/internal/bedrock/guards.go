@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -286,6 +287,9 @@ func (c *guardedClient) Do(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := c.HTTPClient.Do(req)
 	if err != nil {
+		if req.URL.Scheme == "http" && strings.Contains(err.Error(), "client conn could not be established") {
+			err = fmt.Errorf("%w: %w", ErrNotHTTP2, err) // it answered in HTTP/1.1, or hung up
+		}
 		return resp, err
 	}
 	if resp.StatusCode == http.StatusOK {
