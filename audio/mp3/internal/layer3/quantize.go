@@ -107,18 +107,22 @@ func (g *granule) setGains(s *spectrum, k int) bool {
 	return true
 }
 
-// setFactors sets the scale factors so that no band is finer than wanted, but
-// for those that already are at the global gain. It returns false if a factor
-// would have to be larger than it can.
+// setFactors sets the scale factors so that each band has the step it wants, as
+// nearly as can be, but for those that want a coarser one than the global gain's.
+// It returns false if a factor would have to be larger than it can.
 func (g *granule) setFactors(s *spectrum, k int) bool {
+	unit := 2 * (1 + g.coarse)
 	fit := true
 	for b := range lastBand {
 		g.factors[b] = 0
-		if want := s.bands[b].at(k); want < s.bands[b].zero && want < g.gain {
-			f := (g.gain - want) / (2 * (1 + g.coarse))
-			g.factors[b] = min(f, maxFactor(b))
-			fit = fit && f <= maxFactor(b)
+		t := &s.bands[b]
+		want := t.at(k)
+		if want >= t.zero || want >= g.gain {
+			continue
 		}
+		f := min((g.gain-want+unit/2)/unit, (g.gain-t.floor)/unit)
+		fit = fit && f <= maxFactor(b)
+		g.factors[b] = min(f, maxFactor(b))
 	}
 	return fit
 }
