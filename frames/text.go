@@ -62,11 +62,13 @@ type LLMText struct {
 
 func (f *LLMText) String() string { return fmt.Sprintf("LLMText(%q)", f.Text) }
 
-// LLMResponseEnd tells that a model's answer is complete, or was cut short.
+// LLMResponseEnd tells that a model's answer is complete, or was cut short. An
+// answer that is complete may still be waiting to be heard: an interruption can
+// follow.
 type LLMResponseEnd struct {
 	Control
 	Response    string
-	Interrupted bool
+	Interrupted bool // it was cut short before it was complete
 }
 
 func (f *LLMResponseEnd) String() string {

@@ -195,10 +195,12 @@ func (c *connection) write() {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), sendTimeout, ErrStalled)
 		defer cancel()
 		if err := c.stream.Send(ctx, event); err != nil {
-			if ctx.Err() != nil {
-				err = ErrStalled
+			switch {
+			case ctx.Err() != nil:
+				c.fail(ErrStalled)
+			case !errors.Is(err, bedrock.ErrEnded): // the reader is told why
+				c.fail(err)
 			}
-			c.fail(err)
 			return false
 		}
 		return true
@@ -241,7 +243,7 @@ func (c *connection) write() {
 				}
 			}
 			if items[i].last {
-				if err := c.stream.CloseSend(); err != nil {
+				if err := c.stream.CloseSend(); err != nil && !errors.Is(err, bedrock.ErrEnded) {
 					c.fail(err)
 				}
 				return

@@ -69,6 +69,7 @@ type conversation struct {
 	heard      audio.Position // the first sample of it that was not heard
 	heardUntil audio.Position // audio before it was played or thrown away
 	seen       bool           // somebody reports playout
+	lastCut    *reply         // the answer that was interrupted last
 	replies    int
 	past       transcript
 	calls      map[string]*call
@@ -255,7 +256,7 @@ func (v *conversation) dialWithRetries(ctx context.Context, number int, history 
 		if err == nil {
 			return c, nil
 		}
-		if attempt == attempts || ctx.Err() != nil || !passing(err) {
+		if attempt == attempts || ctx.Err() != nil || judge(err).Action != bedrock.Retry {
 			return nil, err
 		}
 		// Full jitter: conversations that failed together try again apart.
@@ -270,9 +271,13 @@ func (v *conversation) dialWithRetries(ctx context.Context, number int, history 
 	}
 }
 
-// passing reports whether what failed may succeed when it is tried again.
-func passing(err error) bool {
-	return errors.Is(err, ErrNotAccepted) || bedrock.Classify(err).Action == bedrock.Retry
+// judge says what a stream's failure means. What we ended ourselves because the
+// service did not keep up is the service's failure.
+func judge(err error) bedrock.Verdict {
+	if errors.Is(err, ErrStalled) || errors.Is(err, ErrNotAccepted) || errors.Is(err, errConfused) {
+		return bedrock.Verdict{Class: frames.ErrorConnectivity, Reason: bedrock.ReasonConnection, Action: bedrock.Retry}
+	}
+	return bedrock.Classify(err)
 }
 
 func (v *conversation) streamOpened(ctx context.Context, e streamOpened) {
@@ -281,7 +286,7 @@ func (v *conversation) streamOpened(ctx context.Context, e streamOpened) {
 		if v.streams > 0 {
 			e.err = fmt.Errorf("%w: %w", ErrGaveUp, e.err)
 		}
-		v.fail(pipeline.Classify(bedrock.Classify(e.err).Class, e.err))
+		v.fail(pipeline.Classify(judge(e.err).Class, e.err))
 		return
 	}
 	c := e.c
@@ -336,7 +341,7 @@ func (v *conversation) streamEnded(ctx context.Context, c *connection) {
 	if err == nil {
 		err = errors.New("the service ended the stream without a reason")
 	}
-	verdict := bedrock.Classify(err)
+	verdict := judge(err)
 	v.log.Warn("stream ended", "stream", c.number, "age", age.Round(time.Millisecond), "reason", verdict.Reason.String(), "error", err)
 	v.settle(c)
 	if r := c.reply; r != nil {
@@ -447,6 +452,9 @@ func (v *conversation) playout(p *frames.Playout) {
 	}
 	v.seen = true
 	v.heard = max(v.heard, p.Heard.At(p.Rate, v.cfg.OutputRate))
+	if p.Flushed && v.lastCut != nil {
+		v.lastCut.heard = v.heard
+	}
 }
 
 // playing reports whether audio of the agent waits to be heard.

@@ -28,6 +28,9 @@ var (
 	// ErrNotAccepted is a stream which the service did not accept in time.
 	ErrNotAccepted = errors.New("novasonic: the service did not accept the stream in time")
 
+	// errConfused is a stream on which the service does what makes no sense.
+	errConfused = errors.New("novasonic: the service does not keep to the protocol")
+
 	// ErrTextUnsupported is text or keys for a model that can only be spoken to.
 	ErrTextUnsupported = errors.New("novasonic: this model takes no text in mid-call")
 )

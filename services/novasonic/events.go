@@ -41,7 +41,7 @@ const maxBlocks = 256
 
 func (v *conversation) contentStart(c *connection, e *wire.ContentStart) {
 	if len(c.blocks) >= maxBlocks {
-		c.fail(fmt.Errorf("the service has more than %d content blocks open", maxBlocks))
+		c.fail(fmt.Errorf("%w: more than %d content blocks are open", errConfused, maxBlocks))
 		return
 	}
 	b := &block{kind: e.Type, role: e.Role, stage: e.Stage}
@@ -293,7 +293,11 @@ func (v *conversation) settleSentence(s *sentence) {
 	case !s.voiced:
 		text = ""
 	case v.seen:
-		text, cut = s.heardPart(v.heard)
+		heard := v.heard
+		if s.reply.cut {
+			heard = s.reply.heard
+		}
+		text, cut = s.heardPart(heard)
 	}
 	if strings.TrimSpace(text) == "" {
 		return
@@ -334,7 +338,8 @@ func (v *conversation) bargeIn(c *connection) {
 		return // another sign of the same barge-in
 	}
 	if r != nil {
-		r.closed, r.cut = true, true
+		r.closed = true
+		v.cut(r)
 	}
 	v.box.interrupt()
 	v.out.Interrupt("barge-in")
@@ -351,6 +356,14 @@ func (v *conversation) bargeIn(c *connection) {
 	v.shared.update(func(s *Stats) { s.BargeIns++ })
 }
 
+// cut notes that no more of an answer will be heard.
+func (v *conversation) cut(r *reply) {
+	if !r.cut {
+		r.cut, r.heard = true, v.heard
+		v.lastCut = r
+	}
+}
+
 // interrupted handles an interruption that somebody else raised. The service
 // does not know of it and goes on; what it still says of this answer is
 // dropped.
@@ -358,7 +371,7 @@ func (v *conversation) interrupted() {
 	v.box.interrupt()
 	v.heardUntil = v.track
 	if c := v.listening; c != nil && c.reply != nil {
-		c.reply.cut = true
+		v.cut(c.reply)
 		v.endReply(c.reply, true)
 	}
 }

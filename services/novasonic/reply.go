@@ -15,6 +15,8 @@ type reply struct {
 	done   bool // LLMResponseEnd was sent, or will never be
 	cut    bool // interrupted: what still arrives of it is dropped
 	closed bool // the service has said all of it: new speech is another answer
+
+	heard audio.Position // where the caller stopped hearing it; valid if cut
 }
 
 // sentence is a piece of an answer, with its place on the agent's track.

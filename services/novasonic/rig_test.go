@@ -90,7 +90,11 @@ func (r *rig) run() {
 // says makes the caller press keys, which the emulator hears as spoken words,
 // and waits until they are said.
 func (r *rig) says(keys string) {
-	r.caller.say(hearing.Speak(r.caller.rate, keys))
+	select {
+	case <-r.caller.say(hearing.Speak(r.caller.rate, keys)):
+	case <-r.done:
+		r.t.Fatalf("the run has ended: %v", r.runErr)
+	}
 }
 
 // waits lets time pass.
@@ -164,12 +168,13 @@ func (c *caller) Run(ctx context.Context, out *pipeline.Port) error {
 	}
 }
 
-func (c *caller) say(samples []int16) {
+// say queues samples, and returns a channel that is closed when they were sent.
+func (c *caller) say(samples []int16) <-chan struct{} {
 	said := make(chan struct{})
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.queue, c.said = append(c.queue, samples...), said
-	c.mu.Unlock()
-	<-said
+	return said
 }
 
 func (c *caller) mute(on bool) {
