@@ -307,7 +307,7 @@ func parseToolChoice(o *object, tools []Tool) string {
 		return ""
 	}
 	choice := o.object("toolChoice")
-	defer o.sub(choice)
+	defer func() { o.sub(choice) }()
 	if len(choice.members) != 1 {
 		choice.fail(TextInvalid)
 	}
