@@ -87,7 +87,9 @@ func (r *run) startProcessors() ([]*node, error) {
 	for _, n := range r.nodes {
 		s, ok := n.proc.(Starter)
 		if !ok {
+			mu.Lock()
 			opened = append(opened, n)
+			mu.Unlock()
 			continue
 		}
 		since := r.now()

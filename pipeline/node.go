@@ -58,7 +58,7 @@ type node struct {
 
 	sysPending  atomic.Bool // sysLane is not empty
 	downBlocked atomic.Bool // downLane has waiters
-	purged      uint32      // the generation for which downLane was last purged
+	purged      uint32      // downLane holds nothing interruptible of generations before this
 	drainWait   bool        // the ordered goroutine waits for system frames to be handled
 }
 
@@ -295,6 +295,9 @@ func (n *node) fill(h *hand, l *lane) {
 	h.lane = l
 	h.at.Store(0)
 	h.since = n.run.now()
+	if l.n > 0 && l.mark <= l.out {
+		l.mark, l.markAt = l.in, h.since
+	}
 	if l == &n.sysLane {
 		n.sysPending.Store(l.n > 0)
 	}
@@ -316,6 +319,9 @@ func (n *node) enqueue(l *lane, it item) *bed {
 		l.held = 1
 		b.asleep = false
 		return b
+	}
+	if it.gen < n.purged {
+		n.purged = it.gen // it may be stale: the next to find the lane full looks again
 	}
 	if l.mark <= l.out {
 		now := n.run.now()
@@ -368,10 +374,15 @@ func (h *hand) adapt(now int64) {
 func (n *node) admit() *bed {
 	l := &n.downLane
 	admitted := 0
+	now := n.run.gen.Load().number
 	var wake *bed
 	for admitted < len(l.waiters) && l.n+l.held < l.limit {
 		w := l.waiters[admitted]
 		admitted++
+		if w.item.gen != now && !w.keeps {
+			w.ready <- ErrInterrupted
+			continue
+		}
 		if b := n.enqueue(l, w.item); b != nil {
 			wake = b
 		}

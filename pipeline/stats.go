@@ -81,14 +81,15 @@ func (n *node) stats() ProcessorStats {
 	s.Ordered = n.downLane.stats(now)
 	s.Upstream = n.upLane.stats(now)
 	for _, h := range []*hand{&n.sys, &n.ord} {
-		left, done := h.progress()
+		left, begun := h.progress()
+		held := time.Duration(now - h.since)
 		switch h.lane {
 		case &n.sysLane:
-			s.System.add(left, done)
+			s.System.add(left, begun, held)
 		case &n.downLane:
-			s.Ordered.add(left, done)
+			s.Ordered.add(left, begun, held)
 		case &n.upLane:
-			s.Upstream.add(left, done)
+			s.Upstream.add(left, begun, held)
 		}
 	}
 	s.Doing, s.For = n.longest()
@@ -113,8 +114,12 @@ func (h *hand) progress() (left, begun int) {
 	return h.n - begun, begun
 }
 
-func (s *LaneStats) add(left, begun int) {
+// add counts in what the goroutine has in hand, and for how long.
+func (s *LaneStats) add(left, begun int, held time.Duration) {
 	s.Depth += left
+	if left > 0 {
+		s.Oldest = max(s.Oldest, held)
+	}
 	s.Handled += uint64(begun)
 }
 
