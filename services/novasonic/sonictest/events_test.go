@@ -116,3 +116,8 @@ func opening(more ...any) []string {
 
 // closing closes a stream in order.
 func closing() []string { return []string{contentEnd("A"), promptEnd, sessionEnd} }
+
+// quote64 is text as a JSON string of base64.
+func quote64(text string) string {
+	return `"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"`
+}

@@ -209,7 +209,7 @@ func TestABargeInTakesTheFormThatWasChosen(t *testing.T) {
 		"after all has been sent, but not heard": {after: 5 * time.Second, want: []string{
 			started, "contentStart TEXT ASSISTANT FINAL", marker, "contentEnd TEXT INTERRUPTED", "userSpeechEnd",
 		}},
-		"before the audio began": {after: 680 * time.Millisecond, want: []string{
+		"before the audio began": {after: 610 * time.Millisecond, want: []string{
 			started, "contentStart TEXT ASSISTANT FINAL", marker, "contentEnd TEXT INTERRUPTED", "userSpeechEnd",
 		}},
 		"before anything was said": {after: 560 * time.Millisecond, want: []string{started, "userSpeechEnd"}},
