@@ -1,0 +1,32 @@
+// Hello is the smallest voice agent: a recording calls, Nova Sonic answers, and
+// the conversation is written to a file.
+package main
+
+import (
+	"context"
+	"log"
+
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/transports/file"
+)
+
+func main() {
+	emulator := sonictest.NewServer(sonictest.Config{}) // says back what it hears
+	if err := emulator.StartPipe(); err != nil {
+		log.Fatal(err)
+	}
+	defer emulator.Close()
+	service := emulator.AWSConfig() // to talk to AWS, leave the emulator and the AWS field out
+
+	call, err := file.New(file.Config{Input: "../../testdata/calls/bargein.wav", Output: "conversation.wav"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	sonic := novasonic.New(novasonic.Config{AWS: &service, Instructions: "You are a friendly, concise voice assistant."})
+	if err := pipeline.Run(context.Background(), call.Input(), sonic, call.Output()); err != nil {
+		log.Fatal(err)
+	}
+	log.Println("wrote conversation.wav: the caller left, the agent right")
+}
