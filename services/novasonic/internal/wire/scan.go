@@ -94,7 +94,7 @@ func decodeSamples(src []byte) ([]int16, bool) {
 		// Fewer bytes than expected: padding in the middle, or a line break,
 		// which base64 allows and JSON does not.
 		n, err := base64.StdEncoding.Decode(pcm[:], chars)
-		if err != nil || n != want || n%2 != 0 {
+		if err != nil || len(chars)%4 != 0 || n != want || n%2 != 0 {
 			return nil, false
 		}
 		for i := 0; i < n; i += 2 {
