@@ -27,7 +27,6 @@ type tape struct {
 	samples []int16
 	chunks  []time.Duration
 	did     []string
-	flushed int
 }
 
 func (s *tape) Play(_ context.Context, c playout.Chunk) error {

@@ -1,0 +1,215 @@
+package audiofile
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/audio/mp3"
+	"github.com/parley-go/parley/audio/wav"
+)
+
+const (
+	maxChannels = 2
+	minRate     = 4000
+	maxRate     = 192000
+	sniffBytes  = 16
+	blockValues = 4096 // samples that are read at a time
+)
+
+// decoder is what the readers of wav and mp3 have in common.
+type decoder interface {
+	Format() audio.Format
+	Read(p []int16) (int, error)
+	Frames() int64
+}
+
+// Reader reads the samples of a WAV or MP3 file. It is used by one goroutine at
+// a time.
+type Reader struct {
+	path   string
+	kind   string
+	file   *os.File
+	dec    decoder
+	format audio.Format
+	first  []int16 // the beginning, read to see whether there is any audio
+}
+
+// Open opens a WAV or MP3 file with one or two channels, at 4 to 192 kHz. The
+// error is an [*Error]; it wraps [ErrEmpty], [ErrExtension], the error of the
+// decoder, or that of the operating system.
+func Open(path string) (*Reader, error) {
+	named, err := extension("open", path, "convert it first, for instance with: ffmpeg -i "+filepath.Base(path)+" "+stem(path)+".wav")
+	if err != nil {
+		if _, missing := os.Stat(path); missing != nil {
+			return nil, system("open", path, missing)
+		}
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, system("open", path, err)
+	}
+	r, err := newReader(f, path, named)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func stem(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+
+func newReader(f *os.File, path, named string) (*Reader, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, system("open", path, err)
+	}
+	if isFolder(info) {
+		return nil, failed("open", path, errors.New("it is a folder"), "name a file in it")
+	}
+	src := io.Reader(f)
+	head := make([]byte, sniffBytes)
+	if info.Mode().IsRegular() {
+		if info.Size() == 0 {
+			return nil, failed("open", path, ErrEmpty, "the file has no bytes: record it again")
+		}
+		n, err := f.ReadAt(head, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, system("open", path, err)
+		}
+		head = head[:n]
+	} else { // a pipe or device, which cannot be read twice
+		b := bufio.NewReader(f)
+		src = b
+		if head, err = b.Peek(sniffBytes); err != nil && !errors.Is(err, io.EOF) {
+			return nil, system("open", path, err)
+		}
+	}
+	r := &Reader{path: path, file: f, kind: sniff(head, named)}
+	if r.dec, err = decode(r.kind, src); err != nil {
+		return nil, failed("open", path, err, "")
+	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// sniff tells what a file is from its first bytes, or else from its name.
+func sniff(head []byte, named string) string {
+	switch {
+	case bytes.HasPrefix(head, []byte("RIFF")), bytes.HasPrefix(head, []byte("RF64")), bytes.HasPrefix(head, []byte("RIFX")):
+		return kindWAV
+	case bytes.HasPrefix(head, []byte("ID3")):
+		return kindMP3
+	case len(head) > 1 && head[0] == 0xFF && head[1]&0xE6 == 0xE2: // the sync word, and layer III
+		return kindMP3
+	case named == "":
+		return kindWAV // its reader says best what a file is if it is not a WAV file
+	}
+	return named
+}
+
+func decode(kind string, src io.Reader) (decoder, error) {
+	if kind == kindMP3 {
+		return mp3.NewReader(src)
+	}
+	return wav.NewReader(src)
+}
+
+// check refuses what a conversation cannot be made of, and reads the beginning.
+func (r *Reader) check() error {
+	r.format = r.dec.Format()
+	mend := func(what string) string {
+		return fmt.Sprintf("%s, for instance with: ffmpeg -i %s -ac 1 -ar 48000 %s-mono.wav", what, filepath.Base(r.path), stem(r.path))
+	}
+	switch f := r.format; {
+	case f.Channels > maxChannels:
+		return failed("open", r.path, fmt.Errorf("it has %d channels at %v, more than left and right", f.Channels, f.Rate), "%s", mend("mix it down"))
+	case f.Rate < minRate || f.Rate > maxRate:
+		return failed("open", r.path, fmt.Errorf("its rate of %v is not between %v and %v", f.Rate, audio.SampleRate(minRate), audio.SampleRate(maxRate)), "%s", mend("convert it"))
+	}
+	r.first = make([]int16, blockValues)
+	n, err := r.dec.Read(r.first)
+	r.first = r.first[:n]
+	switch {
+	case n > 0:
+		return nil // an error, if there is one, comes again
+	case errors.Is(err, io.EOF):
+		return failed("open", r.path, ErrEmpty, "its length is zero: record it again")
+	case err != nil:
+		return failed("open", r.path, err, "")
+	}
+	return nil
+}
+
+// Path returns the path that Open was given.
+func (r *Reader) Path() string { return r.path }
+
+// Kind returns "WAV" or "MP3".
+func (r *Reader) Kind() string { return r.kind }
+
+// Format returns the file's rate and number of channels.
+func (r *Reader) Format() audio.Format { return r.format }
+
+// Duration returns how long the file is; 0 if that is not known before it has
+// been read, as of an MP3 file without the header that tells, or a pipe.
+func (r *Reader) Duration() time.Duration {
+	return r.format.Rate.Duration(max(0, r.dec.Frames()))
+}
+
+// Read reads up to len(p) interleaved samples, always whole frames. At the end
+// it returns [io.EOF]; at the end of a file that is damaged or shorter than its
+// header says, an [*Error], after all samples that there are. p must have room
+// for one frame.
+func (r *Reader) Read(p []int16) (int, error) {
+	if len(r.first) > 0 {
+		n := copy(p[:len(p)/r.format.Channels*r.format.Channels], r.first)
+		r.first = r.first[n:]
+		return n, nil
+	}
+	n, err := r.dec.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = failed("read", r.path, err, "")
+	}
+	return n, err
+}
+
+// Close closes the file.
+func (r *Reader) Close() error {
+	if err := r.file.Close(); err != nil {
+		return system("close", r.path, err)
+	}
+	return nil
+}
+
+// Check reads a WAV or MP3 file from its beginning to its end, and returns an
+// error if it cannot be read entirely: what Open returns, or that the file is
+// damaged or truncated. It takes some milliseconds for a minute of audio.
+func Check(path string) error {
+	r, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	block := make([]int16, 4*blockValues)
+	for {
+		switch _, err := r.Read(block); {
+		case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/parley-go/parley/processors/audiofile"
+	"github.com/parley-go/parley/processors/recorder"
+	"github.com/parley-go/parley/transports/playout"
+)
+
+// conversation is the sink: it puts what the agent has said beside what the
+// caller has said.
+type conversation struct {
+	timeline *recorder.Timeline
+	file     *audiofile.Writer // nil if nothing is to be written
+	buffer   []int16
+}
+
+// Play records one chunk, and writes what is complete.
+func (c *conversation) Play(_ context.Context, chunk playout.Chunk) error {
+	if err := c.timeline.Add(recorder.Agent, chunk.Format, chunk.Samples, chunk.Position); err != nil {
+		return err
+	}
+	c.buffer = c.timeline.Take(c.buffer[:0])
+	return c.write()
+}
+
+func (c *conversation) write() error {
+	if c.file == nil || len(c.buffer) == 0 {
+		return nil
+	}
+	if err := c.file.Write(c.buffer); err != nil {
+		return fmt.Errorf("record conversation: %w", err)
+	}
+	return nil
+}
+
+// Close writes the rest and completes the file.
+func (c *conversation) Close(context.Context) error {
+	c.buffer = c.timeline.Rest(c.buffer[:0])
+	err := c.write()
+	if c.file != nil {
+		err = errors.Join(err, c.file.Close())
+	}
+	return err
+}

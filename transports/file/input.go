@@ -1,0 +1,132 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/audiofile"
+	"github.com/parley-go/parley/processors/recorder"
+	"github.com/parley-go/parley/transports/playout"
+)
+
+// Input is the processor that plays the caller's recording. See [New].
+type Input struct {
+	transport *Transport
+	reader    *audiofile.Reader
+	clock     *playout.Clock
+
+	// The rest is Run's own.
+	raw   []int16 // as it is in the file
+	over  bool    // the recording is
+	total time.Duration
+
+	close  sync.Once
+	closed error
+}
+
+// Name returns "file input".
+func (in *Input) Name() string { return "file input" }
+
+// Process passes everything on.
+func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	return out.Send(ctx, f, dir)
+}
+
+// Run plays the recording, then silence, and hangs up.
+func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
+	cfg := in.transport.config
+	format := audio.Mono(in.reader.Format().Rate)
+	start := in.clock.Start()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for k := int64(1); ; k++ {
+		// Each piece is there when its last sample has been spoken.
+		begin := audio.Position(format.Rate.Samples(time.Duration(k-1) * cfg.Chunk))
+		end := audio.Position(format.Rate.Samples(time.Duration(k) * cfg.Chunk))
+		now := format.Rate.Duration(int64(end))
+		timer.Reset(time.Until(start.Add(now)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil
+		}
+		samples, err := in.read(int(end - begin))
+		if err != nil {
+			return err
+		}
+		if err := in.transport.timeline.Add(recorder.Caller, format, samples, begin); err != nil {
+			return err
+		}
+		f := &frames.AudioInput{Audio: frames.Audio{Format: format, Samples: samples, Track: cfg.Track, Position: begin}}
+		if err := out.Send(ctx, f, frames.Downstream); err != nil {
+			return err
+		}
+		if cfg.Progress != nil {
+			cfg.Progress(Progress{Position: now, Total: in.reader.Duration(), Tail: in.over})
+		}
+		if reason := in.hangUp(now); reason != "" {
+			return out.Send(ctx, &frames.End{Reason: reason}, frames.Downstream)
+		}
+	}
+}
+
+// read returns the next n samples of the recording, mono, in a buffer of their
+// own; behind its end, silence.
+func (in *Input) read(n int) ([]int16, error) {
+	channels := in.reader.Format().Channels
+	samples := make([]int16, 0, n)
+	for len(samples) < n && !in.over {
+		if want := (n - len(samples)) * channels; cap(in.raw) < want {
+			in.raw = make([]int16, want)
+		}
+		got, err := in.reader.Read(in.raw[:(n-len(samples))*channels])
+		samples = audio.Remix(samples, in.raw[:got], channels, 1)
+		switch {
+		case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+			in.over = true
+		case err != nil:
+			return nil, fmt.Errorf("play recording: %w", err)
+		}
+	}
+	return audio.AppendSilence(samples, n-len(samples)), nil
+}
+
+// hangUp says why the caller hangs up now; nothing if not yet. now is how much
+// of the call is over.
+func (in *Input) hangUp(now time.Duration) string {
+	cfg := in.transport.config
+	if cfg.MaxDuration > 0 && now >= cfg.MaxDuration {
+		return fmt.Sprintf("the call has lasted %v", cfg.MaxDuration)
+	}
+	if !in.over {
+		return ""
+	}
+	if in.total == 0 {
+		in.total = now // the piece in which the recording ended
+	}
+	if now-in.total >= cfg.MaxTail {
+		return fmt.Sprintf("the recording has been over for %v", cfg.MaxTail)
+	}
+	agent := in.transport.output.Stats()
+	if agent.Queued > 0 {
+		return ""
+	}
+	quiet := max(in.total, agent.Format.Rate.Duration(int64(agent.SpeechEnd)))
+	if now-quiet >= cfg.HangUpAfter {
+		return fmt.Sprintf("the agent has been silent for %v", cfg.HangUpAfter)
+	}
+	return ""
+}
+
+// Close closes the recording.
+func (in *Input) Close(context.Context) error {
+	in.close.Do(func() { in.closed = in.reader.Close() })
+	return in.closed
+}
