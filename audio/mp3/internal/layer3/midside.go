@@ -16,7 +16,7 @@ func (e *Encoder) useMidSide() bool {
 	}
 	k := e.rate.coarseness()
 	parts := e.granules() * 2
-	leftRight := e.quantizeAll(e.spectra[:parts], k)
+	leftRight, _ := e.quantizeAll(e.spectra[:parts], k)
 	for i := 0; i < parts; i += 2 {
 		left, right := &e.x[i], &e.x[i+1]
 		for n, l := range left {
@@ -26,6 +26,6 @@ func (e *Encoder) useMidSide() bool {
 		e.midSide[i].set(left, e.layout)
 		e.midSide[i+1].set(right, e.layout)
 	}
-	midSide := e.quantizeAll(e.midSide[:parts], k)
+	midSide, _ := e.quantizeAll(e.midSide[:parts], k)
 	return float64(midSide) < (1-midSideGain)*float64(leftRight)
 }

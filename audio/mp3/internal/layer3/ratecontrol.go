@@ -51,8 +51,8 @@ func (e *Encoder) encodeParts(s []spectrum, room, free int) {
 	// most would empty it.
 	least := room + free - e.limit
 	most := room + int(float64(free)*(1-spare))
-	switch need := e.quantizeAll(s, k); {
-	case need > most:
+	switch need, legal := e.quantizeAll(s, k); {
+	case need > most || !legal:
 		k = e.search(s, k, low, high, false, most)
 	case need < least:
 		// A step of coarseness is some percent of a frame. Without a margin
@@ -88,7 +88,8 @@ func (e *Encoder) search(s []spectrum, k, low, high int, fits bool, most int) in
 	last := low - 2 // none
 	try := func(k int) bool {
 		last = k
-		return e.quantizeAll(s, k) <= most
+		bytes, legal := e.quantizeAll(s, k)
+		return legal && bytes <= most
 	}
 	// Steps that double find the edge's neighbourhood, and halving the edge.
 	fine, coarse := low-1, high
@@ -124,19 +125,14 @@ func (e *Encoder) search(s []spectrum, k, low, high int, fits bool, most int) in
 	return coarse
 }
 
-// overflow is more bytes than any frame has.
-const overflow = 1 << 20
-
-// quantizeAll quantizes all spectra and returns how many bytes they take,
-// overflow if one takes more than a granule may.
-func (e *Encoder) quantizeAll(s []spectrum, k int) int {
-	bits := 0
+// quantizeAll quantizes all spectra and returns how many bytes they take, and
+// whether none takes more than a granule may.
+func (e *Encoder) quantizeAll(s []spectrum, k int) (bytes int, legal bool) {
+	bits, legal := 0, true
 	for i := range s {
 		e.quantize(&e.parts[i], &s[i], k)
-		if e.parts[i].bits > maxPartBits {
-			return overflow
-		}
+		legal = legal && e.parts[i].bits <= maxPartBits
 		bits += e.parts[i].bits
 	}
-	return (bits + 7) / 8
+	return (bits + 7) / 8, legal
 }
