@@ -185,6 +185,14 @@ func (p *peer) read(client aws.HTTPClient, req *http.Request, wrap func(io.Reade
 func (p *peer) close() {
 	p.body.CloseWithError(errors.New("test over"))
 	p.cancel()
+	// net/http does not notice the cancellation while it waits for the
+	// server's window to open, but it does notice this.
+	p.mu.Lock()
+	reply := p.reply
+	p.mu.Unlock()
+	if reply != nil {
+		reply.Body.Close()
+	}
 	p.wg.Wait()
 }
 
