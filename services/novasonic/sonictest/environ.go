@@ -31,8 +31,9 @@ func (s *Server) CAFile() string {
 func (s *Server) Credentials() []Credentials { return append([]Credentials(nil), s.keys...) }
 
 // Environ returns the variables, as NAME=value, that point any AWS SDK at this
-// server with its first key. Variables that would get in the way are set to be
-// empty.
+// server with its first key. AWS_BEARER_TOKEN_BEDROCK, which SDKs prefer to a
+// key, must not be set, not even to nothing: the SDK for JavaScript takes that
+// for a token.
 func (s *Server) Environ() []string {
 	key := s.keys[0]
 	env := []string{
@@ -41,7 +42,6 @@ func (s *Server) Environ() []string {
 		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey,
 		"AWS_SESSION_TOKEN=" + key.SessionToken,
-		"AWS_BEARER_TOKEN_BEDROCK=", // would be preferred to the key
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
 	if ca := s.CAFile(); ca != "" {

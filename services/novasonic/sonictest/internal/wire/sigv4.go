@@ -80,7 +80,8 @@ func (v *Verifier) Request(r *http.Request, now time.Time) (Key, []byte, *Refusa
 		return Key{}, nil, forbidden("InvalidSignatureException", "Credential should be scoped to a valid region. ")
 	case r.Header.Get("X-Amz-Content-Sha256") != streamingPayload:
 		return Key{}, nil, forbidden("InvalidSignatureException", "x-amz-content-sha256 must be "+streamingPayload+".")
-	case !slices.Contains(auth.signed, "host"):
+	case !slices.Contains(auth.signed, "host") && !slices.Contains(auth.signed, ":authority"):
+		// AWS's SDK for JavaScript signs the latter over HTTP/2.
 		return Key{}, nil, forbidden("InvalidSignatureException", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	case !slices.Contains(auth.signed, "x-amz-date"):
 		return Key{}, nil, forbidden("InvalidSignatureException", "'x-amz-date' must be a 'SignedHeader' in the AWS Authorization.")
@@ -166,7 +167,7 @@ func canonicalRequest(r *http.Request, signed []string) string {
 	b.WriteByte('\n')
 	for _, name := range signed {
 		values := r.Header.Values(name)
-		if name == "host" {
+		if name == "host" || name == ":authority" {
 			values = []string{r.Host}
 		}
 		b.WriteString(name)
