@@ -19,21 +19,27 @@ type lane struct {
 	in        audio.SampleRate // its rate; 0 before the first
 	next      audio.Position   // where its next sample belongs, at rate in
 	resampler *audio.Resampler // nil if in is rate
-	skip      int              // samples that the filter still owes nothing for: its delay
+	skip      int              // resampled samples to leave out: the filter's delay
+	finished  bool             // nothing of it is left in the filter, nothing can continue it
 	cursor    audio.Position   // where the next resampled sample belongs
 	scratch   []int16
 	late      int64 // samples that came after their place had been written
 }
 
 // add places mono samples whose first one is at position on a clock of rate in.
-func (l *lane) add(samples []int16, position audio.Position, in audio.SampleRate) error {
+// What is at most slack samples away from where the last ended continues it:
+// positions that were converted between rates are off by one or two.
+func (l *lane) add(samples []int16, position audio.Position, in audio.SampleRate, slack audio.Position) error {
+	if d := position - l.next; l.in == in && -slack <= d && d <= slack {
+		position = l.next
+	}
 	if over := l.overlap(position, in); over > 0 { // seen before, by another tap
 		if over >= int64(len(samples)) {
 			return nil
 		}
 		samples, position = samples[over:], position+audio.Position(over)
 	}
-	if !l.continues(position, in) {
+	if l.in != in || position != l.next || l.finished {
 		l.finish()
 		if err := l.begin(position, in); err != nil {
 			return err
@@ -51,16 +57,9 @@ func (l *lane) add(samples []int16, position audio.Position, in audio.SampleRate
 	return nil
 }
 
-// continues reports whether audio at position goes on where the last ended.
-// Positions that were converted between rates may be off by a sample or two.
-func (l *lane) continues(position audio.Position, in audio.SampleRate) bool {
-	d := position - l.next
-	return l.in == in && (d == 0 || l.resampler != nil && d >= -2 && d <= 2)
-}
-
 // overlap returns how many samples at position were added before.
 func (l *lane) overlap(position audio.Position, in audio.SampleRate) int64 {
-	if l.in != in || l.continues(position, in) {
+	if l.in != in {
 		return 0
 	}
 	return max(0, int64(l.next-position))
@@ -78,7 +77,7 @@ func (l *lane) begin(position audio.Position, in audio.SampleRate) error {
 		}
 		l.resampler = r
 	}
-	l.in, l.skip = in, 0
+	l.in, l.skip, l.finished = in, 0, false
 	if l.resampler != nil {
 		l.skip = l.resampler.Delay()
 	}
@@ -87,12 +86,12 @@ func (l *lane) begin(position audio.Position, in audio.SampleRate) error {
 
 // finish ends the contiguous audio: what the filter holds is brought out.
 func (l *lane) finish() {
-	if l.resampler == nil || l.in == 0 {
+	if l.resampler == nil || l.finished {
 		return
 	}
 	l.scratch = l.resampler.Flush(l.scratch[:0])
 	l.put(l.scratch[min(l.skip, len(l.scratch)):])
-	l.in, l.skip = 0, 0
+	l.finished = true
 }
 
 // put places samples at the cursor.

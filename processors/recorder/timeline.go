@@ -83,12 +83,16 @@ func (t *Timeline) Format() audio.Format { return t.format }
 // position on the common clock at f.Rate. Several channels are mixed to one.
 // What was added before is not added again. It does not keep samples.
 func (t *Timeline) Add(v Voice, f audio.Format, samples []int16, position audio.Position) error {
+	return t.add(v, f, samples, position, 0)
+}
+
+func (t *Timeline) add(v Voice, f audio.Format, samples []int16, position, slack audio.Position) error {
 	if f.Channels != 1 {
 		samples = audio.Remix(nil, samples, f.Channels, 1)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.lanes[v].add(samples, position, f.Rate); err != nil {
+	if err := t.lanes[v].add(samples, position, f.Rate, slack); err != nil {
 		return fmt.Errorf("record %v: %w", v, err)
 	}
 	return nil
@@ -119,6 +123,28 @@ func (t *Timeline) Rest(dst []int16) []int16 {
 		t.lanes[v].finish()
 	}
 	return t.take(dst, max(t.lanes[Caller].end(), t.lanes[Agent].end()))
+}
+
+// end returns where a voice ends, as far as it is known.
+func (t *Timeline) end(v Voice) audio.Position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lanes[v].end()
+}
+
+// slice returns a copy of what one voice said between two places, as far as it
+// is still kept.
+func (t *Timeline) slice(v Voice, from, to audio.Position) ([]int16, audio.Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := &t.lanes[v]
+	from = max(from, l.start)
+	if to <= from {
+		return nil, from
+	}
+	s := make([]int16, to-from)
+	l.copyTo(s, from)
+	return s, from
 }
 
 // Late returns how many samples came too late to be recorded.

@@ -1,0 +1,206 @@
+package audiofile_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/audiofile"
+)
+
+func TestAgentSourcePlaysTheWholeFileBetweenTTSStartAndTTSStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := audio.Stereo(audio.Rate11k) // 20 ms are no whole number of samples
+		want := tone(f, 11_025+7)
+		path := write(t, "jingle.wav", f, want)
+		var got []int16
+		var others []string
+		next := audio.Position(0)
+		collect := pipeline.Func(func(ctx context.Context, fr frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			switch a := fr.(type) {
+			case *frames.AudioOutput:
+				if a.Position != next || a.Track != "jingle.wav" || a.Response != "jingle.wav" || a.Format != f {
+					t.Errorf("%v at %d, want %d", a, a.Position, next)
+				}
+				next = a.End()
+				got = append(got, a.Samples...)
+			case *frames.Start:
+			default:
+				others = append(others, fr.String())
+			}
+			return out.Send(ctx, fr, dir)
+		})
+		err := pipeline.New(pipeline.Config{}, audiofile.NewSource(audiofile.SourceConfig{Path: path, End: true}), collect).Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !cmp.Equal(want, got) {
+			t.Errorf("got %d values, want %d", len(got), len(want))
+		}
+		if diff := cmp.Diff([]string{"TTSStart(jingle.wav)", "TTSStop(jingle.wav)", "End(" + path + " is over)"}, others); diff != "" {
+			t.Errorf("beside the audio (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestCallerSourcePlaysInRealTimeInMono(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := audio.Stereo(audio.Rate16k)
+		samples := tone(f, 16_000)
+		path := write(t, "caller.wav", f, samples)
+		start := time.Now()
+		var got []int16
+		collect := pipeline.Func(func(ctx context.Context, fr frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if a, ok := fr.(*frames.AudioInput); ok {
+				if now := time.Since(start); now != audio.Rate16k.Duration(int64(a.End())) {
+					t.Errorf("samples up to %d came after %v", a.End(), now)
+				}
+				got = append(got, a.Samples...)
+			}
+			return out.Send(ctx, fr, dir)
+		})
+		if err := pipeline.New(pipeline.Config{}, audiofile.NewSource(audiofile.SourceConfig{Path: path, Caller: true, End: true}), collect).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := audio.Remix(nil, samples, 2, 1); !cmp.Equal(want, got) {
+			t.Errorf("got %d samples, want %d", len(got), len(want))
+		}
+	})
+}
+
+func TestSourceOfABadFileStopsThePipelineAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := pipeline.New(pipeline.Config{}, audiofile.NewSource(audiofile.SourceConfig{Path: "none.wav"})).Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "open none.wav: no such file or directory: check the path") {
+			t.Errorf("Run: %v", err)
+		}
+		err = pipeline.New(pipeline.Config{}, audiofile.NewSink(audiofile.SinkConfig{Path: "none/none.wav"})).Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "make the folder none first") {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// feed sends frames down a pipeline with a sink, and ends it.
+func feed(t *testing.T, sink *audiofile.Sink, list ...frames.Frame) error {
+	t.Helper()
+	p := pipeline.New(pipeline.Config{}, sink)
+	done := make(chan error, 1)
+	go func() { done <- p.Run(t.Context()) }()
+	for _, f := range append(list, &frames.End{}) {
+		if err := p.Send(t.Context(), f); err != nil {
+			t.Errorf("Send: %v", err)
+		}
+	}
+	return <-done
+}
+
+func TestSinkWritesTheAgentAsTheServiceSentIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.wav")
+		f := audio.Mono(audio.Rate24k)
+		samples := tone(f, 3000)
+		if err := feed(t, audiofile.NewSink(audiofile.SinkConfig{Path: path, Track: "a"}),
+			&frames.AudioOutput{Audio: frames.Audio{Format: f, Samples: samples[:1000], Track: "a"}},
+			&frames.AudioInput{Audio: frames.Audio{Format: f, Samples: samples, Track: "a"}},
+			&frames.AudioOutput{Audio: frames.Audio{Format: f, Samples: samples, Track: "b"}},
+			&frames.AudioOutput{Audio: frames.Audio{Format: f, Samples: samples[1000:], Track: "a", Position: 9000}},
+		); err != nil {
+			t.Fatal(err)
+		}
+		if _, got := readAll(t, path); !cmp.Equal(samples, got) {
+			t.Errorf("%d samples were written, want %d", len(got), len(samples))
+		}
+	})
+}
+
+func TestSinkFillsTheGapsOfTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.wav")
+		f := audio.Mono(audio.Rate8k)
+		piece := func(position int, samples ...int16) frames.Frame {
+			return &frames.AudioInput{Audio: frames.Audio{Format: f, Samples: samples, Position: audio.Position(position)}}
+		}
+		if err := feed(t, audiofile.NewSink(audiofile.SinkConfig{Path: path, Caller: true, Format: f}), piece(0, 1, 2), piece(2, 3), piece(6, 7, 8)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got := readAll(t, path); !cmp.Equal([]int16{1, 2, 3, 0, 0, 0, 7, 8}, got) {
+			t.Errorf("written %v", got)
+		}
+	})
+}
+
+func TestSinkConvertsToTheFormatOfTheFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.wav")
+		in, to := audio.Stereo(audio.Rate48k), audio.Mono(audio.Rate16k)
+		samples := tone(in, 48_000)
+		other := tone(audio.Mono(audio.Rate16k), 16_000)
+		if err := feed(t, audiofile.NewSink(audiofile.SinkConfig{Path: path, Format: to}),
+			&frames.AudioOutput{Audio: frames.Audio{Format: in, Samples: samples}},
+			&frames.AudioOutput{Audio: frames.Audio{Format: to, Samples: other}},
+		); err != nil {
+			t.Fatal(err)
+		}
+		_, got := readAll(t, path)
+		if n := len(got) - 32_000; n < 0 || n > 200 {
+			t.Fatalf("%d samples were written, want 32000 and a filter's delay", len(got))
+		}
+		if !cmp.Equal(got[len(got)-16_000:], other) {
+			t.Error("what needed no conversion was changed")
+		}
+		if d := audio.RMS(got[200:15_800]) - audio.RMS(audio.Remix(nil, samples, 2, 1)); d < -0.1 || d > 0.1 {
+			t.Errorf("the level changed by %.2f dB", d)
+		}
+	})
+}
+
+func TestSinkThatCannotWriteReportsItOnceAndLetsTheAudioFlow(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full to play a full disk")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		link := filepath.Join(t.TempDir(), "full.mp3") // whose header is not written at once
+		if err := os.Symlink("/dev/full", link); err != nil {
+			t.Fatal(err)
+		}
+		passed, reports := 0, 0
+		count := pipeline.Func(func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if _, ok := f.(*frames.AudioOutput); ok {
+				passed++
+			}
+			return out.Send(ctx, f, dir)
+		})
+		cfg := pipeline.Config{OnError: func(e *frames.Error) {
+			var typed *audiofile.Error
+			if errors.As(e.Err, &typed) && typed.Op == "write" {
+				reports++
+			}
+		}}
+		p := pipeline.New(cfg, audiofile.NewSink(audiofile.SinkConfig{Path: link}), count)
+		done := make(chan error, 1)
+		go func() { done <- p.Run(t.Context()) }()
+		f := audio.Mono(audio.Rate24k)
+		for range 10 {
+			if err := p.Send(t.Context(), &frames.AudioOutput{Audio: frames.Audio{Format: f, Samples: tone(f, 24_000)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		p.End("test")
+		<-done // the failure to complete the file may or may not be told again
+		if passed != 10 || reports != 1 {
+			t.Errorf("%d of 10 frames passed, %d reports, want 1", passed, reports)
+		}
+	})
+}

@@ -1,0 +1,162 @@
+package audiofile
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+)
+
+// SinkConfig says what a [Sink] writes, and where. Only Path must be given.
+type SinkConfig struct {
+	// Path is a WAV or MP3 file; if it exists it is replaced.
+	Path string
+
+	// Caller writes the caller's voice, [frames.AudioInput], where gaps in its
+	// positions, of up to a minute each, become silence. By default it is the
+	// agent's, [frames.AudioOutput], as it comes from the service: without the
+	// pauses, and with what was interrupted.
+	Caller bool
+
+	// Track restricts it to one track; by default all are written, as they come.
+	Track string
+
+	// Format is that of the file; 24 kHz mono by default.
+	Format audio.Format
+}
+
+// maxGap bounds the silence, in samples a second, that a jump in the positions
+// of a stream may cost.
+const maxGap = 60
+
+// Sink is a processor that writes the audio which flows past it to a file. A
+// failure to write is reported once, and the audio flows on.
+type Sink struct {
+	config SinkConfig
+	writer *Writer
+
+	in        audio.Format // of the audio that came last
+	next      audio.Position
+	resampler *audio.Resampler // nil if the rates are the same
+	remixed   []int16
+	buffer    []int16
+	broken    bool
+}
+
+// NewSink makes a sink. That the file cannot be written is reported when the
+// pipeline starts.
+func NewSink(cfg SinkConfig) *Sink {
+	if cfg.Format == (audio.Format{}) {
+		cfg.Format = audio.Mono(audio.Rate24k)
+	}
+	return &Sink{config: cfg}
+}
+
+// Name returns "file sink".
+func (s *Sink) Name() string { return "file sink" }
+
+// Start creates the file.
+func (s *Sink) Start(context.Context, *pipeline.Port) error {
+	w, err := Create(s.config.Path, s.config.Format)
+	s.writer = w
+	return err
+}
+
+// Process passes everything on, and writes what is to be written.
+func (s *Sink) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if err := out.Send(ctx, f, dir); err != nil {
+		return err
+	}
+	a := s.wanted(f)
+	if a == nil || dir != frames.Downstream || s.broken {
+		return nil
+	}
+	if err := s.write(a); err != nil {
+		s.broken = true
+		return err
+	}
+	return nil
+}
+
+func (s *Sink) wanted(f frames.Frame) *frames.Audio {
+	var a *frames.Audio
+	switch f := f.(type) {
+	case *frames.AudioInput:
+		if s.config.Caller {
+			a = &f.Audio
+		}
+	case *frames.AudioOutput:
+		if !s.config.Caller {
+			a = &f.Audio
+		}
+	}
+	if a == nil || s.config.Track != "" && a.Track != s.config.Track {
+		return nil
+	}
+	return a
+}
+
+func (s *Sink) write(a *frames.Audio) error {
+	if err := a.Format.Validate(); err != nil {
+		return failed("write", s.config.Path, err, "")
+	}
+	s.buffer = s.buffer[:0]
+	if a.Format != s.in {
+		if err := s.convertFrom(a.Format); err != nil {
+			return failed("write", s.config.Path, err, "")
+		}
+	} else if gap := int64(a.Position - s.next); s.config.Caller && gap > 0 {
+		gap = min(gap, maxGap*int64(a.Format.Rate))
+		s.convert(make([]int16, int(gap)*a.Format.Channels))
+	}
+	s.next = a.End()
+	s.convert(a.Samples)
+	return s.writer.Write(s.buffer)
+}
+
+// convertFrom prepares for audio of another format than before.
+func (s *Sink) convertFrom(in audio.Format) error {
+	s.flush()
+	s.in, s.resampler = in, nil
+	if in.Rate == s.config.Format.Rate {
+		return nil
+	}
+	r, err := audio.NewResampler(in.Rate, s.config.Format.Rate, s.config.Format.Channels)
+	if err != nil {
+		return fmt.Errorf("convert %v: %w", in, err)
+	}
+	s.resampler = r
+	return nil
+}
+
+// convert appends samples to the buffer in the file's format.
+func (s *Sink) convert(samples []int16) {
+	if s.resampler == nil {
+		s.buffer = audio.Remix(s.buffer, samples, s.in.Channels, s.config.Format.Channels)
+		return
+	}
+	s.remixed = audio.Remix(s.remixed[:0], samples, s.in.Channels, s.config.Format.Channels)
+	s.buffer = s.resampler.Resample(s.buffer, s.remixed)
+}
+
+// flush appends what the resampler still holds.
+func (s *Sink) flush() {
+	if s.resampler != nil {
+		s.buffer = s.resampler.Flush(s.buffer)
+	}
+}
+
+// Close completes the file.
+func (s *Sink) Close(context.Context) error {
+	s.buffer = s.buffer[:0]
+	s.flush()
+	if !s.broken {
+		if err := s.writer.Write(s.buffer); err != nil {
+			s.writer.Close() // the failure to write is what matters
+			return err
+		}
+	}
+	return s.writer.Close()
+}

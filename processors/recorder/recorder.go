@@ -1,0 +1,292 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/audiofile"
+)
+
+// Config says what is recorded, and where to. At least one of Path, TurnFolder
+// and OnTurn should be given; otherwise nothing is recorded.
+type Config struct {
+	// Path is the file of the whole conversation, WAV or MP3, as its extension
+	// says. If it exists it is replaced.
+	Path string
+
+	// Layout says what the file's channels are; by default the caller is left
+	// and the agent right.
+	Layout Layout
+
+	// Rate is the rate of the recording, turns included; 24 kHz by default.
+	Rate audio.SampleRate
+
+	// CallerTrack is the track of the caller; by default that of the first
+	// audio that arrives. Other tracks are not recorded.
+	CallerTrack string
+
+	// TurnFolder is where each turn is written to a file of its own:
+	// 0001-caller.wav, 0002-agent.wav and so on. It is made if it is missing.
+	TurnFolder string
+
+	// OnTurn is called with each turn when it is over, one after the other, by
+	// a goroutine of the recorder's own: it may take its time.
+	OnTurn func(Turn)
+
+	// MaxTurn is how much of a turn is kept, its end; 2 minutes by default.
+	MaxTurn time.Duration
+}
+
+const (
+	defaultRate    = audio.Rate24k
+	defaultMaxTurn = 2 * time.Minute
+
+	// maxUnheard bounds the agent's audio that waits to be heard. It is more
+	// than an output takes in, so it is only reached where no output reports.
+	maxUnheard = 15 * time.Minute
+)
+
+// Recorder is the processor that records. Make one with [New]; it serves one
+// run of a pipeline.
+type Recorder struct {
+	config   Config
+	timeline *Timeline
+	broken   error // of the configuration
+	file     *audiofile.Writer
+
+	mu     sync.Mutex // guards all below
+	caller string     // the track
+	heard  unheard
+	turns  turns
+
+	wake   chan struct{} // something may have to be written
+	buffer []int16       // owned by Run, then by Close
+	failed bool          // the file; the same
+}
+
+// New makes a recorder. A configuration or a path that does not work is reported
+// when the pipeline starts.
+func New(cfg Config) *Recorder {
+	if cfg.Rate == 0 {
+		cfg.Rate = defaultRate
+	}
+	if cfg.MaxTurn == 0 {
+		cfg.MaxTurn = defaultMaxTurn
+	}
+	r := &Recorder{config: cfg, caller: cfg.CallerTrack, wake: make(chan struct{}, 1)}
+	r.timeline, r.broken = NewTimeline(cfg.Rate, cfg.Layout)
+	if r.broken == nil && cfg.MaxTurn < 0 {
+		r.broken = fmt.Errorf("configure recorder: turns of at most %v hold nothing", cfg.MaxTurn)
+	}
+	if r.broken == nil && r.wantsTurns() {
+		r.timeline.keep = audio.Position(cfg.Rate.Samples(cfg.MaxTurn + patience))
+	}
+	return r
+}
+
+func (r *Recorder) wantsTurns() bool { return r.config.OnTurn != nil || r.config.TurnFolder != "" }
+
+// Name returns "recorder".
+func (r *Recorder) Name() string { return "recorder" }
+
+// Start creates the file and the folder.
+func (r *Recorder) Start(context.Context, *pipeline.Port) error {
+	if r.broken != nil {
+		return r.broken
+	}
+	if r.config.TurnFolder != "" {
+		if err := os.MkdirAll(r.config.TurnFolder, 0o777); err != nil {
+			return fmt.Errorf("record turns: %w", err)
+		}
+	}
+	if r.config.Path == "" {
+		return nil
+	}
+	w, err := audiofile.Create(r.config.Path, r.timeline.Format())
+	r.file = w
+	return err
+}
+
+// Process records what is to be recorded, and passes everything on.
+func (r *Recorder) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, ok := f.(*frames.Interruption); ok {
+		r.note(f, dir)
+		return nil
+	}
+	// Before it is passed on, so that its playout cannot be reported before.
+	err := r.note(f, dir)
+	return errors.Join(out.Send(ctx, f, dir), err)
+}
+
+// Tap returns a processor that shows the recorder what flows past another place
+// of the pipeline. It is for the same run.
+func (r *Recorder) Tap() pipeline.Processor { return &tap{r} }
+
+type tap struct{ recorder *Recorder }
+
+// Name returns "recorder tap".
+func (t *tap) Name() string { return "recorder tap" }
+
+// Process shows the recorder the caller's audio, and passes everything on.
+func (t *tap) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	var err error
+	switch f.(type) {
+	case *frames.Interruption:
+		return nil
+	case *frames.AudioInput, *frames.UserStartedSpeaking, *frames.UserStoppedSpeaking:
+		err = t.recorder.note(f, dir)
+	}
+	return errors.Join(out.Send(ctx, f, dir), err)
+}
+
+func (r *Recorder) note(f frames.Frame, dir frames.Direction) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch f := f.(type) {
+	case *frames.AudioInput:
+		return r.noteCaller(f)
+	case *frames.AudioOutput:
+		if dir == frames.Downstream && f.Format.Validate() == nil {
+			r.heard.add(f)
+		}
+	case *frames.Interruption:
+		r.heard.interrupt()
+	case *frames.Playout:
+		return r.notePlayout(f)
+	case *frames.UserStartedSpeaking:
+		r.turns.begin(Caller, r.callerPlace(f.Position, f.Rate), "")
+	case *frames.UserStoppedSpeaking:
+		r.turns.end(Caller, r.callerPlace(f.Position, f.Rate), false)
+	case *frames.BotStartedSpeaking:
+		r.turns.begin(Agent, f.Output.At(f.OutputRate, r.config.Rate), f.Response)
+	case *frames.BotStoppedSpeaking:
+		r.timeline.Finish(Agent)
+		r.turns.end(Agent, f.Output.At(f.OutputRate, r.config.Rate), f.Interrupted)
+	default:
+		return nil
+	}
+	r.rouse()
+	return nil
+}
+
+func (r *Recorder) noteCaller(f *frames.AudioInput) error {
+	if r.caller == "" {
+		r.caller = f.Track
+	}
+	if f.Track != r.caller || f.Format.Validate() != nil {
+		return nil
+	}
+	r.rouse()
+	return r.timeline.Add(Caller, f.Format, f.Samples, f.Position)
+}
+
+// notePlayout places what has been heard.
+func (r *Recorder) notePlayout(f *frames.Playout) error {
+	var err error
+	for _, p := range r.heard.take(f) {
+		begin := f.Output.At(f.OutputRate, p.format.Rate) - audio.Position(p.after) - audio.Position(p.format.Frames(len(p.samples)))
+		slack := audio.Position(2)
+		if f.OutputRate == p.format.Rate {
+			slack = 0
+		}
+		err = errors.Join(err, r.timeline.add(Agent, p.format, p.samples, begin, slack))
+	}
+	r.rouse()
+	return err
+}
+
+// callerPlace returns a position of the caller's at the recording's rate; if it
+// is not known, where the caller's audio ends.
+func (r *Recorder) callerPlace(p audio.Position, rate audio.SampleRate) audio.Position {
+	if rate == 0 {
+		return r.timeline.end(Caller)
+	}
+	return p.At(rate, r.config.Rate)
+}
+
+func (r *Recorder) rouse() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run writes, beside the conversation.
+func (r *Recorder) Run(ctx context.Context, out *pipeline.Port) error {
+	for {
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		r.buffer = r.timeline.Take(r.buffer[:0])
+		if err := r.write(r.buffer); err != nil {
+			out.Report(err)
+		}
+		if err := r.finishTurns(false); err != nil {
+			out.Report(err)
+		}
+	}
+}
+
+// write appends to the file. The first failure is the last.
+func (r *Recorder) write(samples []int16) error {
+	if r.file == nil || r.failed || len(samples) == 0 {
+		return nil
+	}
+	if err := r.file.Write(samples); err != nil {
+		r.failed = true
+		return fmt.Errorf("record: %w", err)
+	}
+	return nil
+}
+
+// Close writes what is left, and completes the file.
+func (r *Recorder) Close(context.Context) error {
+	r.mu.Lock()
+	r.turns.endAll(max(r.timeline.end(Caller), r.timeline.end(Agent)))
+	r.mu.Unlock()
+	r.timeline.Finish(Caller)
+	r.timeline.Finish(Agent)
+	err := r.finishTurns(true)
+	r.buffer = r.timeline.Rest(r.buffer[:0])
+	err = errors.Join(err, r.write(r.buffer))
+	if r.file != nil {
+		err = errors.Join(err, r.file.Close())
+	}
+	return err
+}
+
+// finishTurns hands out the turns whose audio is complete; at the end, all.
+func (r *Recorder) finishTurns(all bool) error {
+	if !r.wantsTurns() {
+		return nil
+	}
+	var err error
+	for {
+		r.mu.Lock()
+		t, ok := r.turns.next(func(v Voice, end audio.Position) bool {
+			// The agent's last audio is reported before its end is.
+			return all || v == Agent || r.timeline.end(v) >= end
+		})
+		r.mu.Unlock()
+		if !ok {
+			return err
+		}
+		t.Rate = r.config.Rate
+		t.Samples, t.Start = r.timeline.slice(t.Voice, t.Start, t.End)
+		if r.config.TurnFolder != "" {
+			err = errors.Join(err, t.save(r.config.TurnFolder))
+		}
+		if r.config.OnTurn != nil {
+			r.config.OnTurn(t)
+		}
+	}
+}

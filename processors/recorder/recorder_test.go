@@ -1,0 +1,320 @@
+package recorder_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/audiofile"
+	"github.com/parley-go/parley/processors/recorder"
+	"github.com/parley-go/parley/transports/file"
+)
+
+const rate = audio.Rate24k
+
+// voice returns n samples, none of them silent, that differ from one another.
+func voice(seed, n int) []int16 {
+	s := make([]int16, n)
+	x := uint32(seed)
+	for i := range s {
+		x = x*1664525 + 1013904223
+		s[i] = int16(x>>18) | 1
+	}
+	return s
+}
+
+func save(t *testing.T, f audio.Format, samples []int16) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "caller.wav")
+	w, err := audiofile.Create(path, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(samples), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func load(t *testing.T, path string) []int16 {
+	t.Helper()
+	r, err := audiofile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var all []int16
+	block := make([]int16, 4800)
+	for {
+		n, err := r.Read(block)
+		all = append(all, block[:n]...)
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// agent does things at places of the caller's audio.
+type agent struct {
+	at   map[audio.Position]func(ctx context.Context, out *pipeline.Port) error
+	said audio.Position
+}
+
+func (a *agent) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if in, ok := f.(*frames.AudioInput); ok {
+		if do := a.at[in.End()]; do != nil {
+			if err := do(ctx, out); err != nil {
+				return err
+			}
+		}
+	}
+	return out.Send(ctx, f, dir)
+}
+
+// say answers with samples, in pieces, all at once.
+func (a *agent) say(f audio.Format, response string, samples []int16) func(context.Context, *pipeline.Port) error {
+	return func(_ context.Context, out *pipeline.Port) error {
+		gen := out.Generation()
+		for len(samples) > 0 {
+			n := min(len(samples), 1000*f.Channels)
+			o := &frames.AudioOutput{Audio: frames.Audio{Format: f, Samples: samples[:n], Track: "agent", Position: a.said}, Response: response}
+			a.said = o.End()
+			if err := out.Send(gen, o, frames.Downstream); err != nil {
+				return err
+			}
+			samples = samples[n:]
+		}
+		return nil
+	}
+}
+
+func interrupt(_ context.Context, out *pipeline.Port) error { out.Interrupt("barge-in"); return nil }
+
+// hold runs a conversation with the recorder before the output of a file
+// transport, and returns what the two have recorded.
+func hold(t *testing.T, caller []int16, a *agent, cfg recorder.Config, tapped bool) (byRecorder, byTransport []int16) {
+	t.Helper()
+	dir := t.TempDir()
+	if cfg.Path == "" {
+		cfg.Path = filepath.Join(dir, "recorder.wav")
+	}
+	call, err := file.New(file.Config{Input: save(t, audio.Mono(rate), caller), Output: filepath.Join(dir, "transport.wav"), HangUpAfter: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := recorder.New(cfg)
+	ps := []pipeline.Processor{call.Input(), a, rec, call.Output()}
+	if tapped {
+		ps = []pipeline.Processor{call.Input(), rec.Tap(), a, rec, call.Output()}
+	}
+	if err := pipeline.New(pipeline.Config{}, ps...).Run(t.Context()); err != nil {
+		t.Fatalf("Run: %v", err)
+	}
+	return load(t, cfg.Path), load(t, filepath.Join(dir, "transport.wav"))
+}
+
+// The file transport sees the chunks that the caller hears. The recorder sees
+// frames and reports. That both come to the same recording, to the sample, is
+// the proof of either.
+func TestRecorderAgreesWithTheTransportToTheSample(t *testing.T) {
+	mono := audio.Mono(rate)
+	for name, build := range map[string]func(a *agent) map[audio.Position]func(context.Context, *pipeline.Port) error{
+		"an answer": func(a *agent) map[audio.Position]func(context.Context, *pipeline.Port) error {
+			return map[audio.Position]func(context.Context, *pipeline.Port) error{12000: a.say(mono, "r", voice(2, 15_000))}
+		},
+		"two answers at once": func(a *agent) map[audio.Position]func(context.Context, *pipeline.Port) error {
+			return map[audio.Position]func(context.Context, *pipeline.Port) error{
+				4800: a.say(mono, "r", voice(2, 5_000)), 5280: a.say(mono, "s", voice(3, 7_001)),
+			}
+		},
+		"a barge-in": func(a *agent) map[audio.Position]func(context.Context, *pipeline.Port) error {
+			return map[audio.Position]func(context.Context, *pipeline.Port) error{
+				4800: a.say(mono, "r", voice(2, 100_000)), 24_000: interrupt, 36_000: a.say(mono, "s", voice(3, 9_999)),
+			}
+		},
+		"a barge-in before the first word": func(a *agent) map[audio.Position]func(context.Context, *pipeline.Port) error {
+			return map[audio.Position]func(context.Context, *pipeline.Port) error{4800: func(ctx context.Context, out *pipeline.Port) error {
+				if err := a.say(mono, "r", voice(2, 100_000))(ctx, out); err != nil {
+					return err
+				}
+				out.Interrupt("at once")
+				return a.say(mono, "s", voice(3, 3_000))(ctx, out)
+			}}
+		},
+		"an answer that comes in bursts, too late": func(a *agent) map[audio.Position]func(context.Context, *pipeline.Port) error {
+			return map[audio.Position]func(context.Context, *pipeline.Port) error{
+				4800: a.say(mono, "r", voice(2, 5_000)), 24_000: a.say(mono, "r", voice(3, 1)), 26_400: a.say(mono, "r", voice(4, 479)),
+			}
+		},
+		"stereo audio": func(a *agent) map[audio.Position]func(context.Context, *pipeline.Port) error {
+			return map[audio.Position]func(context.Context, *pipeline.Port) error{4800: a.say(audio.Stereo(rate), "r", voice(2, 20_000))}
+		},
+	} {
+		for _, tapped := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := &agent{}
+					a.at = build(a)
+					caller := voice(1, 2*24_000)
+					got, want := hold(t, caller, a, recorder.Config{}, tapped)
+					if n := len(got) - len(want); n < -2*960 || n > 2*960 {
+						t.Errorf("the recorder has %d values, the transport %d", len(got), len(want))
+					}
+					n := min(len(got), len(want))
+					for i := range n {
+						if got[i] != want[i] {
+							t.Fatalf("sample %d of channel %d is %d in the recorder's file and %d in the transport's", i/2, i%2, got[i], want[i])
+						}
+					}
+					if audio.IsSilent(audio.Channel(nil, got, 2, 1)) {
+						t.Error("the agent was not recorded")
+					}
+					if left := audio.Channel(nil, got, 2, 0); !cmp.Equal(left[:len(caller)], caller) {
+						t.Error("the caller was not recorded")
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestAgentOfAnotherRateIsInItsPlace(t *testing.T) {
+	for _, in := range []audio.SampleRate{audio.Rate8k, audio.Rate16k, audio.Rate22k, audio.Rate48k} {
+		t.Run(in.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &agent{}
+				slow := make([]int16, int(in)) // one second of a wave whose phase tells the time
+				for i := range slow {
+					slow[i] = int16(8000 * (float64(i*20%int(in))/float64(in) - 0.5))
+				}
+				a.at = map[audio.Position]func(context.Context, *pipeline.Port) error{4800: a.say(audio.Mono(in), "r", slow)}
+				got, want := hold(t, voice(1, 24_000), a, recorder.Config{}, false)
+				r, w := audio.Channel(nil, got, 2, 1), audio.Channel(nil, want, 2, 1)
+				// The output's filter delays the audio, and its reports allow for that:
+				// the recorder must place it where it was heard.
+				best, least := 0, 1e18
+				for shift := -100; shift <= 100; shift++ {
+					sum := 0.0
+					for i := 12_000; i < 20_000; i++ {
+						d := float64(r[i]) - float64(w[i+shift])
+						sum += d * d
+					}
+					if sum < least {
+						best, least = shift, sum
+					}
+				}
+				if best < -2 || best > 2 {
+					t.Errorf("the recorder's agent is %d samples before the transport's", best)
+				}
+				if rms := audio.RMS(r[12_000:20_000]) - audio.RMS(w[12_000:20_000]); rms < -0.2 || rms > 0.2 {
+					t.Errorf("the level differs by %.2f dB", rms)
+				}
+			})
+		})
+	}
+}
+
+func TestTurnsAreHandedOutWholeAndInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &agent{}
+		user := func(f frames.Frame) func(context.Context, *pipeline.Port) error {
+			return func(ctx context.Context, out *pipeline.Port) error { return out.Send(ctx, f, frames.Downstream) }
+		}
+		answer := voice(2, 100_000)
+		a.at = map[audio.Position]func(context.Context, *pipeline.Port) error{
+			4800:  user(&frames.UserStartedSpeaking{Position: 800, Rate: audio.Rate8k}), // where it has been for a while
+			9600:  user(&frames.UserStoppedSpeaking{Position: 8000, Rate: rate}),
+			12000: a.say(audio.Mono(rate), "r", answer),
+			24000: user(&frames.UserStartedSpeaking{}), // whoever tells does not know the place
+			24480: interrupt,
+			33600: user(&frames.UserStoppedSpeaking{Position: 33_700, Rate: rate}), // which is not there yet
+		}
+		var mu sync.Mutex
+		var got []recorder.Turn
+		folder := filepath.Join(t.TempDir(), "turns")
+		caller := voice(1, 2*24_000)
+		hold(t, caller, a, recorder.Config{TurnFolder: folder, OnTurn: func(turn recorder.Turn) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, turn)
+		}}, false)
+		if len(got) != 3 {
+			t.Fatalf("%d turns, want 3: %+v", len(got), got)
+		}
+		if c := got[0]; c.Number != 1 || c.Voice != recorder.Caller || c.Start != 2400 || c.End != 8000 || !cmp.Equal(c.Samples, caller[2400:8000]) {
+			t.Errorf("the caller's first turn is %d to %d with %d samples", c.Start, c.End, len(c.Samples))
+		}
+		if b := got[1]; b.Voice != recorder.Agent || b.Response != "r" || !b.Interrupted || b.Duration() < 480*time.Millisecond || !cmp.Equal(b.Samples, answer[:len(b.Samples)]) || len(b.Samples) != int(b.End-b.Start) {
+			t.Errorf("the agent's turn is %d to %d with %d samples, interrupted %v", b.Start, b.End, len(b.Samples), b.Interrupted)
+		}
+		if c := got[2]; c.Voice != recorder.Caller || c.End != 33_700 || !cmp.Equal(c.Samples, caller[c.Start:33_700]) {
+			t.Errorf("the caller's second turn is %d to %d with %d samples", c.Start, c.End, len(c.Samples))
+		}
+		for i, name := range []string{"0001-caller.wav", "0002-agent.wav", "0003-caller.wav"} {
+			if s := load(t, filepath.Join(folder, name)); !cmp.Equal(s, got[i].Samples) {
+				t.Errorf("%s holds %d samples, want %d", name, len(s), len(got[i].Samples))
+			}
+		}
+	})
+}
+
+func TestRecorderThatCannotRecordStopsThePipelineAtTheStart(t *testing.T) {
+	for want, cfg := range map[string]recorder.Config{
+		"create x.ogg: the extension is not known": {Path: "x.ogg"},
+		"make the folder none first":               {Path: "none/x.wav"},
+		"there is no layout 9":                     {Layout: 9},
+		"turns of at most -1s":                     {MaxTurn: -time.Second},
+		"record turns: mkdir":                      {TurnFolder: "/dev/null/turns"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			err := pipeline.New(pipeline.Config{}, recorder.New(cfg)).Run(t.Context())
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Run: %v, want %q", err, want)
+			}
+		})
+	}
+}
+
+func TestAFullDiskIsReportedOnceAndTheConversationGoesOn(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full to play a full disk")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		link := filepath.Join(t.TempDir(), "full.mp3")
+		if err := os.Symlink("/dev/full", link); err != nil {
+			t.Fatal(err)
+		}
+		call, err := file.New(file.Config{Input: save(t, audio.Mono(rate), voice(1, 10*24_000)), HangUpAfter: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports, heard := 0, audio.Position(0)
+		listen := pipeline.Func(func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if in, ok := f.(*frames.AudioInput); ok {
+				heard = in.End()
+			}
+			return out.Send(ctx, f, dir)
+		})
+		cfg := pipeline.Config{OnError: func(e *frames.Error) { reports++ }}
+		// The failure to complete the file is told again by Run.
+		_ = pipeline.New(cfg, call.Input(), recorder.New(recorder.Config{Path: link}), listen, call.Output()).Run(t.Context())
+		if reports != 1 || heard < 10*24_000 {
+			t.Errorf("%d reports, want 1; %d samples got through", reports, heard)
+		}
+	})
+}
