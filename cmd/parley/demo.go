@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/parley-go/parley/internal/demo"
+	"github.com/parley-go/parley/services/novasonic/sonictest/script"
+	"github.com/parley-go/parley/tool"
+)
+
+// demoInstructions is the system prompt of a call that has none of its own. The
+// emulator does not read it; AWS does.
+const demoInstructions = "You are the friendly voice of Riverside Bicycles, a bicycle shop and workshop. " +
+	"Your answers are spoken: keep them to one or two short sentences. " +
+	"Look opening hours up with the tool; do not make them up. A full service costs ninety pounds and takes two days."
+
+// openingHours are arguments and result of the tool that the demo's agent calls.
+type (
+	openingDay struct {
+		Day string `json:"day" jsonschema:"a day of the week in English, such as Saturday"`
+	}
+	openingHours struct {
+		Day   string `json:"day"`
+		Open  bool   `json:"open"`
+		Hours string `json:"hours,omitempty"`
+	}
+)
+
+// demoTools are the tools that the agent of 'parley call' may call.
+func demoTools() tool.Set {
+	return tool.Set{tool.Must(tool.New("get_opening_hours", "Tells when the shop is open on a day of the week.",
+		func(_ context.Context, d openingDay) (openingHours, error) {
+			switch d.Day {
+			case "Monday", "Tuesday", "Wednesday", "Thursday", "Friday":
+				return openingHours{Day: d.Day, Open: true, Hours: "nine to six"}, nil
+			case "Saturday":
+				return openingHours{Day: d.Day, Open: true, Hours: "ten to four"}, nil
+			case "Sunday":
+				return openingHours{Day: d.Day}, nil
+			}
+			return openingHours{}, fmt.Errorf("%q is not a day of the week", d.Day)
+		}))}
+}
+
+// loadScript reads a script file for the emulator, or the built-in one.
+func loadScript(path string) (*script.Script, error) {
+	if path == "" {
+		return demo.Script()
+	}
+	return script.Load(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+type densityCommand struct {
+	Calls  int           `default:"100" help:"Calls at the same time. Default: ${default}."`
+	For    time.Duration `default:"20s" help:"How long each run is measured. Default: ${default}."`
+	Rounds int           `default:"3" help:"Runs of each kind, in turn. Default: ${default}."`
+	JSON   bool          `name:"json" help:"Print one JSON object on one line."`
+	Worker string        `hidden:"" enum:",bare,parley" default:""`
+	WarmUp time.Duration `hidden:"" default:"5s"`
+}
+
+func (c *densityCommand) Help() string {
+	return `Runs real-time calls through whole pipelines (a caller with a microphone, Nova Sonic, a loudspeaker that plays) against the emulator in another process, and, in turn with them, a bare loop on the same SDK that sends and receives the same events and does nothing else. Each run is a process of its own with one core (GOMAXPROCS=1). It is a real-time measurement: leave the machine alone meanwhile.`
+}
+
+// density is what one run came to.
+type density struct {
+	Kind        string  `json:"kind"`
+	Calls       int     `json:"calls"`
+	CPUPerCall  float64 `json:"cpu_ms_per_call_second"` // of user and system time
+	CallsACore  float64 `json:"calls_a_core"`
+	LateP50     float64 `json:"send_late_p50_ms"` // how much later than due audio was given to the SDK
+	LateP99     float64 `json:"send_late_p99_ms"`
+	BytesACall  int64   `json:"bytes_a_call"` // of heap and stacks
+	EventsUp    int64   `json:"audio_events_up"`
+	EventsDown  int64   `json:"audio_events_down"`
+	FailedCalls int     `json:"failed_calls"`
+}
+
+func (c *densityCommand) Run(ctx context.Context, con console) error {
+	if c.Calls < 1 || c.Rounds < 1 || c.For < time.Second {
+		return usageError{fmt.Errorf("--calls and --rounds must be at least 1, --for at least 1s")}
+	}
+	if c.Worker != "" {
+		result, err := densityWork(ctx, c.Worker, c.Calls, c.WarmUp, c.For)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(con.out).Encode(result)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	environ, stop, err := startEmulator(ctx, self, con.err, c.Calls)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	runs := map[string][]density{}
+	for round := range c.Rounds {
+		for _, kind := range []string{"bare", "parley"} {
+			fmt.Fprintf(con.err, "round %d of %d: %s, %d calls for %v\n", round+1, c.Rounds, kind, c.Calls, c.WarmUp+c.For)
+			work := exec.CommandContext(ctx, self, "bench", "density", "--worker", kind,
+				"--calls", fmt.Sprint(c.Calls), "--for", c.For.String(), "--warm-up", c.WarmUp.String())
+			work.Env = append(append(os.Environ(), environ...), "GOMAXPROCS=1")
+			work.Stderr = con.err
+			out, err := work.Output()
+			if err != nil {
+				return fmt.Errorf("measure %s: %w", kind, err)
+			}
+			var d density
+			if err := json.Unmarshal(out, &d); err != nil {
+				return fmt.Errorf("read result of %s: %w", kind, err)
+			}
+			runs[kind] = append(runs[kind], d)
+		}
+	}
+	return c.report(con.out, runs)
+}
+
+// startEmulator starts the emulator in another process and returns the
+// variables that point an SDK at it.
+func startEmulator(ctx context.Context, self string, stderr io.Writer, calls int) (environ []string, stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	emulator := exec.CommandContext(ctx, self, "emulator", "--addr", "127.0.0.1:0", "--streams", fmt.Sprint(2*calls), "--load")
+	emulator.Cancel = func() error { return emulator.Process.Signal(os.Interrupt) }
+	emulator.WaitDelay = 5 * time.Second
+	var log bytes.Buffer
+	emulator.Stderr = &log
+	out, err := emulator.StdoutPipe()
+	if err != nil {
+		cancel()
+		return nil, nil, fmt.Errorf("start emulator: %w", err)
+	}
+	if err := emulator.Start(); err != nil {
+		cancel()
+		return nil, nil, fmt.Errorf("start emulator: %w", err)
+	}
+	stop = func() {
+		cancel()
+		_ = emulator.Wait() // it was told to end
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		v, ok := strings.CutPrefix(lines.Text(), "export ")
+		if !ok {
+			return environ, stop, nil // the line behind the last variable
+		}
+		name, value, _ := strings.Cut(v, "=")
+		environ = append(environ, name+"="+strings.Trim(value, "'"))
+	}
+	stop()
+	return nil, nil, fmt.Errorf("start emulator: %s", oneLine(fmt.Errorf("%s", log.String())))
+}
+
+// median returns the median of what of returns for each run.
+func median(runs []density, of func(density) float64) float64 {
+	var all []float64
+	for _, r := range runs {
+		all = append(all, of(r))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+func (c *densityCommand) report(w io.Writer, runs map[string][]density) error {
+	cpu := func(d density) float64 { return d.CPUPerCall }
+	ratio := median(runs["parley"], cpu) / median(runs["bare"], cpu)
+	if c.JSON {
+		return json.NewEncoder(w).Encode(map[string]any{"runs": runs, "cpu_ratio": ratio})
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "median of runs\tCPU a call\tcalls a core\tsend late p50\tp99\tbytes a call\tevents up\tdown\tfailed\t")
+	for _, kind := range []string{"bare", "parley"} {
+		r := runs[kind]
+		m := func(of func(density) float64) float64 { return median(r, of) }
+		fmt.Fprintf(t, "%s\t%.2f ms/s\t%.0f\t%.1f ms\t%.1f ms\t%.0f KB\t%.0f\t%.0f\t%.0f\t\n", kind,
+			m(cpu), m(func(d density) float64 { return d.CallsACore }),
+			m(func(d density) float64 { return d.LateP50 }), m(func(d density) float64 { return d.LateP99 }),
+			m(func(d density) float64 { return float64(d.BytesACall) / 1000 }),
+			m(func(d density) float64 { return float64(d.EventsUp) }), m(func(d density) float64 { return float64(d.EventsDown) }),
+			m(func(d density) float64 { return float64(d.FailedCalls) }))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "CPU of a call in Parley: %.2f times that of the bare loop\n", ratio)
+	return err
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+)
+
+// listener is a processor between the service and the output. It passes
+// everything on, and knows from it what was said and heard, and when.
+//
+// Times are on the output's clock, which is also that of the caller's
+// recording: both begin with the call.
+type listener struct {
+	say func(Line) // called with each line when it begins to be heard, or was understood
+
+	mu        sync.Mutex // protects the following
+	lines     []*heardLine
+	announced []*heardLine // sentences of the agent that are not heard yet
+	current   *heardLine   // the sentence being heard
+	turns     int
+	bargeIns  int
+	answers   int
+	waiting   bool          // the caller's turn has had no answer yet
+	asked     time.Duration // when that turn ended
+	latencies []time.Duration
+	errors    []string
+}
+
+// heardLine is a line with the place of its audio on the agent's track.
+type heardLine struct {
+	Line
+	response string
+	from, to audio.Position
+	rate     audio.SampleRate
+	voiced   bool
+	begun    bool
+	settled  bool // the text is that of the record
+}
+
+// Name returns "listener".
+func (*listener) Name() string { return "listener" }
+
+// Process and ProcessSystem look and pass on.
+func (l *listener) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	l.see(f, dir)
+	return out.Send(ctx, f, dir)
+}
+
+func (l *listener) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	l.see(f, dir)
+	if _, ok := f.(*frames.Interruption); ok {
+		return nil
+	}
+	return out.Send(ctx, f, dir)
+}
+
+func (l *listener) see(f frames.Frame, dir frames.Direction) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if dir == frames.Upstream {
+		switch f := f.(type) {
+		case *frames.Playout:
+			l.playout(f)
+		case *frames.BotStartedSpeaking:
+			l.botStarted(f)
+		case *frames.Error:
+			l.errors = append(l.errors, f.Err.Error())
+		}
+		return
+	}
+	switch f := f.(type) {
+	case *frames.UserStoppedSpeaking:
+		l.waiting, l.asked = true, f.Rate.Duration(int64(f.Position))
+	case *frames.Transcription:
+		l.turns++
+		line := &heardLine{Line: Line{
+			Who: "caller", Text: f.Text,
+			Start: millis(f.Rate.Duration(int64(f.Start))), End: millis(f.Rate.Duration(int64(f.End))),
+		}, settled: true}
+		l.lines = append(l.lines, line)
+		l.say(line.Line)
+	case *frames.LLMText:
+		l.announced = append(l.announced, &heardLine{Line: Line{Who: "agent", Text: f.Text}, response: f.Response})
+	case *frames.AudioOutput:
+		l.audio(f)
+	case *frames.SpokenText:
+		l.spoken(f)
+	case *frames.Interruption:
+		l.interrupted()
+	}
+}
+
+// audio finds the place of the announced sentences on the agent's track: a
+// sentence's audio follows its text.
+func (l *listener) audio(f *frames.AudioOutput) {
+	if len(l.announced) == 0 {
+		return
+	}
+	s := l.announced[len(l.announced)-1]
+	if !s.voiced {
+		s.voiced, s.from, s.rate = true, f.Position, f.Format.Rate
+	}
+	s.to = f.End()
+}
+
+func (l *listener) playout(p *frames.Playout) {
+	now := p.OutputRate.Duration(int64(p.Output))
+	for len(l.announced) > 0 {
+		s := l.announced[0]
+		if !s.voiced || p.Heard <= s.from {
+			break
+		}
+		if !s.begun {
+			s.begun = true
+			s.Start = millis(now - p.Rate.Duration(int64(p.Heard-s.from)))
+			l.lines = append(l.lines, s)
+			l.say(s.Line)
+		}
+		s.End = millis(now - p.Rate.Duration(int64(max(0, p.Heard-s.to))))
+		if p.Heard < s.to || len(l.announced) == 1 {
+			break // the last one may have more audio to come
+		}
+		l.announced = l.announced[1:]
+	}
+}
+
+func (l *listener) botStarted(f *frames.BotStartedSpeaking) {
+	l.answers++
+	if l.waiting {
+		l.waiting = false
+		l.latencies = append(l.latencies, f.OutputRate.Duration(int64(f.Output))-l.asked)
+	}
+}
+
+func (l *listener) spoken(f *frames.SpokenText) {
+	for _, s := range slices.Backward(l.lines) {
+		if s.Who == "agent" && !s.settled && (s.response == f.Response || f.Response == "") && (s.Text == f.Text || f.Interrupted) {
+			s.settled, s.Text, s.Interrupted = true, f.Text, f.Interrupted
+			return
+		}
+	}
+}
+
+func (l *listener) interrupted() {
+	if n := len(l.announced); n > 0 && l.announced[0].begun {
+		l.announced[0].Interrupted = true
+		l.bargeIns++
+	}
+	l.announced = nil
+}
+
+// fill completes the summary.
+func (l *listener) fill(s *Summary) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Turns, s.Answers, s.BargeIns = l.turns, l.answers, l.bargeIns
+	s.Latency = latencyOf(l.latencies)
+	s.Errors = l.errors
+	s.Lines = []Line{}
+	lines := slices.Clone(l.lines)
+	slices.SortStableFunc(lines, func(a, b *heardLine) int { return int(a.Start - b.Start) })
+	for _, line := range lines {
+		s.Lines = append(s.Lines, line.Line)
+	}
+}

@@ -1,0 +1,120 @@
+// Parley plays callers' recordings into voice agents, runs an emulator of
+// Amazon Nova Sonic, and measures how many calls a machine carries. Its help
+// tells more:
+//
+//	go run ./cmd/parley --help
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/parley-go/parley/services/novasonic"
+)
+
+const about = `Real-time voice agents: play a caller's recording into an agent, or emulate Amazon Nova Sonic for any AWS SDK.
+
+Without an AWS account, start here:
+
+  parley call testdata/calls/order.mp3 -o conversation.wav
+
+Exit status: 0 all went well, 1 something failed (one line on standard error says what, where and how to mend it), 2 the command line makes no sense.`
+
+// commands is the command line.
+type commands struct {
+	Call     callCommand      `cmd:"" help:"Play a caller's recording into an agent and write the conversation."`
+	Emulator emulatorCommand  `cmd:"" help:"Run an emulator of Amazon Nova Sonic that any AWS SDK can talk to."`
+	Bench    benchCommand     `cmd:"" help:"Measure."`
+	Voices   voicesCommand    `cmd:"" help:"List the voices of a model."`
+	Version  kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// console is where a command prints.
+type console struct {
+	out, err io.Writer
+	terminal bool // err is a terminal, on which a line can be redrawn
+}
+
+func main() {
+	info, err := os.Stderr.Stat()
+	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
+	os.Exit(run(context.Background(), os.Args[1:], console{out: os.Stdout, err: os.Stderr, terminal: terminal}))
+}
+
+// run is the program. It returns its exit status.
+func run(ctx context.Context, args []string, con console) (status int) {
+	// kong leaves by calling its Exit; what it was called with is kept so that
+	// deferred functions run and tests go on.
+	type exit struct{ status int }
+	defer func() {
+		if p := recover(); p != nil {
+			e, ok := p.(exit)
+			if !ok {
+				panic(p)
+			}
+			status = e.status
+		}
+	}()
+	var cli commands
+	parser, err := kong.New(&cli,
+		kong.Name("parley"),
+		kong.Description(about),
+		kong.Writers(con.out, con.err),
+		kong.Exit(func(status int) { panic(exit{status}) }),
+		kong.Vars{"version": version(), "default_model": novasonic.ModelV2},
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(con),
+	)
+	if err != nil {
+		panic(err) // the commands above are wrong
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	cmd, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(con.err, "parley: %v. Try parley --help\n", err)
+		return 2
+	}
+	if err := cmd.Run(); err != nil {
+		var usage usageError
+		if errors.As(err, &usage) {
+			fmt.Fprintf(con.err, "parley: %v\n", oneLine(err))
+			return 2
+		}
+		fmt.Fprintf(con.err, "parley: %v\n", oneLine(err))
+		return 1
+	}
+	return 0
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+// oneLine keeps the promise of one line for an error that has several parts.
+func oneLine(err error) string {
+	return strings.Join(strings.Split(strings.TrimSpace(err.Error()), "\n"), "; ")
+}
+
+// version is the module's version, or that of the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "parley (version unknown)"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = s.Value
+		}
+	}
+	return fmt.Sprintf("parley %s %s", v, info.GoVersion)
+}
