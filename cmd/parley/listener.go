@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type heardLine struct {
 	Line
 	response string
 	from, to audio.Position
-	rate     audio.SampleRate
+	heard    audio.Position // up to where
 	voiced   bool
 	begun    bool
 	settled  bool // the text is that of the record
@@ -86,7 +87,7 @@ func (l *listener) see(f frames.Frame, dir frames.Direction) {
 		l.lines = append(l.lines, line)
 		l.say(line.Line)
 	case *frames.LLMText:
-		l.announced = append(l.announced, &heardLine{Line: Line{Who: "agent", Text: f.Text}, response: f.Response})
+		l.announced = append(l.announced, &heardLine{Line: Line{Who: "agent", Text: strings.TrimSpace(f.Text)}, response: f.Response})
 	case *frames.AudioOutput:
 		l.audio(f)
 	case *frames.SpokenText:
@@ -104,13 +105,16 @@ func (l *listener) audio(f *frames.AudioOutput) {
 	}
 	s := l.announced[len(l.announced)-1]
 	if !s.voiced {
-		s.voiced, s.from, s.rate = true, f.Position, f.Format.Rate
+		s.voiced, s.from = true, f.Position
 	}
 	s.to = f.End()
 }
 
+// playout follows what is heard. Between two reports the audio ran without a
+// pause up to the place that the second one names.
 func (l *listener) playout(p *frames.Playout) {
 	now := p.OutputRate.Duration(int64(p.Output))
+	ago := func(at audio.Position) Millis { return millis(now - p.Rate.Duration(int64(p.Heard-at))) }
 	for len(l.announced) > 0 {
 		s := l.announced[0]
 		if !s.voiced || p.Heard <= s.from {
@@ -118,11 +122,14 @@ func (l *listener) playout(p *frames.Playout) {
 		}
 		if !s.begun {
 			s.begun = true
-			s.Start = millis(now - p.Rate.Duration(int64(p.Heard-s.from)))
+			s.Start = ago(s.from)
 			l.lines = append(l.lines, s)
 			l.say(s.Line)
 		}
-		s.End = millis(now - p.Rate.Duration(int64(max(0, p.Heard-s.to))))
+		if s.heard < s.to {
+			s.heard = min(p.Heard, s.to)
+			s.End = ago(s.heard)
+		}
 		if p.Heard < s.to || len(l.announced) == 1 {
 			break // the last one may have more audio to come
 		}
@@ -139,9 +146,10 @@ func (l *listener) botStarted(f *frames.BotStartedSpeaking) {
 }
 
 func (l *listener) spoken(f *frames.SpokenText) {
+	text := strings.TrimSpace(f.Text)
 	for _, s := range slices.Backward(l.lines) {
-		if s.Who == "agent" && !s.settled && (s.response == f.Response || f.Response == "") && (s.Text == f.Text || f.Interrupted) {
-			s.settled, s.Text, s.Interrupted = true, f.Text, f.Interrupted
+		if s.Who == "agent" && !s.settled && (s.response == f.Response || f.Response == "") && (s.Text == text || f.Interrupted) {
+			s.settled, s.Text, s.Interrupted = true, text, f.Interrupted
 			return
 		}
 	}
