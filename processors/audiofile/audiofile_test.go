@@ -10,13 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/wav"
@@ -48,7 +47,7 @@ func TestWAVComesBackAsItWasWritten(t *testing.T) {
 	for _, f := range []audio.Format{audio.Mono(audio.Rate8k), audio.Stereo(audio.Rate24k), audio.Mono(96000)} {
 		want := tone(f, 10_000)
 		r, got := readAll(t, write(t, "a.WAV", f, want))
-		if !cmp.Equal(want, got) || r.Format() != f || r.Kind() != "WAV" || r.Duration() != f.Rate.Duration(10_000) {
+		if !slices.Equal(want, got) || r.Format() != f || r.Kind() != "WAV" || r.Duration() != f.Rate.Duration(10_000) {
 			t.Errorf("%v: got %d samples of %v, %v long, want %d of %v", r.Kind(), len(got), r.Format(), r.Duration(), len(want), f)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -44,7 +45,7 @@ func TestAgentSourcePlaysTheWholeFileBetweenTTSStartAndTTSStop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !cmp.Equal(want, got) {
+		if !slices.Equal(want, got) {
 			t.Errorf("got %d values, want %d", len(got), len(want))
 		}
 		if diff := cmp.Diff([]string{"TTSStart(jingle.wav)", "TTSStop(jingle.wav)", "End(" + path + " is over)"}, others); diff != "" {
@@ -72,7 +73,7 @@ func TestCallerSourcePlaysInRealTimeInMono(t *testing.T) {
 		if err := pipeline.New(pipeline.Config{}, audiofile.NewSource(audiofile.SourceConfig{Path: path, Caller: true, End: true}), collect).Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if want := audio.Remix(nil, samples, 2, 1); !cmp.Equal(want, got) {
+		if want := audio.Remix(nil, samples, 2, 1); !slices.Equal(want, got) {
 			t.Errorf("got %d samples, want %d", len(got), len(want))
 		}
 	})
@@ -118,7 +119,7 @@ func TestSinkWritesTheAgentAsTheServiceSentIt(t *testing.T) {
 		); err != nil {
 			t.Fatal(err)
 		}
-		if _, got := readAll(t, path); !cmp.Equal(samples, got) {
+		if _, got := readAll(t, path); !slices.Equal(samples, got) {
 			t.Errorf("%d samples were written, want %d", len(got), len(samples))
 		}
 	})
@@ -134,7 +135,7 @@ func TestSinkFillsTheGapsOfTheCaller(t *testing.T) {
 		if err := feed(t, audiofile.NewSink(audiofile.SinkConfig{Path: path, Caller: true, Format: f}), piece(0, 1, 2), piece(2, 3), piece(6, 7, 8)); err != nil {
 			t.Fatal(err)
 		}
-		if _, got := readAll(t, path); !cmp.Equal([]int16{1, 2, 3, 0, 0, 0, 7, 8}, got) {
+		if _, got := readAll(t, path); !slices.Equal([]int16{1, 2, 3, 0, 0, 0, 7, 8}, got) {
 			t.Errorf("written %v", got)
 		}
 	})
@@ -156,7 +157,7 @@ func TestSinkConvertsToTheFormatOfTheFile(t *testing.T) {
 		if n := len(got) - 32_000; n < 0 || n > 200 {
 			t.Fatalf("%d samples were written, want 32000 and a filter's delay", len(got))
 		}
-		if !cmp.Equal(got[len(got)-16_000:], other) {
+		if !slices.Equal(got[len(got)-16_000:], other) {
 			t.Error("what needed no conversion was changed")
 		}
 		if d := audio.RMS(got[200:15_800]) - audio.RMS(audio.Remix(nil, samples, 2, 1)); d < -0.1 || d > 0.1 {

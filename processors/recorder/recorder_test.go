@@ -6,13 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
@@ -184,7 +183,7 @@ func TestRecorderAgreesWithTheTransportToTheSample(t *testing.T) {
 					if audio.IsSilent(audio.Channel(nil, got, 2, 1)) {
 						t.Error("the agent was not recorded")
 					}
-					if left := audio.Channel(nil, got, 2, 0); !cmp.Equal(left[:len(caller)], caller) {
+					if left := audio.Channel(nil, got, 2, 0); !slices.Equal(left[:len(caller)], caller) {
 						t.Error("the caller was not recorded")
 					}
 				})
@@ -256,17 +255,17 @@ func TestTurnsAreHandedOutWholeAndInOrder(t *testing.T) {
 		if len(got) != 3 {
 			t.Fatalf("%d turns, want 3: %+v", len(got), got)
 		}
-		if c := got[0]; c.Number != 1 || c.Voice != recorder.Caller || c.Start != 2400 || c.End != 8000 || !cmp.Equal(c.Samples, caller[2400:8000]) {
+		if c := got[0]; c.Number != 1 || c.Voice != recorder.Caller || c.Start != 2400 || c.End != 8000 || !slices.Equal(c.Samples, caller[2400:8000]) {
 			t.Errorf("the caller's first turn is %d to %d with %d samples", c.Start, c.End, len(c.Samples))
 		}
-		if b := got[1]; b.Voice != recorder.Agent || b.Response != "r" || !b.Interrupted || b.Duration() < 480*time.Millisecond || !cmp.Equal(b.Samples, answer[:len(b.Samples)]) || len(b.Samples) != int(b.End-b.Start) {
+		if b := got[1]; b.Voice != recorder.Agent || b.Response != "r" || !b.Interrupted || b.Duration() < 480*time.Millisecond || !slices.Equal(b.Samples, answer[:len(b.Samples)]) || len(b.Samples) != int(b.End-b.Start) {
 			t.Errorf("the agent's turn is %d to %d with %d samples, interrupted %v", b.Start, b.End, len(b.Samples), b.Interrupted)
 		}
-		if c := got[2]; c.Voice != recorder.Caller || c.End != 33_700 || !cmp.Equal(c.Samples, caller[c.Start:33_700]) {
+		if c := got[2]; c.Voice != recorder.Caller || c.End != 33_700 || !slices.Equal(c.Samples, caller[c.Start:33_700]) {
 			t.Errorf("the caller's second turn is %d to %d with %d samples", c.Start, c.End, len(c.Samples))
 		}
 		for i, name := range []string{"0001-caller.wav", "0002-agent.wav", "0003-caller.wav"} {
-			if s := load(t, filepath.Join(folder, name)); !cmp.Equal(s, got[i].Samples) {
+			if s := load(t, filepath.Join(folder, name)); !slices.Equal(s, got[i].Samples) {
 				t.Errorf("%s holds %d samples, want %d", name, len(s), len(got[i].Samples))
 			}
 		}

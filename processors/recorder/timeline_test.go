@@ -2,11 +2,11 @@ package recorder
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/parley-go/parley/audio"
@@ -44,7 +44,7 @@ func TestLayoutsPutTheVoicesWhereTheyBelong(t *testing.T) {
 		tl := newTimeline(t, 8000, layout)
 		add(t, tl, Agent, 8000, []int16{10, 20, 30}, 1)
 		add(t, tl, Caller, 8000, []int16{1, 2, 3}, 0)
-		if got := tl.Rest(nil); !cmp.Equal(got, want) {
+		if got := tl.Rest(nil); !slices.Equal(got, want) {
 			t.Errorf("layout %d: %v, want %v", layout, got, want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestMixedVoicesSaturate(t *testing.T) {
 	tl := newTimeline(t, 8000, Mono)
 	add(t, tl, Caller, 8000, []int16{30000, -30000}, 0)
 	add(t, tl, Agent, 8000, []int16{30000, -30000}, 0)
-	if got := tl.Rest(nil); !cmp.Equal(got, []int16{32767, -32768}) {
+	if got := tl.Rest(nil); !slices.Equal(got, []int16{32767, -32768}) {
 		t.Errorf("mixed %v", got)
 	}
 }
@@ -87,7 +87,7 @@ func TestEverySampleIsWhereItsPositionSays(t *testing.T) {
 			got = tl.Take(got)
 		}
 		got = tl.Rest(got)
-		if all := audio.Interleave(nil, want[Caller], want[Agent]); !cmp.Equal(all, got) && len(all)+len(got) > 0 {
+		if all := audio.Interleave(nil, want[Caller], want[Agent]); !slices.Equal(all, got) && len(all)+len(got) > 0 {
 			t.Fatalf("recorded %d values, want %d", len(got), len(all))
 		}
 		if tl.Late() != 0 {
@@ -158,7 +158,7 @@ func TestSeveralChannelsOfOneVoiceAreMixed(t *testing.T) {
 	if err := tl.Add(Agent, audio.Stereo(8000), []int16{10, 20, 30, 50}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if got := tl.Rest(nil); !cmp.Equal(got, []int16{15, 40}) {
+	if got := tl.Rest(nil); !slices.Equal(got, []int16{15, 40}) {
 		t.Errorf("recorded %v", got)
 	}
 }

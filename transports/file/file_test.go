@@ -8,13 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
@@ -140,7 +139,7 @@ func TestConversationIsWrittenAsBothHaveHeardIt(t *testing.T) {
 		if f != audio.Stereo(rate) {
 			t.Fatalf("the conversation is %v", f)
 		}
-		if !cmp.Equal(left[:len(caller)], caller) || !audio.IsSilent(left[len(caller):]) {
+		if !slices.Equal(left[:len(caller)], caller) || !audio.IsSilent(left[len(caller):]) {
 			t.Error("on the left there is not the caller from the first sample on, and then silence")
 		}
 		// The agent answers when it has heard the first second, and is heard in the
@@ -152,7 +151,7 @@ func TestConversationIsWrittenAsBothHaveHeardIt(t *testing.T) {
 		if at != 24000 && at != 24480 {
 			t.Errorf("the agent begins at %d, want 24000 or 24480", at)
 		}
-		if !cmp.Equal(right[at:at+12000], answer) || !audio.IsSilent(right[at+12000:]) {
+		if !slices.Equal(right[at:at+12000], answer) || !audio.IsSilent(right[at+12000:]) {
 			t.Error("on the right there is not the whole answer, and then silence")
 		}
 		// The caller hangs up three seconds after the last word.
@@ -179,7 +178,7 @@ func TestAfterABargeInTheConversationHoldsOnlyWhatWasHeard(t *testing.T) {
 			t.Fatalf("Run: %v", err)
 		}
 		_, left, right := load(t, out)
-		if !cmp.Equal(left[:len(caller)], caller) {
+		if !slices.Equal(left[:len(caller)], caller) {
 			t.Error("on the left there is not the caller")
 		}
 		at := 4800
@@ -190,7 +189,7 @@ func TestAfterABargeInTheConversationHoldsOnlyWhatWasHeard(t *testing.T) {
 		for right[at+n] != 0 {
 			n++
 		}
-		if !cmp.Equal(right[at:at+n], answer[:n]) {
+		if !slices.Equal(right[at:at+n], answer[:n]) {
 			t.Error("what was heard of the answer is not its beginning")
 		}
 		if end := at + n; end < 30240 || end > 30240+480 {
@@ -200,7 +199,7 @@ func TestAfterABargeInTheConversationHoldsOnlyWhatWasHeard(t *testing.T) {
 		for right[next] == 0 {
 			next++
 		}
-		if (next != 36000 && next != 36480) || !cmp.Equal(right[next:next+2400], voice(3, 2400)) {
+		if (next != 36000 && next != 36480) || !slices.Equal(right[next:next+2400], voice(3, 2400)) {
 			t.Errorf("the next answer begins at %d, want 36000 or 36480, and whole", next)
 		}
 	})
@@ -328,7 +327,7 @@ func TestACallThatFailsHalfWayKeepsWhatWasRecorded(t *testing.T) {
 			t.Fatalf("Run: %v, want %v", err, broken)
 		}
 		_, left, _ := load(t, out)
-		if n := len(left); n < 5*24000 || n > 5*24000+3*480 || !cmp.Equal(left[:5*24000], caller[:5*24000]) {
+		if n := len(left); n < 5*24000 || n > 5*24000+3*480 || !slices.Equal(left[:5*24000], caller[:5*24000]) {
 			t.Errorf("%d samples were kept, want the first five seconds", n)
 		}
 	})
@@ -357,7 +356,7 @@ func TestTheSameCallGivesTheSameConversation(t *testing.T) {
 				first = right
 			}
 			n := min(len(first), len(right))
-			if !cmp.Equal(first[:n], right[:n]) || !cmp.Equal(right[24480:24480+7777], voice(2, 7777)) {
+			if !slices.Equal(first[:n], right[:n]) || !slices.Equal(right[24480:24480+7777], voice(2, 7777)) {
 				t.Error("the agent is not where it was the first time")
 			}
 		})
@@ -387,7 +386,7 @@ func TestSoxAndFfmpegReadTheConversation(t *testing.T) {
 	_, left, right := load(t, wav)
 	want := audio.EncodePCM(nil, audio.Interleave(nil, left, right))
 	got, err := exec.Command("sox", wav, "-t", "raw", "-e", "signed", "-b", "16", "-L", "-").Output()
-	if err != nil || !cmp.Equal(got, want) {
+	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("sox reads %d bytes (%v), want the %d that we do", len(got), err, len(want))
 	}
 	raw, err := exec.Command("ffmpeg", "-v", "error", "-i", mp3, "-f", "s16le", "-").Output()

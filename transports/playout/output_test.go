@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,7 +151,7 @@ func TestAudioSentAtOnceIsPlayedInRealTimeAndWholeBeforeTheEnd(t *testing.T) {
 		for sink.samples[at] == 0 {
 			at++
 		}
-		if at%480 != 0 || !cmp.Equal(sink.samples[at:at+24000], ramp(1, 24000)) || !audio.IsSilent(sink.samples[at+24000:]) {
+		if at%480 != 0 || !slices.Equal(sink.samples[at:at+24000], ramp(1, 24000)) || !audio.IsSilent(sink.samples[at+24000:]) {
 			t.Errorf("what was played, from %d on, is not what was sent", at)
 		}
 		if s := output.Stats(); s.Gaps != 0 || s.Speech != 24000 || s.Queued != 0 || s.Speaking || len(sink.did) > 0 {

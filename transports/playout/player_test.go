@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func TestAudioIsCutIntoChunksAndTheLastIsFilledUp(t *testing.T) {
 	p.addAudio(speech("a", "r", 100, 1, 3))
 	p.addAudio(speech("a", "r", 103, 4, 3))
 	got, told := chunks(t, p, 6)
-	if want := []int16{1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}; !cmp.Equal(got, want) {
+	if want := []int16{1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}; !slices.Equal(got, want) {
 		t.Errorf("played %v, want %v", got, want)
 	}
 	want := []string{"started r @0", "heard a 104 @4", "heard a 106 @6", "stopped r @6"}
@@ -266,7 +267,7 @@ func TestStereoIsMixedForAMonoSink(t *testing.T) {
 	p := newPlayer(mono8k, 4)
 	p.addAudio(&frames.AudioOutput{Audio: frames.Audio{Format: audio.Stereo(audio.Rate8k), Samples: []int16{10, 20, 30, 50, -4, 4}, Track: "a"}})
 	got, told := chunks(t, p, 1)
-	if want := []int16{15, 40, 0, 0}; !cmp.Equal(got, want) {
+	if want := []int16{15, 40, 0, 0}; !slices.Equal(got, want) {
 		t.Errorf("played %v, want %v", got, want)
 	}
 	if want := "heard a 3 @3"; told[1] != want {
@@ -321,7 +322,7 @@ func TestNothingIsLostRepeatedOrMisplaced(t *testing.T) {
 			}
 			step()
 		}
-		if !cmp.Equal(want, played) {
+		if !slices.Equal(want, played) {
 			t.Fatalf("played %d samples, want the %d that were sent", len(played), len(want))
 		}
 		if p.queued != 0 || p.marks != 0 || p.stats.Speech != spoken {

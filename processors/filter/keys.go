@@ -1,0 +1,154 @@
+package filter
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+)
+
+// KeysConfig says when the keys that a caller presses make a whole. The zero
+// value is good.
+type KeysConfig struct {
+	// Pause is how long after a key the next one may come; 2 s by default.
+	Pause time.Duration
+
+	// End is the key that ends the entry at once, and is part of the text; '#'
+	// by default.
+	End byte
+
+	// Max is how many keys an entry has at most; 32 by default.
+	Max int
+
+	// Prefix is put before the keys; "DTMF: " by default, so that a model knows
+	// what it reads.
+	Prefix string
+}
+
+// Keys is a processor that gathers the keys which a caller presses
+// ([frames.DTMFInput]) to one [frames.Text]: a number, a date, a choice. Make
+// one with [NewKeys]. The keys themselves pass on as well.
+type Keys struct {
+	config KeysConfig
+
+	mu      sync.Mutex
+	pressed []byte
+	last    time.Time
+	wake    chan struct{}
+}
+
+// NewKeys makes a Keys.
+func NewKeys(cfg KeysConfig) *Keys {
+	if cfg.Pause == 0 {
+		cfg.Pause = 2 * time.Second
+	}
+	if cfg.End == 0 {
+		cfg.End = '#'
+	}
+	if cfg.Max == 0 {
+		cfg.Max = 32
+	}
+	if cfg.Prefix == "" {
+		cfg.Prefix = "DTMF: "
+	}
+	return &Keys{config: cfg, wake: make(chan struct{}, 1)}
+}
+
+// Name returns "keys".
+func (k *Keys) Name() string { return "keys" }
+
+// Start checks the configuration.
+func (k *Keys) Start(context.Context, *pipeline.Port) error {
+	switch {
+	case k.config.Pause < 0:
+		return fmt.Errorf("configure keys: a pause of %v is negative", k.config.Pause)
+	case k.config.Max < 0:
+		return fmt.Errorf("configure keys: an entry of %d keys is too short", k.config.Max)
+	case !isKey(k.config.End):
+		return fmt.Errorf("configure keys: there is no key %q", k.config.End)
+	}
+	return nil
+}
+
+func isKey(b byte) bool { return strings.IndexByte("0123456789*#ABCD", b) >= 0 }
+
+// Process gathers keys, and passes everything on. At the end, what was entered
+// so far goes before it.
+func (k *Keys) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	switch f := f.(type) {
+	case *frames.Interruption:
+		return nil
+	case *frames.DTMFInput:
+		if dir == frames.Downstream && isKey(f.Digit) {
+			if err := out.Send(ctx, f, dir); err != nil {
+				return err
+			}
+			return k.press(ctx, f.Digit, out)
+		}
+	case *frames.End:
+		if dir == frames.Downstream {
+			if err := k.flush(ctx, out); err != nil {
+				return err
+			}
+		}
+	}
+	return out.Send(ctx, f, dir)
+}
+
+func (k *Keys) press(ctx context.Context, digit byte, out *pipeline.Port) error {
+	k.mu.Lock()
+	k.pressed, k.last = append(k.pressed, digit), time.Now()
+	full := digit == k.config.End || len(k.pressed) >= k.config.Max
+	k.mu.Unlock()
+	if full {
+		return k.flush(ctx, out)
+	}
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// flush sends the entry on, if there is one.
+func (k *Keys) flush(ctx context.Context, out *pipeline.Port) error {
+	k.mu.Lock()
+	text := string(k.pressed)
+	k.pressed = k.pressed[:0]
+	k.mu.Unlock()
+	if text == "" {
+		return nil
+	}
+	return out.Send(ctx, &frames.Text{Text: k.config.Prefix + text}, frames.Downstream)
+}
+
+// Run ends an entry after the pause.
+func (k *Keys) Run(ctx context.Context, out *pipeline.Port) error {
+	timer := time.NewTimer(k.config.Pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-k.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil
+		}
+		k.mu.Lock()
+		waits, left := len(k.pressed) > 0, k.config.Pause-time.Since(k.last)
+		k.mu.Unlock()
+		switch {
+		case !waits:
+			timer.Stop()
+		case left > 0:
+			timer.Reset(left)
+		default:
+			if err := k.flush(ctx, out); err != nil {
+				return err
+			}
+		}
+	}
+}
