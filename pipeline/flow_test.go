@@ -310,7 +310,9 @@ func TestOnLetsOtherLanesPassWhileItsFunctionIsBusy(t *testing.T) {
 		expect(t, "at once", last.names(), []string{"Start", "l2"}) // live5 is behind u1, l4 behind p3
 		r.finish()
 		lane := func(system bool) []string {
-			return slices.DeleteFunc(last.names(), func(s string) bool { return strings.ContainsAny(s[:1], "uv") != system && !strings.HasPrefix(s, "live") })
+			return slices.DeleteFunc(last.names(), func(s string) bool {
+				return strings.ContainsAny(s[:1], "uv") != system && !strings.HasPrefix(s, "live")
+			})
 		}
 		expect(t, "the ordered lane in the end", slices.DeleteFunc(lane(false), func(s string) bool { return s == "live5" }), []string{"Start", "l2", "p3", "l4", "End"})
 		expect(t, "the system lane in the end", lane(true), []string{"u1", "live5"})

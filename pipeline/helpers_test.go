@@ -210,3 +210,21 @@ func inVirtualTime(t *testing.T, name string, fn func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) { synctest.Test(t, fn) })
 }
+
+// journal is what several goroutines note down.
+type journal struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (j *journal) note(lines ...string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.text = append(j.text, lines...)
+}
+
+func (j *journal) lines() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return append([]string(nil), j.text...)
+}

@@ -111,12 +111,12 @@ func TestAStuckProcessorHearsOnlyTheLatestOfManyInterruptions(t *testing.T) {
 func TestASystemProcessorHearsOfAnInterruptionWhileProcessIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard time.Duration
-		var order []string
+		var order journal
 		begin := time.Now()
 		r := start(t, pipeline.Config{}, &twoLaned{
 			parts: parts{process: func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 				if f, ok := f.(*probe); ok {
-					order = append(order, brief([]frames.Frame{f})...)
+					order.note(brief([]frames.Frame{f})...)
 					if f.n == 0 {
 						time.Sleep(10 * time.Second) // ignores ctx
 					}
@@ -127,7 +127,7 @@ func TestASystemProcessorHearsOfAnInterruptionWhileProcessIsStuck(t *testing.T) 
 				if _, ok := f.(*frames.Interruption); ok {
 					heard = time.Since(begin)
 					time.Sleep(20 * time.Second)
-					order = append(order, "Interruption")
+					order.note("Interruption")
 				}
 				return out.Send(ctx, f, dir)
 			},
@@ -140,7 +140,7 @@ func TestASystemProcessorHearsOfAnInterruptionWhileProcessIsStuck(t *testing.T) 
 		if heard != time.Second {
 			t.Errorf("it heard of the interruption after %v, want 1s", heard)
 		}
-		expect(t, "order", order, []string{"p0", "Interruption", "p1"})
+		expect(t, "order", order.lines(), []string{"p0", "Interruption", "p1"})
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 
 // execute runs from start to close.
 func (r *run) execute() error {
-	side := r.startMailboxes()
+	side := r.startSide()
 	opened, err := r.startProcessors()
 	errs := []error{nil, err}
 	if err == nil && r.ctx.Err() == nil {
@@ -55,14 +55,31 @@ func asErr(stuck *StuckError) error {
 	return stuck
 }
 
-// startMailboxes starts the goroutines that call back.
-func (r *run) startMailboxes() *crew {
+// startSide starts the goroutines that call back, and the one that waits for
+// signals.
+func (r *run) startSide() *crew {
 	side := &crew{}
 	side.spawn(r.named("OnError or OnIdle"), r.callbacks.loop)
 	for i, m := range r.observers {
 		side.spawn(r.named(fmt.Sprintf("observer %T", r.cfg.Observers[i])), m.loop)
 	}
+	if len(r.cfg.Signals) > 0 {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, r.cfg.Signals...)
+		side.spawn(r.named("signals"), func() { r.drainAtSignal(signals) })
+	}
 	return side
+}
+
+// drainAtSignal asks for an end at the first signal, even while processors
+// start, and lets the next one do what it does by default.
+func (r *run) drainAtSignal(signals chan os.Signal) {
+	defer signal.Stop(signals)
+	select {
+	case s := <-signals:
+		r.requestEnd("signal: " + s.String())
+	case <-r.stopped:
+	}
 }
 
 // named is for goroutines which are described by their name alone.
@@ -159,7 +176,7 @@ func (r *run) passStart() error {
 	for _, n := range r.nodes {
 		n.start()
 	}
-	deadline, stop := after(r.cfg.StartTimeout - time.Duration(r.now()))
+	deadline, stop := after(r.cfg.StartTimeout - time.Since(r.begin))
 	if r.cfg.StartTimeout < 0 {
 		deadline = nil
 	}
@@ -208,12 +225,6 @@ func (r *run) startRunners() {
 
 // attendTo watches over the run until it is over.
 func (r *run) attendTo() {
-	var signals chan os.Signal
-	if len(r.cfg.Signals) > 0 {
-		signals = make(chan os.Signal, 1)
-		signal.Notify(signals, r.cfg.Signals...)
-		defer signal.Stop(signals)
-	}
 	heart := newHeart(r)
 	defer heart.stop()
 	idle := newIdleness(r)
@@ -240,9 +251,6 @@ func (r *run) attendTo() {
 			stuck := &StuckError{What: "pass on End", Within: r.cfg.EndTimeout, Processors: r.holders(endBarrier, r.endID.Load())}
 			r.stop(outcome{err: fmt.Errorf("%w: %w", ErrEndTimeout, stuck)})
 			return
-		case s := <-signals:
-			signal.Stop(signals)
-			r.requestEnd("signal: " + s.String())
 		case <-heart.tick:
 			heart.send()
 		case <-r.beaten:

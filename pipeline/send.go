@@ -224,6 +224,7 @@ func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
 			return err
 		}
 	}
+	n.ord.stamp(n.run.now())
 	w := l.newWaiter(it, p.node)
 	n.downBlocked.Store(true)
 	for {
