@@ -408,3 +408,149 @@ func TestAConfigurationThatMakesNoSenseIsRefusedAtTheStart(t *testing.T) {
 		})
 	}
 }
+
+// wire is a sink at the end of a network: it holds what it was given until it is
+// due, and can be told to forget it.
+type wire struct {
+	mu      sync.Mutex
+	held    []playout.Chunk
+	flushed int
+	at      []audio.Position
+}
+
+func (w *wire) Play(_ context.Context, c playout.Chunk) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at = append(w.at, c.Position)
+	if !c.Silent() {
+		w.held = append(w.held, c)
+	}
+	return nil
+}
+
+func (w *wire) Flush(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flushed++
+	return nil
+}
+
+func TestASinkWithALeadIsFilledAheadAndFlushedByAnInterruption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &wire{}
+		up := &log{start: time.Now()}
+		output := playout.New(playout.Config{Lead: 200 * time.Millisecond}, sink)
+		err := play(t, output, nil, script{
+			run: func(ctx context.Context, out *pipeline.Port) error {
+				time.Sleep(10 * time.Millisecond)
+				gen := out.Generation()
+				for i := range 100 {
+					if err := out.Send(gen, speech(i*240, 240), frames.Downstream); err != nil {
+						return err
+					}
+				}
+				time.Sleep(401 * time.Millisecond) // until 411 ms
+				out.Interrupt("barge-in")
+				time.Sleep(300 * time.Millisecond)
+				return out.Send(ctx, end(), frames.Downstream)
+			},
+			seen: func(f frames.Frame, dir frames.Direction) {
+				if dir == frames.Upstream {
+					up.add(f, dir)
+				}
+			},
+		})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		// Handed over from 20 ms on, it is heard from 220 ms on, so that by 411 ms
+		// 191 ms of it have been heard: 4584 samples.
+		for _, want := range []string{
+			"220ms BotStartedSpeaking(@5280)",
+			"240ms Playout(voice heard 480)",
+			"411ms Playout(voice heard 4584, flushed 19416)",
+			"411ms BotStoppedSpeaking(@9864)",
+		} {
+			if !strings.Contains(up.String(), want) {
+				t.Errorf("upstream lacks %q:\n%s", want, up)
+			}
+		}
+		if sink.flushed != 1 {
+			t.Errorf("the sink was flushed %d times", sink.flushed)
+		}
+		// The clock went back to the chunk that was not begun, and on from there.
+		back := 0
+		for i := 1; i < len(sink.at); i++ {
+			switch sink.at[i] - sink.at[i-1] {
+			case 480:
+			default:
+				back++
+				if sink.at[i] != 10_080 {
+					t.Errorf("chunk %d follows %d, want 10080", sink.at[i], sink.at[i-1])
+				}
+			}
+		}
+		if back != 1 {
+			t.Errorf("the clock jumped %d times", back)
+		}
+		if s := output.Stats(); s.Speech != 4584 {
+			t.Errorf("%d samples of speech, want 4584", s.Speech)
+		}
+	})
+}
+
+func TestAClockThatIsPutBackDoesNotPourOutSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chunks := 0
+		sink := playout.SinkFunc(func(context.Context, playout.Chunk) error {
+			if chunks++; chunks == 10 {
+				time.Sleep(time.Hour) // the machine was asleep
+			}
+			return nil
+		})
+		output := playout.New(playout.Config{}, sink)
+		err := play(t, output, nil, script{run: func(ctx context.Context, out *pipeline.Port) error {
+			time.Sleep(time.Hour + time.Second)
+			return out.Send(ctx, end(), frames.Downstream)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if chunks > 65 {
+			t.Errorf("%d chunks in 1.2 seconds awake", chunks)
+		}
+		if s := output.Stats(); s.Slipped < time.Hour-time.Second {
+			t.Errorf("the clock was put back by %v, want an hour", s.Slipped)
+		}
+	})
+}
+
+func TestManyFramesAmongTheAudioMakeTheSenderWaitToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		passed := 0
+		tail := pipeline.Func(func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if _, ok := f.(*frames.Text); ok {
+				passed++
+			}
+			return out.Send(ctx, f, dir)
+		})
+		output := playout.New(playout.Config{}, &tape{})
+		err := play(t, output, tail, script{run: func(ctx context.Context, out *pipeline.Port) error {
+			if err := out.Send(ctx, speech(0, 24_000), frames.Downstream); err != nil {
+				return err
+			}
+			for range 20_000 {
+				if err := out.Send(ctx, &frames.Text{Text: "x"}, frames.Downstream); err != nil {
+					return err
+				}
+				if n := output.Stats().Waiting; n > 4096 {
+					t.Fatalf("%d frames wait", n)
+				}
+			}
+			return out.Send(ctx, end(), frames.Downstream)
+		}})
+		if err != nil || passed != 20_000 {
+			t.Errorf("%d of 20000 frames passed: %v", passed, err)
+		}
+	})
+}
