@@ -70,11 +70,16 @@ func (f *filter) row(i int) []float32 {
 func newFilter(q ratio) *filter {
 	// stretch is how many input samples one sample of the lower rate lasts.
 	stretch := math.Max(1, float64(q.in)/float64(q.out))
-	half := filterHalf * stretch
-	f := &filter{rows: q.out}
-	f.delay = int(math.Ceil(half * float64(q.out) / float64(q.in)))
+	f := &filter{rows: q.out, delay: filterHalf}
+	if q.out > q.in {
+		f.delay = (filterHalf*q.out + q.in - 1) / q.in
+	}
 	delay := float64(f.delay) * float64(q.in) / float64(q.out)
-	f.taps = (int(half+delay) + 2 + 7) &^ 7
+	// The kernel ends half its length before the delayed output's place. In
+	// whole numbers: a rounding error would cost a tap or a sample of delay.
+	after := (f.delay*q.in + q.out - 1) / q.out
+	before := (filterHalf*max(q.in, q.out) + q.out - 1) / q.out
+	f.taps = (after + before + 7) &^ 7
 
 	last := f.rows
 	if max(q.in, q.out) > exactPhases {
