@@ -70,7 +70,7 @@ func TestFFmpegPlaysExactlyTheSamplesThatWereWritten(t *testing.T) {
 				pcm = interleave(left, right)
 			}
 			kbits := bitratesOf(rate)
-			for _, kbit := range []int{kbits[0], kbits[3], kbits[7], kbits[8], kbits[13]} {
+			for _, kbit := range []int{kbits[0], kbits[7], kbits[13]} {
 				t.Run(fmt.Sprintf("%v, %d kbit/s", f, kbit), func(t *testing.T) {
 					file := encode(t, pcm, f, kbit*1000)
 					got := ffmpegDecode(t, file)
