@@ -66,6 +66,9 @@ func (s *Sink) Start(context.Context, *pipeline.Port) error {
 
 // Process passes everything on, and writes what is to be written.
 func (s *Sink) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, ok := f.(*frames.Interruption); ok {
+		return nil // the engine tells everybody
+	}
 	if err := out.Send(ctx, f, dir); err != nil {
 		return err
 	}

@@ -71,6 +71,9 @@ func (s *Source) Close(context.Context) error { return s.reader.Close() }
 
 // Process passes everything on.
 func (s *Source) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, ok := f.(*frames.Interruption); ok {
+		return nil // the engine tells everybody
+	}
 	return out.Send(ctx, f, dir)
 }
 

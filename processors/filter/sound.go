@@ -57,6 +57,9 @@ type louder struct {
 func (g *louder) Name() string { return "gain" }
 
 func (g *louder) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, ok := f.(*frames.Interruption); ok {
+		return nil // the engine tells everybody
+	}
 	if a := g.side.of(f, dir); a != nil && g.db != 0 {
 		b := *a
 		b.Samples = slices.Clone(a.Samples)
@@ -111,6 +114,9 @@ func (m *Mute) Name() string { return "mute" }
 
 // Process mutes the caller's audio, and passes everything else on.
 func (m *Mute) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, ok := f.(*frames.Interruption); ok {
+		return nil // the engine tells everybody
+	}
 	if a := Input.of(f, dir); a != nil && m.On() {
 		if m.policy == Discard {
 			return nil
@@ -118,9 +124,6 @@ func (m *Mute) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 		b := *a
 		b.Samples = make([]int16, len(a.Samples))
 		f = with(f, b)
-	}
-	if _, ok := f.(*frames.Interruption); ok {
-		return nil
 	}
 	return out.Send(ctx, f, dir)
 }

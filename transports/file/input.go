@@ -36,6 +36,9 @@ func (in *Input) Name() string { return "file input" }
 
 // Process passes everything on.
 func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, ok := f.(*frames.Interruption); ok {
+		return nil // the engine tells everybody
+	}
 	return out.Send(ctx, f, dir)
 }
 
