@@ -25,7 +25,7 @@ func Classify(err error) Verdict {
 	if errors.As(err, &known) {
 		return known.Verdict
 	}
-	for _, classify := range []func(error) (Verdict, bool){ours, serviceError, transportError, statusError} {
+	for _, classify := range []func(error) (Verdict, bool){ours, serviceError, statusError, transportError} {
 		if v, ok := classify(err); ok {
 			return v
 		}
@@ -134,8 +134,6 @@ func transportError(err error) (Verdict, bool) {
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "if a proxy or the emulator signs with its own authority, name its certificate file in AWS_CA_BUNDLE"}, true
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "the endpoint does not speak TLS: check whether its URL should begin with http://"}, true
-	case strings.Contains(text, "checksum mismatch"), strings.Contains(text, "decode event"), strings.Contains(text, "deserialize event"), strings.Contains(text, "unknown event stream message type"):
-		return Verdict{frames.ErrorServer, ReasonCorrupt, Retry, ""}, true
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, "check that something listens at the endpoint, and the endpoint's URL"}, true
 	case errors.As(err, &netErr),
@@ -143,6 +141,10 @@ func transportError(err error) (Verdict, bool) {
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		strings.Contains(text, "http2: "), strings.Contains(text, "stream error: "), strings.Contains(text, "connection error: "):
 		return Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, ""}, true
+	// After the network: what the network did to a response is inside the
+	// decoder's error.
+	case strings.Contains(text, "checksum mismatch"), strings.Contains(text, "decode event"), strings.Contains(text, "deserialize event"), strings.Contains(text, "unknown event stream message type"):
+		return Verdict{frames.ErrorServer, ReasonCorrupt, Retry, ""}, true
 	}
 	return Verdict{}, false
 }

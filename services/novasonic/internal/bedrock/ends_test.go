@@ -126,6 +126,7 @@ func TestRefusedStreamSaysWhy(t *testing.T) {
 		{"a gateway, wordless", 502, "", "", frames.ErrorServer, ReasonServer, Retry, ""},
 		{"forbidden, wordless", 403, "", "", frames.ErrorAuthentication, ReasonAccess, GiveUp, "proxy"},
 		{"HTTP version", 505, "", "", frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "NO_PROXY"},
+		{"a long story", 503, "ServiceUnavailableException", strings.Repeat("sorry ", 100_000), frames.ErrorServer, ReasonServer, Retry, ""},
 		{"redirect", 301, "", "", frames.ErrorInvalidRequest, ReasonEndpoint, GiveUp, "URL"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

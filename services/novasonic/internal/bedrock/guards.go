@@ -1,10 +1,7 @@
 package bedrock
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +13,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/aws/smithy-go/transport/http/protocol/restjson1"
@@ -292,13 +288,24 @@ func (c *guardedClient) Do(req *http.Request) (*http.Response, error) {
 		}
 		return resp, err
 	}
-	if resp.StatusCode == http.StatusOK {
-		c.call.stream.link.accepted.set()
+	if resp.StatusCode != http.StatusOK {
+		// The SDK reads a refusal whole, however long it is.
+		resp.Body = limitedBody{io.LimitReader(resp.Body, maxRefusal), resp.Body}
+		return resp, nil
 	}
+	c.call.stream.link.accepted.set()
 	if c.call.has(guardTruncation) {
-		resp.Body = lostBody{resp.Body}
+		resp.Body = &responseBody{ReadCloser: resp.Body, stream: c.call.stream}
 	}
 	return resp, nil
+}
+
+// maxRefusal is how much of an answer other than 200 is read.
+const maxRefusal = 64 << 10
+
+type limitedBody struct {
+	io.Reader
+	io.Closer
 }
 
 // requestBody is the reading end of the pipe that the SDK writes events to.
@@ -365,87 +372,3 @@ func (b *requestBody) Close() error {
 // drain takes what the SDK still writes. It ends with the stream, which
 // closes the pipe.
 func (b *requestBody) drain() { io.Copy(io.Discard, b.pipe) }
-
-// lostBody is a response whose connection may break. The SDK takes
-// io.ErrUnexpectedEOF for an orderly end.
-type lostBody struct{ io.ReadCloser }
-
-func (b lostBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = ErrConnectionLost
-	}
-	return n, err
-}
-
-// streamProtocol is the protocol of one stream. Events are still decoded by
-// the SDK's own.
-type streamProtocol struct {
-	smithyhttp.ClientProtocol
-	call *guardedCall
-
-	// Of the goroutine that reads events:
-	in    *bufio.Reader
-	frame []byte
-}
-
-// Lengths of the event stream encoding: a frame begins with its own length and
-// that of its headers, each 4 bytes, and holds three more lengths' worth of
-// checksums and prelude.
-const (
-	lengthBytes   = 4
-	minFrameBytes = 16
-)
-
-func (p *streamProtocol) DeserializeEventMessage(schema *smithy.Schema, types *smithy.TypeRegistry, r io.Reader) (smithy.Deserializable, error) {
-	if !p.call.has(guardTruncation) {
-		event, err := p.ClientProtocol.DeserializeEventMessage(schema, types, r)
-		if err == io.EOF {
-			p.call.stream.link.lastFrame.set()
-		}
-		return event, err
-	}
-	if p.in == nil {
-		// Also spares the SDK some twenty reads an event, each of which
-		// wakes two goroutines.
-		p.in = bufio.NewReaderSize(r, 16<<10)
-	}
-	frame, err := p.nextFrame()
-	if err != nil {
-		return nil, err
-	}
-	return p.ClientProtocol.DeserializeEventMessage(schema, types, bytes.NewReader(frame))
-}
-
-// nextFrame reads one whole frame, valid until the next call. io.EOF is the
-// end between two frames.
-func (p *streamProtocol) nextFrame() ([]byte, error) {
-	head, err := p.in.Peek(lengthBytes)
-	if err != nil {
-		if err == io.EOF && len(head) == 0 {
-			p.call.stream.link.lastFrame.set()
-			return nil, err
-		}
-		if err == io.EOF {
-			err = ErrTruncated
-		}
-		return nil, fmt.Errorf("read event: %w", err)
-	}
-	size := binary.BigEndian.Uint32(head)
-	if most := p.call.stream.dialer.options.MaxEventBytes; uint64(size) > uint64(most) {
-		return nil, fmt.Errorf("read event: %w: %d bytes, the limit is %d", ErrEventTooLarge, size, most)
-	}
-	// A length that is too small is for the SDK to refuse, with its prelude.
-	size = max(size, minFrameBytes)
-	if cap(p.frame) < int(size) {
-		p.frame = make([]byte, size)
-	}
-	p.frame = p.frame[:size]
-	if _, err := io.ReadFull(p.in, p.frame); err != nil {
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = ErrTruncated
-		}
-		return nil, fmt.Errorf("read event: %w", err)
-	}
-	return p.frame, nil
-}

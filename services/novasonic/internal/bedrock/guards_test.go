@@ -84,7 +84,8 @@ func TestStreamsOfOneDialerDoNotMix(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range streams {
 		s := dial(t, d)
-		ctx := deadline(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		t.Cleanup(cancel)
 		wg.Go(func() {
 			// Of a length that shows when buffers are shared.
 			pad := strings.Repeat(strconv.Itoa(n), 100+500*n)

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 )
 
@@ -26,7 +25,11 @@ type sdkStream struct {
 	// outlives the call that opened it.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	events *bedrockruntime.InvokeModelWithBidirectionalStreamEventStream
+	events *eventStream
+
+	// chunks are the events that are decoded here, until it is closed; what
+	// follows comes from the SDK. See framing.go.
+	chunks chan []byte
 
 	halfClosed atomic.Bool
 
@@ -44,6 +47,7 @@ func newStream(d *SDKDialer, model string, expires time.Time) *sdkStream {
 		model:   model,
 		expires: expires,
 		link:    link{accepted: newSignal(), request: newSignal(), lastFrame: newSignal()},
+		chunks:  make(chan []byte),
 		sending: make(chan struct{}, 1),
 	}
 }
@@ -90,13 +94,21 @@ func (s *sdkStream) sendFailed() error {
 }
 
 func (s *sdkStream) Recv(ctx context.Context) ([]byte, error) {
+	select {
+	case <-s.ctx.Done():
+		return nil, s.end()
+	default:
+	}
+	chunks := s.chunks
 	for {
+		// While chunks is open the SDK has no events, but it may end: when the
+		// stream is refused.
 		select {
-		case <-s.ctx.Done():
-			return nil, s.end()
-		default:
-		}
-		select {
+		case event, open := <-chunks:
+			if open {
+				return event, nil
+			}
+			chunks = nil
 		case event, open := <-s.events.Events():
 			if !open {
 				return nil, s.end()
