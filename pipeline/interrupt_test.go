@@ -302,6 +302,7 @@ func TestNoMoreThanOneOldChunkLeavesTheOutputAfterAnInterruption(t *testing.T) {
 		r.Interrupt("barge-in")
 		r.send(&probe{n: 2})
 		time.Sleep(11 * time.Second)
+		synctest.Wait()
 		var lastOld time.Duration
 		for _, p := range out {
 			if p.gen == 1 {

@@ -77,6 +77,7 @@ func (r *run) drainAtSignal(signals chan os.Signal) {
 	defer signal.Stop(signals)
 	select {
 	case s := <-signals:
+		signal.Stop(signals) // before anybody can know that it was heard
 		r.requestEnd("signal: " + s.String())
 	case <-r.stopped:
 	}

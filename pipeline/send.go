@@ -179,7 +179,7 @@ func (n *node) pushStart(from *node, it item) {
 	n.mu.Lock()
 	n.sysLane.putFirst(it)
 	n.open = true
-	n.started = n.alone()
+	n.started = n.started || n.alone()
 	n.sysPending.Store(true)
 	n.run.observeHop(it, from, n)
 	n.mu.Unlock()
