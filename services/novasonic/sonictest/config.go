@@ -62,7 +62,8 @@ type Config struct {
 	KeepAudio bool
 
 	// KeepStreams is how many streams that have ended are kept in Streams;
-	// older ones are forgotten. Default: 1024. Negative keeps none.
+	// older ones are forgotten. A busy stream of eight minutes takes about 1 MB,
+	// without its audio. Default: 256. Negative keeps none.
 	KeepStreams int
 }
 
@@ -266,7 +267,7 @@ const (
 type Latency struct {
 	// Endpointing is the pause after the last voiced sample that ends an
 	// utterance, on the input clock. Default: by endpointingSensitivity, 400 ms
-	// (HIGH), 480 ms (MEDIUM) or 700 ms (LOW).
+	// (HIGH), 480 ms (MEDIUM) or 700 ms (LOW). There is no none.
 	Endpointing time.Duration
 
 	UserText   time.Duration // from the end of speech, as detected, to the USER transcript; default 120 ms
@@ -288,7 +289,8 @@ type Delivery struct {
 	// Piece is the length of one audioOutput. Default: 100 ms.
 	Piece time.Duration
 
-	// Speed is how much faster than it plays audio is sent. Default: 2.5.
+	// Speed is how much faster than it plays audio is sent; infinity is at
+	// once. Default: 2.5.
 	Speed float64
 
 	// Jitter spreads the length of the pieces and the times between them by up
@@ -323,7 +325,7 @@ func (c Config) withDefaults() Config {
 		c.Models = []string{ModelV1, ModelV2, ModelV25}
 	}
 	if c.KeepStreams == 0 {
-		c.KeepStreams = 1024
+		c.KeepStreams = 256
 	}
 	c.Limits = c.Limits.withDefaults()
 	c.Latency = c.Latency.withDefaults()

@@ -22,16 +22,17 @@ func (r *recorder) note(change func(*StreamLog)) {
 	r.changed()
 }
 
-// snapshot returns a copy of the log. The samples are shared: blocks of them
-// only ever grow, and nobody writes to what is there.
+// snapshot returns a copy of the log. What is only ever appended to is shared:
+// nobody writes to what is there.
 func (r *recorder) snapshot() StreamLog {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.log
-	l.Tools = slices.Clone(l.Tools)
-	l.History = slices.Clone(l.History)
-	l.Events = slices.Clone(l.Events)
-	l.Output = slices.Clone(l.Output)
+	l.Tools = slices.Clip(l.Tools)
+	l.History = slices.Clip(l.History)
+	l.Events = slices.Clip(l.Events)
+	l.Output = slices.Clip(l.Output)
+	l.Violations = slices.Clip(l.Violations)
 	l.Audio = slices.Clone(l.Audio)
 	for i := range l.Audio {
 		l.Audio[i].PCM = slices.Clip(l.Audio[i].PCM)
@@ -44,6 +45,5 @@ func (r *recorder) snapshot() StreamLog {
 		l.Answers[i].Sentences = slices.Clone(l.Answers[i].Sentences)
 	}
 	l.Calls = slices.Clone(l.Calls)
-	l.Violations = slices.Clone(l.Violations)
 	return l
 }

@@ -57,7 +57,7 @@ func (o *object) need(name string, into any) {
 func (o *object) name(name string) string {
 	var s string
 	o.need(name, &s)
-	if s == "" || len(s) > 1024 {
+	if s == "" || len(s) > maxName {
 		o.fail(TextInvalid)
 	}
 	return s

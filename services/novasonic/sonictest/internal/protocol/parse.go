@@ -133,11 +133,19 @@ type Tool struct{ Name, Description, InputSchema string }
 // the emulator. The service's own are not known.
 const (
 	maxTools = 1024
+	maxName  = 1024 // bytes
 )
 
 // Parse reads an input event. The name is known, if there is one, even if the
 // event is refused. The samples of an AudioInput are the caller's.
 func Parse(b []byte) (name string, ev Event, refusal *Refusal) {
+	if e, ok := parseFast(b); ok {
+		return e.Name(), e, nil
+	}
+	return parse(b)
+}
+
+func parse(b []byte) (name string, ev Event, refusal *Refusal) {
 	var envelope struct {
 		Event map[string]json.RawMessage `json:"event"`
 	}
@@ -380,9 +388,6 @@ func parseAudioInput(o *object) AudioInput {
 		o.fail(TextInvalid)
 		return e
 	}
-	e.PCM = make([]int16, len(raw)/2)
-	for i := range e.PCM {
-		e.PCM[i] = int16(uint16(raw[2*i]) | uint16(raw[2*i+1])<<8)
-	}
+	e.PCM = samples(raw)
 	return e
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -159,6 +160,9 @@ func chunk(m eventstream.Message) ([]byte, error) {
 	if h, ok := m.Headers.Get(eventstreamapi.EventTypeHeader).(eventstream.StringValue); !ok || string(h) != "chunk" {
 		return nil, ErrEnvelope
 	}
+	if event, ok := plainChunk(m.Payload); ok {
+		return event, nil
+	}
 	var payload struct {
 		Bytes []byte `json:"bytes"`
 	}
@@ -166,4 +170,20 @@ func chunk(m eventstream.Message) ([]byte, error) {
 		return nil, ErrEnvelope
 	}
 	return payload.Bytes, nil
+}
+
+// plainChunk reads a payload that is written as SDKs write it, much faster than
+// encoding/json. It returns false for anything else, right or wrong.
+func plainChunk(payload []byte) ([]byte, bool) {
+	text, ok := bytes.CutPrefix(payload, []byte(`{"bytes":"`))
+	if !ok {
+		return nil, false
+	}
+	if text, ok = bytes.CutSuffix(text, []byte(`"}`)); !ok {
+		return nil, false
+	}
+	event := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(event, text)
+	// Line breaks are allowed in base64, but not in JSON.
+	return event[:n], err == nil && base64.StdEncoding.EncodedLen(n) == len(text)
 }
