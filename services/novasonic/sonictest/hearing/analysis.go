@@ -14,9 +14,10 @@ const (
 	kernelZeros = 12  // zero crossings of the low-pass on each side
 	cutOff      = 0.9 // of the Nyquist frequency at analysisRate
 
-	// Speech falls by 6 dB an octave or more. Undoing that sharpens the
-	// correlation: without it all slow vowels look alike.
-	preEmphasis = 0.95
+	// Speech falls by 6 dB an octave or more. Undoing some of that sharpens the
+	// correlation: without it all slow vowels look alike, with more of it hiss
+	// drowns them.
+	preEmphasis = 0.7
 )
 
 // analyse returns samples as they are compared: at analysisRate, low-passed

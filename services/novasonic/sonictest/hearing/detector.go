@@ -16,12 +16,12 @@ var (
 	// not make a whisper speech, and what is louder than the highest is not
 	// noise, however long it lasts.
 	lowestFloor  = level(-55)
-	highestFloor = level(-34)
+	highestFloor = level(-30)
 )
 
 const (
 	onsetRatio   = 10  // 10 dB above the floor: speech begins
-	sustainRatio = 5.6 // 7.5 dB above the floor: speech goes on
+	sustainRatio = 7.1 // 8.5 dB above the floor: speech goes on
 
 	// The floor is the least power of any smoothingFrames in the last
 	// floorBlocks blocks of floorFrames frames: 2.4 s. People who speak without

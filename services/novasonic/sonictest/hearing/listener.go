@@ -16,7 +16,7 @@ const (
 	preRoll  = 200 * time.Millisecond
 	postRoll = 150 * time.Millisecond
 
-	lookAround = 500 * time.Millisecond
+	lookAround = time.Second
 
 	// Speech starts when onsetVoiced of the last onsetWindow frames are voiced:
 	// 120 ms. A click, however loud, is one to three frames.

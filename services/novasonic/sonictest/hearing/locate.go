@@ -19,8 +19,9 @@ const (
 	// vowel of another word at the same pitch may agree by chance, for a while.
 	minScore       = 0.5
 	minBlocks      = 10 // 320 ms of agreeing blocks,
-	sureScore      = 0.8
-	minSureBlocks  = 4 // or 128 ms if the agreement is good
+	sureScore      = 0.85
+	minSureBlocks  = 6 // or 192 ms if the agreement is good
+	worthALook     = 0.2
 	maxSearches    = 8 // for one utterance
 	shortestSearch = int(analysisRate) / 8
 )
@@ -84,7 +85,7 @@ func (l *locator) span(from, to int) {
 		l.span(m.to, to)
 		return
 	}
-	if to-from > longQuery*searchFactor/2 {
+	if to-from > longQuery*searchFactor {
 		// The loudest two seconds are unknown; the rest need not be.
 		l.span(from, (from+to)/2)
 		l.span((from+to)/2, to)
@@ -114,8 +115,8 @@ func (l *locator) search(from, to int) (located, bool) {
 	a, b := l.window(from, to)
 	var best located
 	for _, p := range l.library.index.find(halve(l.signal[a:b])) {
-		if p.score < 0.1 {
-			continue
+		if p.score < worthALook {
+			break
 		}
 		m, ok := l.examine(p.recording, p.lag*searchFactor-a, a, b, from, to)
 		if ok && m.score*float64(m.to-m.from) > best.score*float64(best.to-best.from) {

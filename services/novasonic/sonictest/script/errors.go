@@ -1,0 +1,152 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Error is a mistake in a script.
+type Error struct {
+	File         string
+	Line, Column int    // from 1; 0 if the mistake is in the file as a whole
+	Message      string // what is wrong and how to mend it, one line
+}
+
+// Error returns "file:line:column: message".
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.File + ": " + e.Message
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
+}
+
+// fault makes an Error at a token.
+func fault(file string, at *token.Token, format string, arguments ...any) *Error {
+	e := &Error{File: file, Message: oneLine(fmt.Sprintf(format, arguments...))}
+	if at != nil && at.Position != nil {
+		e.Line, e.Column = at.Position.Line, at.Position.Column
+	}
+	return e
+}
+
+// faultOf makes an Error of one of the YAML library's.
+func faultOf(file string, err error) *Error {
+	var at yaml.Error
+	if !errors.As(err, &at) {
+		return fault(file, nil, "%v", err)
+	}
+	message := at.GetMessage()
+	switch e := at.(type) {
+	case *yaml.UnknownFieldError:
+		message += fieldsInstead(e.Token)
+	case *yaml.TypeError:
+		message = fmt.Sprintf("this should be %s, not %s", describeType(e.DstType), describeType(e.SrcType))
+	case *yaml.UnexpectedNodeTypeError:
+		message = fmt.Sprintf("this should be a %s, not a %s", describeNode(e.Expected), describeNode(e.Actual))
+	}
+	return fault(file, at.GetToken(), "%s", message)
+}
+
+var unquoted = regexp.MustCompile(`\s+`)
+
+func oneLine(s string) string { return strings.TrimSpace(unquoted.ReplaceAllString(s, " ")) }
+
+// fieldsInstead names the field that was probably meant, or all that there are.
+func fieldsInstead(at *token.Token) string {
+	if at == nil {
+		return ""
+	}
+	var known []string
+	collectFields(reflect.TypeFor[document](), &known)
+	slices.Sort(known)
+	known = slices.Compact(known)
+	best, distance := "", min(3, len(at.Value)/2+1)
+	for _, k := range known {
+		if d := editDistance(at.Value, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf(": did you mean %q?", best)
+	}
+	return "; the fields are " + strings.Join(known, ", ")
+}
+
+func collectFields(t reflect.Type, into *[]string) {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Pointer:
+		collectFields(t.Elem(), into)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			*into = append(*into, name)
+			collectFields(t.Field(i).Type, into)
+		}
+	}
+}
+
+// editDistance is the number of letters to change, add or take away (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func describeType(t reflect.Type) string {
+	if t == nil {
+		return "nothing"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a text"
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "a mapping (name: value)"
+	}
+	return t.String()
+}
+
+func describeNode(t ast.NodeType) string {
+	switch t {
+	case ast.SequenceType:
+		return "list"
+	case ast.MappingType, ast.MappingValueType:
+		return "mapping (name: value)"
+	case ast.StringType, ast.LiteralType:
+		return "text"
+	case ast.IntegerType, ast.FloatType:
+		return "number"
+	case ast.NullType:
+		return "nothing"
+	}
+	return strings.ToLower(t.String())
+}
