@@ -155,6 +155,14 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	summary.AudioGaps = heard.Gaps
 	summary.AudioGapsMS = millis(heard.Format.Rate.Duration(heard.GapSamples))
 	stats := sonic.Stats()
+	if stats.Streams == 0 {
+		// It did not come to a call: there is nothing to sum up, or to keep.
+		*summary = Summary{}
+		if c.Output != "" && heard.Output == 0 {
+			os.Remove(c.Output)
+		}
+		return err
+	}
 	summary.Streams, summary.ToolCalls, summary.Usage = stats.Streams, stats.ToolCalls, stats.Usage
 	for _, s := range p.Stats() {
 		summary.Dropped += int64(s.System.Shed + s.Ordered.Shed + s.Upstream.Shed)

@@ -57,6 +57,11 @@ type Config struct {
 	// cannot be retried in place, so the processor opens a new one.
 	AWS *aws.Config
 
+	// Client is shared with other conversations of the process, which saves
+	// connections; AWS is not used then. Default: one of the conversation's own,
+	// made from AWS.
+	Client *Client
+
 	// Model is the model id. Default: ModelV2.
 	Model string
 

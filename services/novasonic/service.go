@@ -2,13 +2,9 @@ package novasonic
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
-	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
 )
 
 // Service is a processor that lets a caller talk with Amazon Nova Sonic. Make
@@ -18,10 +14,11 @@ type Service struct {
 	shared shared
 
 	// Set by Start, which comes before everything else.
-	talk   *conversation
-	dialer *bedrock.SDKDialer
-	stop   context.CancelFunc
-	done   chan struct{} // closed when the conversation has ended
+	talk      *conversation
+	client    *Client
+	ownClient bool
+	stop      context.CancelFunc
+	done      chan struct{} // closed when the conversation has ended
 }
 
 // New makes a processor of c. If c cannot work, the pipeline says so when it
@@ -40,26 +37,16 @@ func (s *Service) Start(ctx context.Context, out *pipeline.Port) error {
 	if err := s.cfg.Validate(); err != nil {
 		return pipeline.Classify(frames.ErrorInvalidRequest, err)
 	}
-	var awsConfig aws.Config
-	if s.cfg.AWS != nil {
-		awsConfig = *s.cfg.AWS
-	} else {
-		loaded, err := config.LoadDefaultConfig(ctx)
-		if err != nil {
-			return pipeline.Classify(frames.ErrorAuthentication, fmt.Errorf("load AWS configuration: %w", err))
-		}
-		awsConfig = loaded
-	}
-	dialer, err := bedrock.NewDialer(awsConfig, bedrock.Options{})
+	client, own, err := s.cfg.client(ctx)
 	if err != nil {
-		return pipeline.Classify(bedrock.Classify(err).Class, err)
+		return pipeline.Classify(judge(err).Class, err)
 	}
+	s.client, s.ownClient = client, own
 	log := s.cfg.Logger
 	if log == nil {
 		log = out.Logger()
 	}
-	s.dialer = dialer
-	s.talk = newConversation(&s.cfg, dialer, out, log, &s.shared)
+	s.talk = newConversation(&s.cfg, client.dialer, out, log, &s.shared)
 	s.done = make(chan struct{})
 	// The conversation outlives Start, and ends with Close.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -166,7 +153,9 @@ func (s *Service) Close(ctx context.Context) error {
 func (s *Service) end() {
 	s.stop()
 	<-s.done
-	s.dialer.CloseIdleConnections()
+	if s.ownClient {
+		s.client.Close()
+	}
 }
 
 // Stats returns what happened so far. It may be called at any time by anybody.

@@ -1,0 +1,405 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/audio/wav"
+	"github.com/parley-go/parley/processors/audiofile"
+	"github.com/parley-go/parley/services/novasonic/sonictest"
+)
+
+const calls = "../../testdata/calls/"
+
+// summaryOf runs a call with --fast --json and reads what it prints.
+func summaryOf(t *testing.T, args ...string) Summary {
+	t.Helper()
+	status, stdout, stderr := parley(t, append([]string{"call", "--fast", "--json"}, args...)...)
+	if status != 0 {
+		t.Fatalf("exit status %d: %s", status, stderr)
+	}
+	if strings.Count(stdout, "\n") != 1 {
+		t.Errorf("standard output is not one line:\n%s", stdout)
+	}
+	var s Summary
+	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
+		t.Fatalf("read summary: %v\n%s", err, stdout)
+	}
+	return s
+}
+
+func who(s Summary, who string) []string {
+	var lines []string
+	for _, l := range s.Lines {
+		if l.Who == who {
+			lines = append(lines, l.Text)
+		}
+	}
+	return lines
+}
+
+func TestEveryShippedRecordingMakesAConversation(t *testing.T) {
+	for _, tc := range []struct {
+		recording              string
+		turns, bargeIns, tools int
+		says                   string
+	}{
+		{"order.mp3", 5, 0, 1, "On Saturday we are open from ten to four."},
+		{"bargein.wav", 4, 1, 0, "A full service is ninety pounds. Parts are extra."},
+		{"noisy.mp3", 3, 0, 0, "Please don't. The bakery next door will take it in for us."},
+	} {
+		t.Run(tc.recording, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "conversation.wav")
+			s := summaryOf(t, calls+tc.recording, "-o", out)
+			if s.Turns != tc.turns || s.BargeIns != tc.bargeIns || s.ToolCalls != tc.tools || s.Streams != 1 || s.AudioGaps != 0 || s.Dropped != 0 || s.Service != "emulator" {
+				t.Errorf("summary %+v", s)
+			}
+			if !slices.Contains(who(s, "agent"), tc.says) {
+				t.Errorf("the agent said %q", who(s, "agent"))
+			}
+			if n := len(s.Latency.All); n < tc.turns-1 || s.Latency.Median < 300 || s.Latency.Max > 3000 {
+				t.Errorf("latencies %+v", s.Latency)
+			}
+			heardWhereItIsSaid(t, out, s)
+		})
+	}
+}
+
+// heardWhereItIsSaid checks the recording against the transcript: each side is
+// loud where its lines are, and silent elsewhere (but for the caller, who may
+// have noise behind).
+func heardWhereItIsSaid(t *testing.T, path string, s Summary) {
+	t.Helper()
+	left, right, rate := stereo(t, path)
+	if got := millis(rate.Duration(int64(len(left)))); (got - s.Duration).Duration().Abs() > 100*time.Millisecond {
+		t.Errorf("the file lasts %d ms, the call %d ms", got, s.Duration)
+	}
+	spoken := make([]bool, len(right))
+	for _, l := range s.Lines {
+		from, to := rate.Samples(l.Start.Duration()), min(rate.Samples(l.End.Duration()), int64(len(left)))
+		channel := left
+		if l.Who == "agent" {
+			channel = right
+			for i := max(0, from-int64(rate)/100); i < min(to+int64(rate)/20, int64(len(spoken))); i++ {
+				spoken[i] = true
+			}
+		}
+		if loud := audio.RMS(channel[from:to]); loud < -50 {
+			t.Errorf("%s is at %.0f dBFS from %d to %d ms, where they say %q", l.Who, loud, l.Start, l.End, l.Text)
+		}
+	}
+	for i, v := range right {
+		if v != 0 && !spoken[i] {
+			t.Fatalf("the agent is heard at %v, where the transcript has nothing", rate.Duration(int64(i)))
+		}
+	}
+}
+
+func stereo(t *testing.T, path string) (left, right []int16, rate audio.SampleRate) {
+	t.Helper()
+	r, err := audiofile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if r.Format().Channels != 2 {
+		t.Fatalf("%s is %v", path, r.Format())
+	}
+	buf := make([]int16, 4800)
+	var all []int16
+	for {
+		n, err := r.Read(buf)
+		all = append(all, buf[:n]...)
+		if err != nil {
+			break
+		}
+	}
+	return audio.Channel(nil, all, 2, 0), audio.Channel(nil, all, 2, 1), r.Format().Rate
+}
+
+func TestFastCallsAreRepeatable(t *testing.T) {
+	dir := t.TempDir()
+	var files [2][]byte
+	for i := range files {
+		path := filepath.Join(dir, "conversation.wav")
+		summaryOf(t, calls+"bargein.wav", "-o", path)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[i] = b
+	}
+	if !slices.Equal(files[0], files[1]) {
+		t.Error("two runs wrote different conversations")
+	}
+}
+
+func TestTheFirstLineSaysWhoAnswersAndTheTranscriptFollows(t *testing.T) {
+	status, stdout, stderr := parley(t, "call", "--fast", calls+"noisy.mp3", "-o", filepath.Join(t.TempDir(), "c.mp3"))
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	lines := strings.Split(stdout, "\n")
+	if !strings.Contains(lines[0], "Emulator") || !strings.Contains(lines[0], "not AWS") {
+		t.Errorf("the first line is %q", lines[0])
+	}
+	if !strings.HasPrefix(lines[1], "00:01.1  caller  Hello") && !strings.HasPrefix(lines[1], "00:01.0  caller  Hello") {
+		t.Errorf("the second line is %q", lines[1])
+	}
+	for _, want := range []string{"3 turns", "0 barge-ins", "1 stream", "audio gaps: 0", "wrote "} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+}
+
+// write puts bytes into a file and returns its path.
+func write(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// wavOf is a WAV file of silence.
+func wavOf(t *testing.T, f audio.Format, samples int) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.wav")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := wav.NewWriter(file, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]int16, samples)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
+	order, err := os.ReadFile(calls + "bargein.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := calls + "bargein.wav"
+	out := filepath.Join(t.TempDir(), "o.wav")
+	for _, tc := range []struct {
+		name    string
+		args    []string
+		status  int
+		mention []string
+	}{
+		{"no such file", []string{"nowhere.wav"}, 1, []string{"nowhere.wav", "no such file"}},
+		{"not audio", []string{write(t, "caller.wav", []byte("Dear Sir or Madam, this is no audio at all."))}, 1, []string{"caller.wav", "WAV"}},
+		{"zero length", []string{write(t, "caller.wav", nil)}, 1, []string{"caller.wav", "no audio"}},
+		{"no samples", []string{write(t, "caller.wav", wavOf(t, audio.Mono(16000), 0))}, 1, []string{"caller.wav"}},
+		{"truncated", []string{write(t, "caller.wav", order[:len(order)/2])}, 1, []string{"caller.wav"}},
+		{"truncated header", []string{write(t, "caller.wav", order[:30])}, 1, []string{"caller.wav"}},
+		{"96 kHz 7.1", []string{write(t, "caller.wav", wavOf(t, audio.Format{Rate: 96000, Channels: 8}, 8*9600))}, 1, []string{"caller.wav", "8 channels"}},
+		{"unknown extension", []string{write(t, "caller.ogg", order)}, 1, []string{"caller.ogg", ".wav"}},
+		{"a folder", []string{t.TempDir()}, 1, []string{"folder"}},
+		{"unwritable output", []string{good, "-o", "/nowhere/at/all.wav"}, 1, []string{"/nowhere/at/all.wav"}},
+		{"output of unknown kind", []string{good, "-o", "x.flac"}, 1, []string{"x.flac", ".wav"}},
+		{"output over input", []string{good, "-o", good}, 1, []string{"bargein.wav"}},
+		{"unknown voice", []string{good, "--voice", "joanna"}, 1, []string{"joanna", "matthew"}},
+		{"voice and language", []string{good, "--voice", "amy", "--language", "es"}, 1, []string{"amy", "lupe"}},
+		{"unknown model", []string{good, "--model", "amazon.nova-9"}, 1, []string{"amazon.nova-9"}},
+		{"no such script", []string{good, "--script", "nowhere.yaml"}, 1, []string{"nowhere.yaml"}},
+		{"script with an error", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {contains: x}\n    sya: [hello]\n"))}, 1, []string{"s.yaml:4:5"}},
+		{"script that is not YAML", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies: [\n"))}, 1, []string{"s.yaml:"}},
+		{"fast and AWS", []string{good, "--service", "aws"}, 2, []string{"--fast"}},
+		{"unknown service", []string{good, "--service", "azure"}, 2, []string{"emulator"}},
+		{"unknown flag", []string{good, "--loud"}, 2, []string{"--loud"}},
+		{"no recording", nil, 2, []string{"caller"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			began := time.Now()
+			args := append([]string{"call", "--fast"}, tc.args...)
+			if !slices.Contains(args, "-o") {
+				args = append(args, "-o", out)
+			}
+			status, stdout, stderr := parley(t, args...)
+			if status != tc.status {
+				t.Errorf("exit status %d, want %d", status, tc.status)
+			}
+			if strings.Count(stderr, "\n") != 1 || strings.Contains(stdout, "audio gaps") {
+				t.Errorf("not one line:\n%s%s", stdout, stderr)
+			}
+			for _, m := range tc.mention {
+				if !strings.Contains(stderr, m) {
+					t.Errorf("%q does not mention %q", stderr, m)
+				}
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+// awsCall calls with --service aws, which finds the given environment, in a
+// process of its own: proxies are read from the environment once. It uses real
+// sockets on loopback, since they are what is in question.
+func awsCall(t *testing.T, environ ...string) (status int, stderr string) {
+	t.Helper()
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, self, "call", calls+"bargein.wav", "--service", "aws", "--max-duration", "1s", "-o", filepath.Join(t.TempDir(), "o.wav"))
+	cmd.Env = append(os.Environ(), runMain+"=1")
+	var out bytes.Buffer
+	cmd.Stderr = &out
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		t.Fatal("it hangs")
+	}
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String()
+}
+
+func tlsEmulator(t *testing.T, cfg sonictest.Config) *sonictest.Server {
+	t.Helper()
+	srv := sonictest.NewServer(cfg)
+	if err := srv.StartTLS("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { srv.Close() })
+	return srv
+}
+
+func TestTheRealServicePathWorksAgainstAnEndpointFromTheEnvironment(t *testing.T) {
+	srv := tlsEmulator(t, sonictest.Config{})
+	if status, stderr := awsCall(t, srv.Environ()...); status != 0 {
+		t.Fatalf("exit status %d: %s", status, stderr)
+	}
+	if n := len(srv.Streams()); n != 1 {
+		t.Errorf("%d streams", n)
+	}
+}
+
+func TestWhatIsWrongWithAWSIsSaidInOneLine(t *testing.T) {
+	keys := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=example"}
+	for _, tc := range []struct {
+		name    string
+		environ func(t *testing.T) []string
+		mention []string
+	}{
+		{"no region", func(*testing.T) []string { return keys[1:] }, []string{"region", "AWS_REGION"}},
+		{"no credentials", func(*testing.T) []string { return keys[:1] }, []string{"credentials"}},
+		{"wrong credentials", func(t *testing.T) []string {
+			srv := tlsEmulator(t, sonictest.Config{})
+			return append(srv.Environ(), "AWS_SECRET_ACCESS_KEY=wrong")
+		}, []string{"AWS_SECRET_ACCESS_KEY"}},
+		{"expired token", func(t *testing.T) []string {
+			key := sonictest.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "example", SessionToken: "token", Expires: time.Now().Add(-time.Hour)}
+			return tlsEmulator(t, sonictest.Config{Credentials: []sonictest.Credentials{key}}).Environ()
+		}, []string{"expired", "renew"}},
+		{"wrong region", func(t *testing.T) []string {
+			srv := tlsEmulator(t, sonictest.Config{Region: "us-east-1"})
+			return append(srv.Environ(), "AWS_REGION=ap-southeast-2")
+		}, []string{"ap-southeast-2"}},
+		{"a region that does not exist", func(*testing.T) []string { return append(keys, "AWS_REGION=moon-base-1") }, []string{"moon-base-1"}},
+		{"nobody listens", func(t *testing.T) []string {
+			return append(keys, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://"+closedPort(t))
+		}, []string{"refused"}},
+		{"an endpoint that speaks only HTTP/1.1", func(t *testing.T) []string {
+			srv := httptest.NewServer(http.NotFoundHandler())
+			t.Cleanup(srv.Close)
+			return append(keys, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME="+srv.URL)
+		}, []string{"HTTP/1.1", "endpoint"}},
+		{"a TLS endpoint that speaks only HTTP/1.1", func(t *testing.T) []string {
+			srv := httptest.NewTLSServer(http.NotFoundHandler())
+			t.Cleanup(srv.Close)
+			ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+			return append(keys, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME="+srv.URL, "AWS_CA_BUNDLE="+write(t, "ca.pem", ca))
+		}, []string{"HTTP/2", "proxy"}},
+		{"a proxy that does not tunnel", func(t *testing.T) []string {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "no tunnels here", http.StatusMethodNotAllowed)
+			}))
+			t.Cleanup(srv.Close)
+			return append(keys, "HTTPS_PROXY="+srv.URL)
+		}, []string{"proxy"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			status, stderr := awsCall(t, tc.environ(t)...)
+			lines := strings.Split(strings.TrimSpace(stderr), "\n")
+			if status != 1 || len(lines) != 1 {
+				t.Errorf("exit status %d:\n%s", status, stderr)
+			}
+			for _, m := range tc.mention {
+				if !strings.Contains(stderr, m) {
+					t.Errorf("%q does not mention %q", stderr, m)
+				}
+			}
+		})
+	}
+}
+
+// closedPort is an address of this machine at which nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestAFailureHalfWayKeepsWhatWasRecorded(t *testing.T) {
+	srv := tlsEmulator(t, sonictest.Config{Faults: []sonictest.Fault{{After: time.Second, Do: sonictest.Exception("accessDeniedException", "Your access was revoked.")}}})
+	for _, v := range srv.Environ() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	out := filepath.Join(t.TempDir(), "o.wav")
+	status, stdout, stderr := parley(t, "call", "--json", calls+"bargein.wav", "--service", "aws", "-o", out)
+	if status != 1 || !strings.Contains(stderr, "revoked") {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+	var s Summary
+	if err := json.Unmarshal([]byte(stdout), &s); err != nil || !strings.Contains(s.Error, "revoked") {
+		t.Errorf("summary: %v\n%s", err, stdout)
+	}
+	left, _, rate := stereo(t, out)
+	if d := rate.Duration(int64(len(left))); d < 500*time.Millisecond {
+		t.Errorf("%v was kept", d)
+	}
+}
