@@ -124,8 +124,9 @@ func newWriter(w io.Writer, f audio.Format, opts *WriterOptions) (*Writer, error
 
 // Write encodes interleaved samples. Any number will do, even half a pair of
 // left and right, whose other half then comes first next time. It keeps nothing
-// of pcm. What comes out lags by up to two frames, and by what the bit reservoir
-// holds, of 72 ms at most each; Close writes the rest.
+// of pcm. Whole frames of 24 to 36 ms come out. They lag by what is missing to a
+// frame and by what the bit reservoir has left: up to 255 bytes at rates up to
+// 24 kHz, 511 above. Close writes the rest.
 //
 // An error of the underlying writer is final: it is returned by all later calls.
 func (m *Writer) Write(pcm []int16) error {

@@ -167,6 +167,71 @@ func TestTheLoudestSignalsDoNotOverflow(t *testing.T) {
 	}
 }
 
+// Long blocks spread their noise over all their length, also ahead of an attack.
+// This is how much that is for the worst of attacks, out of silence at once.
+func TestNoiseAheadOfAnAttackIsLowAndShort(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 13))
+	for _, rate := range []audio.SampleRate{16000, 24000, 48000} {
+		// The place of the attack within a frame makes a difference.
+		for shift := 0; shift < 1152; shift += 72 {
+			onset, window := int(rate)/2+shift, int(rate)/50
+			pcm := make([]int16, int(rate))
+			for i := onset; i < len(pcm); i++ {
+				pcm[i] = int16(3000 * rng.NormFloat64())
+			}
+			got, _ := decode(t, encode(t, pcm, audio.Mono(rate), 0))
+			attack := rms(pcm[onset : onset+window])
+			near := 20 * math.Log10(rms(got[onset-window:onset])/attack)
+			far := 20 * math.Log10(rms(got[:onset-2*window])/attack)
+			if near > -18 || far > -45 {
+				t.Errorf("%v, attack at %d: noise of %.1f dB within 20 ms and %.1f dB before 40 ms",
+					rate, onset, near, far)
+			}
+		}
+	}
+}
+
+func rms(pcm []int16) float64 {
+	sum := 1e-9
+	for _, v := range pcm {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum / float64(len(pcm)))
+}
+
+func TestAReaderGivesBackWhatAWriterWrote(t *testing.T) {
+	for _, rate := range allRates {
+		for _, f := range []audio.Format{audio.Mono(rate), audio.Stereo(rate)} {
+			pcm := speechLike(int(rate), 12345*f.Channels, 14)
+			r, err := mp3.NewReader(bytes.NewReader(encode(t, pcm, f, 0)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Format() != f {
+				t.Errorf("%v came back as %v", f, r.Format())
+			}
+			var got []int16
+			buf := make([]int16, 1000)
+			for {
+				n, err := r.Read(buf)
+				got = append(got, buf[:n]...)
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(got) != len(pcm) {
+				t.Fatalf("%v: %d values of %d came back", f, len(got), len(pcm))
+			}
+			if snr, _ := quality(pcm, got); snr < 20 {
+				t.Errorf("%v: signal to noise %.1f dB", f, snr)
+			}
+		}
+	}
+}
+
 func TestTelephoneRatesAreDoubled(t *testing.T) {
 	for _, rate := range []audio.SampleRate{8000, 11025} {
 		for _, channels := range []int{1, 2} {

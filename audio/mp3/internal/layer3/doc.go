@@ -12,9 +12,10 @@
 // reservoir lets a demanding frame use what easy frames before it have left.
 //
 // Block switching, intensity stereo and the sharing of scale factors between
-// granules are not used: all blocks are long. Speech at the rates offered here
-// has so many bits for each line that the spread of noise ahead of an attack is
-// far below it.
+// granules are not used: all blocks are long. So the noise of a block also comes
+// before an attack in it: ahead of a burst of noise out of silence, at 64 kbit/s
+// and 24 kHz, by up to 20 ms and 20 to 30 dB below it; ahead of a vowel, more than
+// 45 dB below.
 //
 // The facts (window, codes, bands, syntax) are those of ISO/IEC 11172-3
 // ("MPEG-1") and of ISO/IEC 13818-3, which adds the low rates ("MPEG-2").
