@@ -119,16 +119,12 @@ func transportError(err error) (Verdict, bool) {
 	var unknownCA x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
 	var netErr net.Error
 	text := err.Error()
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "check the region and the endpoint's URL: Nova Sonic is in us-east-1, us-west-2, eu-north-1 and ap-northeast-1"}, true
-	case errors.As(err, &alert) && strings.Contains(alert.Error(), "no application protocol"),
-		strings.Contains(text, "no application protocol"),
-		strings.Contains(text, "looked like an HTTP/1.1 header"),
-		strings.Contains(text, "operation requires minimum HTTP protocol of HTTP/2"):
+	case strings.Contains(text, "operation requires minimum HTTP protocol of HTTP/2"): // the SDK says so, once it has an answer
 		return notHTTP2, true
 	case errors.As(err, &cert), errors.As(err, &unknownCA), errors.As(err, &host):
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "if a proxy or the emulator signs with its own authority, name its certificate file in AWS_CA_BUNDLE"}, true

@@ -8,6 +8,7 @@
 //	              SDKDialer: one HTTP/2 transport, credentials first
 //	                 │
 //	              guards.go: what aws-sdk-go-v2 gets wrong, put right around it
+//	              framing.go: the events that are nearly all of the traffic, taken past its decoder
 //	                 │
 //	              bedrockruntime.InvokeModelWithBidirectionalStream
 //

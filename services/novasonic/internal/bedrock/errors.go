@@ -7,6 +7,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Error is a failure of a stream: what failed, where, and how to mend it, in
@@ -54,10 +55,13 @@ func (e *Error) Unwrap() error { return e.Err }
 func oneLine(err error) string {
 	text := err.Error()
 	var api smithy.APIError
+	var send *smithyhttp.RequestSendError
 	var net *url.Error
 	switch {
 	case errors.As(err, &net):
 		text = net.Err.Error()
+	case errors.As(err, &send):
+		text = send.Err.Error()
 	case errors.As(err, &api):
 		text = api.ErrorCode() + ": " + api.ErrorMessage()
 		var resp *awshttp.ResponseError
@@ -66,7 +70,7 @@ func oneLine(err error) string {
 		}
 	}
 	const most = 500
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.TrimSuffix(strings.Join(strings.Fields(text), " "), ".")
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"reflect"
-	"strings"
 	"sync"
 	"unsafe"
 
@@ -283,8 +282,8 @@ func (c *guardedClient) Do(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := c.HTTPClient.Do(req)
 	if err != nil {
-		if req.URL.Scheme == "http" && strings.Contains(err.Error(), "client conn could not be established") {
-			err = fmt.Errorf("%w: %w", ErrNotHTTP2, err) // it answered in HTTP/1.1, or hung up
+		if cause := inHTTP1(req.URL.Scheme, err); cause != nil {
+			err = fmt.Errorf("%w: %w", ErrNotHTTP2, cause)
 		}
 		return resp, err
 	}

@@ -372,3 +372,55 @@ func (s *recordingSpan) SetStatus(status tracing.SpanStatus) {
 		s.ended <- status
 	}
 }
+
+// D2. A call that hangs in the user's own code ends with Dial's context, and
+// leaves nothing behind.
+func TestDialObservesItsContextInsideTheCall(t *testing.T) {
+	waits := func(s *middleware.Stack) error {
+		return s.Finalize.Add(middleware.FinalizeMiddlewareFunc("wait", func(ctx context.Context, _ middleware.FinalizeInput, _ middleware.FinalizeHandler) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+			<-ctx.Done()
+			return out, md, ctx.Err()
+		}), middleware.Before)
+	}
+	p := &peer{script: echo}
+	d := dialerFor(t, p.start(t), func(c *aws.Config, _ *Options) { c.APIOptions = append(c.APIOptions, waits) })
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := d.Dial(ctx, testModel); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want the deadline", err)
+	}
+	waitForGoroutines(t, before)
+}
+
+func TestManyGoroutinesMaySendOnOneStream(t *testing.T) {
+	const senders, each = 8, 50
+	p, s := open(t, echo)
+	var wg sync.WaitGroup
+	for n := range senders {
+		wg.Go(func() {
+			for i := range each {
+				if err := s.Send(deadline(t), fmt.Appendf(nil, "%d/%d", n, i)); err != nil {
+					t.Errorf("sender %d: %v", n, err)
+					return
+				}
+			}
+		})
+	}
+	next := make([]int, senders)
+	for range senders * each {
+		got, err := s.Recv(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n, i int
+		if _, err := fmt.Sscanf(string(got), "%d/%d", &n, &i); err != nil || next[n] != i {
+			t.Fatalf("received %q out of its sender's order: %v", got, err)
+		}
+		next[n]++
+	}
+	wg.Wait()
+	if err := p.faults(); err != nil {
+		t.Error(err)
+	}
+}

@@ -3,9 +3,11 @@ package bedrock
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -122,4 +124,28 @@ func refuseProxy(next proxyResponse) proxyResponse {
 		}
 		return nil
 	}
+}
+
+// inHTTP1 returns what is behind err if it is how net/http fails when the peer
+// only speaks HTTP/1.1, and nil otherwise. There are no errors to compare
+// with; the texts are those of net/http and crypto/tls in Go 1.26.
+func inHTTP1(scheme string, err error) error {
+	signs := []string{
+		"no application protocol",        // on TLS, it refused to negotiate
+		"looked like an HTTP/1.1 header", // in clear text, it answered
+	}
+	if scheme == "http" {
+		signs = append(signs, "client conn could not be established") // it hung up
+	}
+	cause := err
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		cause = wrapped.Err
+	}
+	for _, sign := range signs {
+		if strings.Contains(cause.Error(), sign) {
+			return cause
+		}
+	}
+	return nil
 }
