@@ -27,8 +27,6 @@ const (
 	mpeg1  version = 3
 )
 
-const layerIII = 1
-
 func (h frameHeader) version() version  { return version(h >> 19 & 3) }
 func (h frameHeader) layer() int        { return int(h >> 17 & 3) } // 1 is III, 3 is I
 func (h frameHeader) protected() bool   { return h>>16&1 == 0 }

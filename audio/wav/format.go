@@ -75,7 +75,7 @@ func readFmt(r *bufio.Reader, size uint32) (*header, error) {
 
 	h := &header{format: audio.Format{Rate: audio.SampleRate(p.SampleRate), Channels: int(p.NumChannels)}}
 	if err := h.format.Validate(); err != nil {
-		return nil, &FormatError{Reason: fmt.Sprintf("the file cannot be played: %d channels at %d Hz (1 to 64 channels at 1 to 768000 Hz can)", p.NumChannels, p.SampleRate)}
+		return nil, badFormat("the file cannot be played: %d channels at %d Hz (1 to 64 channels at 1 to 768000 Hz can)", p.NumChannels, p.SampleRate)
 	}
 	// Samples of 12 or 20 bits lie in the upper bits of two or three bytes.
 	bytes := (int(p.BitsPerSample) + 7) / 8
