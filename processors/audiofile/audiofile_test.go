@@ -238,6 +238,22 @@ func TestWhatCannotBeWrittenIsSaidInOneLine(t *testing.T) {
 	}
 }
 
+func TestAPathThatMayNotBeUsedIsSaid(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("the superuser may read and write everything")
+	}
+	path := save(t, "secret.wav", wavBytes(t, audio.Mono(audio.Rate8k), tone(audio.Mono(audio.Rate8k), 10)))
+	if err := os.Chmod(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := audiofile.Open(path); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "ask for the right to read it") {
+		t.Errorf("Open: %v", err)
+	}
+	if _, err := audiofile.Create(path, audio.Mono(audio.Rate8k)); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "choose a place where you may write") {
+		t.Errorf("Create: %v", err)
+	}
+}
+
 func mkdir(t *testing.T, dir, name string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

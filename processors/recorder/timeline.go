@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ type Timeline struct {
 	lanes   [voices]lane
 	written audio.Position
 	keep    audio.Position // how many samples to keep behind written
+	parts   [voices][]int16
 }
 
 // NewTimeline makes a timeline at the given rate.
@@ -159,9 +161,9 @@ func (t *Timeline) take(dst []int16, until audio.Position) []int16 {
 	if n <= 0 {
 		return dst
 	}
-	var parts [voices][]int16
+	parts := &t.parts // scratch
 	for v := range parts {
-		parts[v] = make([]int16, n)
+		parts[v] = slices.Grow(parts[v][:0], n)[:n]
 		t.lanes[v].copyTo(parts[v], t.written)
 	}
 	switch t.layout {

@@ -227,7 +227,19 @@ func (o *Output) enqueue(ctx context.Context, f *frames.AudioOutput) error {
 func (o *Output) drain(ctx context.Context) error {
 	o.setDraining(true)
 	defer o.setDraining(false)
-	return o.wait(ctx, o.quiet, func() {})
+	if err := o.wait(ctx, o.quiet, func() {}); err != nil {
+		return err
+	}
+	// The last reports have just set off upstream. End goes the other way and
+	// ends the run, so it gives them the time of a chunk to arrive.
+	grace := time.NewTimer(o.config.Chunk)
+	defer grace.Stop()
+	select {
+	case <-grace.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (o *Output) setDraining(on bool) {

@@ -196,7 +196,7 @@ func TestPlayoutAndSpeakingAreReportedBothWays(t *testing.T) {
 		if diff := cmp.Diff(wantUp, up.String()); diff != "" {
 			t.Errorf("upstream (-want +got):\n%s", diff)
 		}
-		for _, want := range []string{"50ms TTSStart(r)", "60ms BotStartedSpeaking", "80ms Playout", "89.166667ms BotStopped", "89.166667ms TTSStop(r)", `89.166667ms Text("x")`, "200ms End"} {
+		for _, want := range []string{"50ms TTSStart(r)", "60ms BotStartedSpeaking", "80ms Playout", "89.166667ms BotStopped", "89.166667ms TTSStop(r)", `89.166667ms Text("x")`, "220ms End"} {
 			if !strings.Contains(down.String(), want) {
 				t.Errorf("downstream lacks %q:\n%s", want, down)
 			}

@@ -1,0 +1,173 @@
+package playout_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/transports/playout"
+)
+
+// deed is one thing that a service does in the random test.
+type deed struct {
+	wait      time.Duration
+	samples   int // of audio; 0 for none
+	interrupt bool
+}
+
+// heardOf is what the output reports, in the order in which it does.
+type heardOf struct {
+	mu      sync.Mutex
+	reports []*frames.Playout
+	talking int // +1 for each start, -1 for each stop
+	wrong   string
+}
+
+func (h *heardOf) see(f frames.Frame, dir frames.Direction) {
+	if dir != frames.Upstream {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch f := f.(type) {
+	case *frames.Playout:
+		h.reports = append(h.reports, f)
+	case *frames.BotStartedSpeaking:
+		if h.talking++; h.talking != 1 {
+			h.wrong = "started to speak while it spoke"
+		}
+	case *frames.BotStoppedSpeaking:
+		if h.talking--; h.talking != 0 {
+			h.wrong = "stopped speaking while it did not speak"
+		}
+	}
+}
+
+// Whatever a service sends, and whenever it is interrupted: what was not
+// interrupted is heard once, in order and whole; after an interruption nothing
+// old leaves but the chunk that was leaving; and the reports say exactly what
+// the sink has got.
+func TestWhateverHappensTheReportsSayWhatWasHeard(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		deeds := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
+			d := deed{wait: time.Duration(rapid.IntRange(0, 150).Draw(t, "ms")) * time.Millisecond}
+			if d.interrupt = rapid.IntRange(0, 4).Draw(t, "interrupt") == 0; !d.interrupt {
+				d.samples = rapid.IntRange(1, 1500).Draw(t, "samples")
+			}
+			return d
+		}), 1, 20).Draw(rt, "deeds")
+		wrong := ""
+		synctest.Test(t, func(t *testing.T) { wrong = checkDeeds(t, deeds) })
+		if wrong != "" {
+			rt.Fatal(wrong) // which must not be called within the bubble
+		}
+	})
+}
+
+const chunk8k = 160 // samples of 20 ms at 8 kHz
+
+// checkDeeds says what is wrong, or nothing.
+func checkDeeds(t *testing.T, deeds []deed) string {
+	format := audio.Mono(audio.Rate8k)
+	sink, told := &tape{}, &heardOf{}
+	output := playout.New(playout.Config{Format: format}, sink)
+
+	type cut struct{ sent, left int } // by then sent; what may have left the output at most
+	var cuts []cut
+	sent := 0
+	start := time.Now()
+	err := play(t, output, nil, script{
+		run: func(ctx context.Context, out *pipeline.Port) error {
+			time.Sleep(5500 * time.Microsecond) // never at a chunk's beginning
+			for _, d := range deeds {
+				time.Sleep(d.wait)
+				if d.interrupt {
+					out.Interrupt("test")
+					synctest.Wait()
+					now := int(audio.Rate8k.Samples(time.Since(start)))
+					cuts = append(cuts, cut{sent, (now + chunk8k - 1) / chunk8k * chunk8k})
+					continue
+				}
+				f := &frames.AudioOutput{Audio: frames.Audio{Format: format, Samples: ramp(sent+1, d.samples), Track: "v", Position: audio.Position(sent)}, Response: "r"}
+				sent += d.samples
+				if err := out.Send(out.Generation(), f, frames.Downstream); err != nil {
+					return err
+				}
+				synctest.Wait()
+			}
+			return out.Send(ctx, end(), frames.Downstream)
+		},
+		seen: told.see,
+	})
+	if err != nil {
+		return fmt.Sprintf("Run: %v", err)
+	}
+
+	// What the sink has got, sample by sample, each known by its value.
+	lost := map[int]bool{} // by position: never heard
+	last := -1
+	for at, v := range sink.samples {
+		if v == 0 {
+			continue
+		}
+		position := int(v) - 1
+		if position <= last {
+			return fmt.Sprintf("sample %d is heard after %d", position, last)
+		}
+		for p := last + 1; p < position; p++ {
+			lost[p] = true
+		}
+		last = position
+		for _, c := range cuts {
+			if position < c.sent && at >= c.left {
+				return fmt.Sprintf("sample %d is heard at %d, after an interruption that let nothing old out after %d", position, at, c.left)
+			}
+		}
+	}
+	for p := last + 1; p < sent; p++ {
+		lost[p] = true
+	}
+
+	// The reports: heard up to, and thrown away from there.
+	reported := map[int]bool{}
+	heard := audio.Position(0)
+	for _, r := range told.reports {
+		if r.Heard < heard {
+			return fmt.Sprintf("%v after %d had been heard", r, heard)
+		}
+		if i := int(r.Output) - 1; r.Heard > heard && sink.samples[i] != int16(r.Heard) {
+			return fmt.Sprintf("%v at %d, where the sink has sample %d", r, r.Output, sink.samples[i]-1)
+		}
+		heard = r.Heard
+		if r.Flushed {
+			for p := r.Heard; p < r.Queued; p++ {
+				reported[int(p)] = true
+			}
+			heard = r.Queued
+		}
+	}
+	for p := range sent {
+		if lost[p] != reported[p] {
+			return fmt.Sprintf("sample %d was lost: %v; reported as lost: %v", p, lost[p], reported[p])
+		}
+		if lost[p] && !slices.ContainsFunc(cuts, func(c cut) bool { return p < c.sent }) {
+			return fmt.Sprintf("sample %d was lost without an interruption", p)
+		}
+	}
+	if told.wrong != "" || told.talking != 0 {
+		return fmt.Sprintf("it %s (%d)", told.wrong, told.talking)
+	}
+	if s := output.Stats(); int(s.Speech)+len(lost) != sent || s.Queued != 0 || len(sink.did) > 0 {
+		return fmt.Sprintf("%d samples of speech and %d lost of %d: %+v, %v", s.Speech, len(lost), sent, s, sink.did)
+	}
+	return ""
+}
