@@ -14,6 +14,9 @@ import (
 const runMain = "PARLEY_TEST_RUN_MAIN"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(runMain) != "" {
+		main() // exits
+	}
 	// The tests decide what the AWS SDK finds, not the machine they run on.
 	for _, name := range []string{
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION",
@@ -25,9 +28,6 @@ func TestMain(m *testing.M) {
 	os.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	if os.Getenv(runMain) != "" {
-		main() // exits
-	}
 	goleak.VerifyTestMain(m)
 }
 
