@@ -10,7 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/parley-go/parley/frames"
 )
@@ -282,6 +286,51 @@ func TestStreamOutlivesTheContextThatOpenedIt(t *testing.T) {
 	defer s.Abort(nil)
 	cancel()
 	exchange(t, s, "hello")
+}
+
+// Logging bodies makes the SDK read them to their end before it goes on.
+func TestLoggingOfBodiesDoesNotHoldUpTheStream(t *testing.T) {
+	p := &peer{script: echo}
+	s := dial(t, dialerFor(t, p.start(t), func(c *aws.Config, _ *Options) {
+		c.ClientLogMode = aws.LogRequestWithBody | aws.LogResponseWithBody | aws.LogSigning
+		c.Logger = logging.Nop{}
+	}))
+	exchange(t, s, "hello")
+	if err := s.Close(deadline(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A middleware that wraps the response keeps it from being decoded here.
+func TestWrappedResponseGoesThroughTheSDK(t *testing.T) {
+	wraps := func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("wrap", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, md, err := next.HandleDeserialize(ctx, in)
+			if resp, ok := out.RawResponse.(*smithyhttp.Response); ok {
+				resp.Body = struct{ io.ReadCloser }{resp.Body}
+			}
+			return out, md, err
+		}), middleware.After)
+	}
+	for name, c := range map[string]struct {
+		script func(*session)
+		ends   func(error) bool
+	}{
+		"to an orderly end":    {echo, func(err error) bool { return err == io.EOF }},
+		"to an exception":      {after(1, throws("modelTimeoutException", "over")), func(err error) bool { return Classify(err).Reason == ReasonLifetime }},
+		"to a lost connection": {after(1, (*session).hangUp), func(err error) bool { return Classify(err).Reason == ReasonConnection }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{script: c.script}
+			s := dial(t, dialerFor(t, p.start(t), func(c *aws.Config, _ *Options) { c.APIOptions = append(c.APIOptions, wraps) }))
+			exchange(t, s, "hello")
+			s.CloseSend()
+			p.cut <- struct{}{}
+			if err := ending(t, s); !c.ends(err) {
+				t.Errorf("it ended with %v", err)
+			}
+		})
+	}
 }
 
 func TestEventMayBeReusedAfterSend(t *testing.T) {

@@ -42,6 +42,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 // response to its decoder.
 func (b *responseBody) WriteTo(w io.Writer) (int64, error) {
 	s := b.stream
+	s.link.framed.set()
 	f := newFrameReader(io.Reader(b), s.dialer.options.MaxEventBytes)
 	for {
 		frame, err := f.next()
@@ -155,8 +156,10 @@ func (p *streamProtocol) SerializeEventMessage(schema, variant *smithy.Schema, v
 
 func (p *streamProtocol) DeserializeEventMessage(schema *smithy.Schema, registry *smithy.TypeRegistry, r io.Reader) (smithy.Deserializable, error) {
 	event, err := p.ClientProtocol.DeserializeEventMessage(schema, registry, r)
-	if err == io.EOF && !p.call.has(guardTruncation) {
-		p.call.stream.link.lastFrame.set()
+	// Somebody's middleware may have wrapped the response, so that it does not
+	// come by WriteTo: then the SDK's opinion of where it ends has to do.
+	if link := &p.call.stream.link; err == io.EOF && !link.framed.isSet() {
+		link.lastFrame.set()
 	}
 	return event, err
 }

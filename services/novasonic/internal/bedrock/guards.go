@@ -77,6 +77,7 @@ const (
 type link struct {
 	accepted  signal // the service has answered 200
 	request   signal // the transport is done with the request
+	framed    signal // the response is cut into frames here, not by the SDK
 	lastFrame signal // the response ended, and between two frames
 }
 
@@ -157,6 +158,8 @@ func (g *guardedCall) configure(o *bedrockruntime.Options, creds aws.Credentials
 	if g.has(guardNoRetry) {
 		o.Retryer = aws.NopRetryer{}
 	}
+	// Logging a body reads it to its end first, which is the conversation's.
+	o.ClientLogMode &^= aws.LogRequestWithBody | aws.LogResponseWithBody
 	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
 	o.HTTPClient = &guardedClient{HTTPClient: o.HTTPClient, call: g}
 	// APIOptions is shared with the client: append to a copy.
@@ -204,7 +207,7 @@ func finishCall(ctx context.Context, stack *middleware.Stack, failure error) {
 		return middleware.DeserializeOutput{}, middleware.Metadata{}, failure
 	})
 	step := middleware.FinalizeHandlerFunc(func(ctx context.Context, in middleware.FinalizeInput) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
-		_, md, err = last.HandleDeserialize(ctx, middleware.DeserializeInput{Request: in.Request}, fail)
+		_, md, err = last.HandleDeserialize(ctx, middleware.DeserializeInput(in), fail)
 		closeResults(last)
 		return out, md, err
 	})

@@ -46,7 +46,7 @@ func newStream(d *SDKDialer, model string, expires time.Time) *sdkStream {
 		dialer:  d,
 		model:   model,
 		expires: expires,
-		link:    link{accepted: newSignal(), request: newSignal(), lastFrame: newSignal()},
+		link:    link{accepted: newSignal(), request: newSignal(), framed: newSignal(), lastFrame: newSignal()},
 		chunks:  make(chan []byte),
 		sending: make(chan struct{}, 1),
 	}

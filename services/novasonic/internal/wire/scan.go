@@ -57,7 +57,12 @@ func (d *Decoder) scanAudioOutput(b []byte) (*AudioOutput, bool) {
 			break
 		}
 	}
-	if !s.char('}') || !s.char('}') || !s.char('}') || !s.end() || len(ids[idContent]) == 0 || content == nil {
+	for range 3 {
+		if !s.char('}') {
+			return nil, false
+		}
+	}
+	if !s.end() || len(ids[idContent]) == 0 || content == nil {
 		return nil, false
 	}
 	samples, ok := decodeSamples(content)
