@@ -161,7 +161,6 @@ type Conversation struct {
 	history      []Message
 	said         []Message
 	tools        []Tool
-	spoken       int
 	turns        int
 }
 

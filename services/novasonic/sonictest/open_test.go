@@ -3,7 +3,9 @@ package sonictest_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -260,4 +262,55 @@ func TestAServerSaysWhatIsWrongWithItsUse(t *testing.T) {
 	if err := srv.StartPipe(); err == nil {
 		t.Error("it started after Close")
 	}
+}
+
+func TestTheConnectionHasTheServicesSettings(t *testing.T) {
+	srv := sonictest.NewServer(sonictest.Config{})
+	if err := srv.StartH2C("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(srv.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	// The client's preface and an empty SETTINGS frame; the server's SETTINGS
+	// come first (RFC 9113, 3.4).
+	if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 9)
+	if _, err := io.ReadFull(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	const settingsFrame = 4
+	if head[3] != settingsFrame {
+		t.Fatalf("the first frame is of type %d", head[3])
+	}
+	body := make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
+	if _, err := io.ReadFull(conn, body); err != nil {
+		t.Fatal(err)
+	}
+	settings := map[uint16]uint32{}
+	for ; len(body) >= 6; body = body[6:] {
+		settings[binary.BigEndian.Uint16(body)] = binary.BigEndian.Uint32(body[2:])
+	}
+	const maxStreams, window, maxFrame = 3, 4, 5
+	if settings[maxStreams] != 100 || settings[window] != 64<<10 || settings[maxFrame] != 16<<10 {
+		t.Errorf("settings: %v, want 100 streams, windows of 64 KiB, frames of 16 KiB", settings)
+	}
+}
+
+func TestAnH2CServerTalks(t *testing.T) {
+	srv := sonictest.NewServer(sonictest.Config{Latency: sonictest.Latency{Jitter: -1}})
+	if err := srv.StartH2C("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { srv.Close() })
+	p := open(t, srv)
+	p.send(opening()...)
+	p.send(chunks("A", join(words("1"), silence(time.Second)))...)
+	p.until("contentEnd AUDIO END_TURN")
 }

@@ -29,17 +29,11 @@ type peer struct {
 	signer *v4.StreamSigner
 	cancel context.CancelFunc
 
-	response chan result // one
 	accepted chan struct{}
 	events   chan event // closed at the end
 	wg       sync.WaitGroup
 
 	mu    sync.Mutex
-	reply *http.Response
-	err   error
-}
-
-type result struct {
 	reply *http.Response
 	err   error
 }

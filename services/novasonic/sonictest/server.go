@@ -116,8 +116,7 @@ func (s *Server) AddFault(f Fault) {
 }
 
 // Strike does a to the stream of this number, now. It reports whether the
-// stream is open. Actions that come before the opening of a stream have no
-// effect.
+// stream is open and the action is one that an open stream can suffer.
 func (s *Server) Strike(number int, a Action) bool {
 	s.mu.Lock()
 	var target *stream
@@ -127,7 +126,7 @@ func (s *Server) Strike(number int, a Action) bool {
 		}
 	}
 	s.mu.Unlock()
-	return target != nil && target.strike(a)
+	return target != nil && !a.kind.opening() && target.strike(a)
 }
 
 // Streams returns the records of all streams, in the order of their requests:

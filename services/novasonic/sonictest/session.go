@@ -32,6 +32,7 @@ type session struct {
 	frames []frame
 	ended  bool // nothing more is to be said or heard
 	over   bool // sessionEnd was seen; what is left is to end the response
+	deaf   bool // the stream will be closed without a word, whatever comes
 
 	out            protocol.Output
 	prompted       bool // promptStart was seen
@@ -186,7 +187,7 @@ func (s *session) idled(limit time.Duration) *protocol.Refusal {
 // input takes one event that arrived at the age now.
 func (s *session) input(now time.Duration, b []byte) {
 	s.advance(now)
-	if s.ended {
+	if s.ended || s.deaf {
 		return
 	}
 	name, ev, refusal := protocol.Parse(b)
@@ -282,7 +283,7 @@ func (s *session) sessionEnd() {
 func (s *session) eof(now time.Duration) {
 	s.advance(now)
 	switch {
-	case s.ended:
+	case s.ended || s.deaf:
 	case s.over:
 		s.finish(End{Kind: ClosedBoth})
 	case s.behaviour.HalfCloseRefused:
@@ -301,7 +302,7 @@ func (s *session) refuse(r *protocol.Refusal) {
 		return
 	}
 	s.stopTalking()
-	s.over = true
+	s.over, s.deaf = true, true
 	s.after(200*time.Millisecond, func() { s.finish(End{Kind: ServerClosed, Message: r.Text}) })
 }
 

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
 )
 
 // talk opens a stream, sends the opening and the audio in real time, closes
@@ -705,7 +707,7 @@ func TestNothingMoreIsSaidAfterPromptEnd(t *testing.T) {
 		if diff := cmp.Diff([]string{"completionEnd END_TURN"}, got); diff != "" {
 			t.Errorf("events after promptEnd (-want +got):\n%s", diff)
 		}
-		p.send(strings.Replace(promptStart, `"promptName":"P"`, `"promptName":"Q"`, 1))
+		p.send(strings.Replace(promptStart, `"promptName":"P"`, `"promptName":"Q"`, 1), system[0], "{}")
 		asked := time.Now()
 		if end := p.failure(); end != "EOF" {
 			t.Errorf("a second prompt ended the stream with %q, want no word", end)
@@ -734,3 +736,54 @@ func TestTheSameSeedGivesTheSameConversation(t *testing.T) {
 		t.Error("another seed gave the same conversation, to the microsecond")
 	}
 }
+
+func TestSpeechThatIsNotRecognisedIsATurnWithoutText(t *testing.T) {
+	var turn sonictest.Turn
+	brain := sonictest.BrainFunc(func(_ *sonictest.Conversation, t sonictest.Turn) sonictest.Answer {
+		turn = t
+		return sonictest.Answer{Sentences: []sonictest.Sentence{{Text: "You said this:", Audio: t.Utterance.Audio, Rate: t.Utterance.Rate}}}
+	})
+	serve(t, sonictest.Config{Brain: brain}, func(t *testing.T, srv *sonictest.Server) {
+		babble := voice.Synthesize("Nobody understands what I say.", voice.Options{Rate: audio.Rate16k})
+		got := talk(t, srv, join(silence(300*time.Millisecond), babble, silence(5*time.Second)))
+		lines := shape(got)
+		if slices.Contains(lines, "contentStart TEXT USER FINAL") || !slices.Contains(lines, `textOutput "You said this:"`) {
+			t.Errorf("want no transcript, and an answer:\n%s", strings.Join(lines, "\n"))
+		}
+		if turn.Text != "" || turn.Utterance == nil || len(turn.Utterance.Audio) < len(babble)*3/4 {
+			t.Errorf("the brain was given %q and not the caller's own words", turn.Text)
+		}
+	})
+}
+
+func TestTwentyConversationsAtOnceDoNotMix(t *testing.T) {
+	serve(t, sonictest.Config{}, func(t *testing.T, srv *sonictest.Server) {
+		client := srv.AWSConfig().HTTPClient
+		var wg sync.WaitGroup
+		for i := range 20 {
+			p := open(t, srv, func(q *request) { q.client = client })
+			digits, want := fmt.Sprintf("%02d", i), fmt.Sprintf("You said %s %s.", spelled[i/10], spelled[i%10])
+			wg.Go(func() {
+				p.send(opening()...)
+				p.pace(join(words(digits), silence(4*time.Second)))
+				p.send(closing()...)
+				p.closeSend()
+				got := p.rest()
+				if !slices.Contains(shape(got), "textOutput "+quote(want)) {
+					t.Errorf("stream %d was not told %q", i, want)
+				}
+				for _, log := range srv.Streams() {
+					if len(log.Answers) == 1 && log.Answers[0].Sentences[0].Text == want && !slices.Equal(samples(t, got), log.Answers[0].Sentences[0].PCM) {
+						t.Errorf("stream %d received other audio than its own", i)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if v := srv.Violations(); len(v) != 0 {
+			t.Errorf("violations: %+v", v)
+		}
+	})
+}
+
+var spelled = strings.Fields("zero one two three four five six seven eight nine")
