@@ -23,8 +23,8 @@ type WriterOptions struct {
 	// DefaultMonoBitrate or DefaultStereoBitrate. Other choices are, up to
 	// 24 kHz (and so for 8 and 11.025 kHz), 8000 to 64000 in steps of 8000 and
 	// 80000 to 160000 in steps of 16000; from 32 kHz on, 32, 40, 48, 56, 64,
-	// 80, 96, 112, 128, 160, 192, 224, 256 and 320 thousand. Below 2 bits for
-	// each sample speech begins to sound coded.
+	// 80, 96, 112, 128, 160, 192, 224, 256 and 320 thousand. At the defaults
+	// the noise lies some 30 dB below speech.
 	Bitrate int
 
 	// Samples is how many samples of each channel will be written, if that is

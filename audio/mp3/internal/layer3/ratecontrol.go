@@ -32,9 +32,9 @@ const spare = 0.25
 // keep the reservoir from overflowing.
 const margin = 32
 
-// encodeParts quantizes a frame's spectra into e.parts, all at one coarseness,
-// and returns it. room is the frame's own main data space, and free what the
-// reservoir has, in bytes.
+// encodeParts quantizes a frame's spectra into e.parts, all at one coarseness.
+// room is the frame's own main data space, and free what the reservoir has, in
+// bytes.
 func (e *Encoder) encodeParts(s []spectrum, room, free int) {
 	low, high, audible := coarsenessRange(s)
 	if !audible {
@@ -82,10 +82,11 @@ func coarsenessRange(s []spectrum) (low, high int, audible bool) {
 }
 
 // search leaves in e.parts the finest quantization of no more than most bytes
-// and returns its coarseness. It starts from k, of which it is known whether it
-// fits; low-1 stands for what is too fine, and at high there is nothing left.
+// and returns its coarseness. It starts from k, which is there already and of
+// which it is known whether it fits; low-1 stands for what is too fine, and at
+// high there is nothing left.
 func (e *Encoder) search(s []spectrum, k, low, high int, fits bool, most int) int {
-	last := low - 2 // none
+	last := k
 	try := func(k int) bool {
 		last = k
 		bytes, legal := e.quantizeAll(s, k)
