@@ -123,18 +123,18 @@ func TestAProcessorThatDoesNotStartInTimeIsNamed(t *testing.T) {
 
 func TestWhatIsOpenedTooLateIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		closed := false
+		var closed journal
 		err := pipeline.New(pipeline.Config{StartTimeout: time.Second, CancelTimeout: time.Second}, &parts{
 			start: func(context.Context, *pipeline.Port) error { time.Sleep(time.Minute); return nil },
-			close: func(context.Context) error { closed = true; return nil },
+			close: func(context.Context) error { closed.note("late"); return nil },
 		}).Run(context.Background())
-		if !errors.Is(err, pipeline.ErrStuck) || closed {
-			t.Errorf("Run returned %v, closed %v; want ErrStuck and not closed", err, closed)
+		if !errors.Is(err, pipeline.ErrStuck) || len(closed.lines()) != 0 {
+			t.Errorf("Run returned %v, closed %v; want ErrStuck and nothing closed", err, closed.lines())
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if !closed {
-			t.Error("it was never closed")
+		if len(closed.lines()) != 1 {
+			t.Error("it was not closed once")
 		}
 	})
 }
