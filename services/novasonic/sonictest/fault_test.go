@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
 )
 
@@ -328,4 +330,44 @@ func TestCloseEndsEveryStream(t *testing.T) {
 			t.Errorf("the log says %+v", log.End)
 		}
 	})
+}
+
+func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
+	minutes := sonictest.Sentence{Text: "…", Audio: make([]int16, audio.Rate24k.Samples(4*time.Minute))}
+	cfg := sonictest.Config{
+		Brain:    sonictest.Sequence(sonictest.Answer{Sentences: []sonictest.Sentence{minutes}}),
+		Delivery: sonictest.Delivery{Speed: math.Inf(1)},
+	}
+	for name, reads := range map[string]bool{"that reads": true, "that does not": false} {
+		t.Run(name, func(t *testing.T) {
+			serve(t, cfg, func(t *testing.T, srv *sonictest.Server) {
+				gone := make(chan struct{})
+				p := open(t, srv, func(q *request) {
+					if !reads {
+						q.wrap = func(io.Reader) io.Reader { return blocked(gone) }
+					}
+				})
+				p.send(events(strings.Replace(sessionStart, "4096", "100000", 1), promptStart, system, audioStart)...)
+				p.pace(join(words("1"), silence(2*time.Second)))
+				if reads {
+					p.until("contentEnd AUDIO END_TURN")
+					return
+				}
+				time.Sleep(12 * time.Second)
+				log, _ := srv.Stream(0)
+				if log.End.Kind != sonictest.ServerClosed || log.End.Message != "the client does not read" {
+					t.Errorf("the log says %+v", log.End)
+				}
+				close(gone)
+			})
+		})
+	}
+}
+
+// blocked reads nothing until the channel is closed.
+type blocked chan struct{}
+
+func (b blocked) Read([]byte) (int, error) {
+	<-b
+	return 0, io.EOF
 }

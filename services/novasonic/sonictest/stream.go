@@ -14,12 +14,12 @@ import (
 	"github.com/parley-go/parley/services/novasonic/sonictest/internal/wire"
 )
 
-// maxQueued bounds what waits to be written to a client that does not read:
-// minutes of audio, beyond what the client's windows take. A real service
-// would not wait longer either.
-const maxQueued = 8192
+// maxQueued bounds what waits to be written to a client that does not read, in
+// events: some seconds of audio, beyond what the client's windows take.
+const maxQueued = 256
 
-// maxDrain is how long a client may take to read what was said before the end.
+// maxDrain is how long a client may read nothing when that is full, and how
+// long it may take to read what was said before the end.
 const maxDrain = 10 * time.Second
 
 // stream drives a session with a request. Three goroutines share the work:
@@ -131,9 +131,7 @@ func (st *stream) loop(ctx context.Context, s *session, inputs <-chan item, fram
 			if silent {
 				continue
 			}
-			select {
-			case frames <- f:
-			default:
+			if !st.push(ctx, frames, f) {
 				s.finish(End{Kind: ServerClosed, Message: "the client does not read"})
 				rc.SetWriteDeadline(time.Now()) // every HTTP/2 stream has deadlines
 				return
@@ -172,6 +170,26 @@ func (st *stream) loop(ctx context.Context, s *session, inputs <-chan item, fram
 			s.finish(end)
 			return
 		}
+	}
+}
+
+// push hands a frame to the writer. It waits for a client that is slow to read,
+// and returns false if it does not read at all.
+func (st *stream) push(ctx context.Context, frames chan<- frame, f frame) bool {
+	select {
+	case frames <- f:
+		return true
+	default:
+	}
+	patience := time.NewTimer(maxDrain)
+	defer patience.Stop()
+	select {
+	case frames <- f:
+		return true
+	case <-patience.C:
+		return false
+	case <-ctx.Done():
+		return true // the loop will see to it
 	}
 }
 

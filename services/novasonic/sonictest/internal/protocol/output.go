@@ -86,13 +86,33 @@ func (o Output) TextOutput(contentID, role, text string) []byte {
 	return o.event("textOutput", map[string]any{"contentId": contentID, "role": role, "content": text})
 }
 
-// AudioOutput is a part of the audio of a block.
+// AudioOutput is a part of the audio of a block. It is most of what is sent, so
+// it is put together by hand.
 func (o Output) AudioOutput(contentID string, pcm []int16) []byte {
 	raw := make([]byte, 2*len(pcm))
 	for i, v := range pcm {
 		raw[2*i], raw[2*i+1] = byte(v), byte(uint16(v)>>8)
 	}
-	return o.event("audioOutput", map[string]any{"contentId": contentID, "content": base64.StdEncoding.EncodeToString(raw)})
+	b := make([]byte, 0, base64.StdEncoding.EncodedLen(len(raw))+320+len(o.PromptName))
+	b = append(b, `{"event":{"audioOutput":{"completionId":`...)
+	b = appendString(b, o.CompletionID)
+	b = append(b, `,"content":"`...)
+	b = base64.StdEncoding.AppendEncode(b, raw)
+	b = append(b, `","contentId":`...)
+	b = appendString(b, contentID)
+	b = append(b, `,"promptName":`...)
+	b = appendString(b, o.PromptName)
+	b = append(b, `,"sessionId":`...)
+	b = appendString(b, o.SessionID)
+	return append(b, `}}}`...)
+}
+
+func appendString(b []byte, s string) []byte {
+	quoted, err := json.Marshal(s)
+	if err != nil { // strings marshal
+		panic(err)
+	}
+	return append(b, quoted...)
 }
 
 // ToolUse is a tool call.
