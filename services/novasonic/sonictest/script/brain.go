@@ -38,6 +38,18 @@ type brain struct{ *Script }
 
 // Answer implements [sonictest.Brain].
 func (b brain) Answer(c *sonictest.Conversation, t sonictest.Turn) sonictest.Answer {
+	return b.answerIn(c, t)
+}
+
+// conversation is what the brain needs to know of a [sonictest.Conversation].
+type conversation interface {
+	UserTurns() int
+	History() []sonictest.Message
+	Said() []sonictest.Message
+	Tools() []sonictest.Tool
+}
+
+func (b brain) answerIn(c conversation, t sonictest.Turn) sonictest.Answer {
 	if t.Kind == sonictest.ToolResults {
 		return b.afterTools(c, t)
 	}
@@ -68,7 +80,7 @@ func valuesOf(m moment, groups map[string]string) values {
 }
 
 // answer gives a reply, up to its calls.
-func (b brain) answer(c *sonictest.Conversation, r *reply, v values) sonictest.Answer {
+func (b brain) answer(c conversation, r *reply, v values) sonictest.Answer {
 	var a sonictest.Answer
 	for _, call := range r.calls {
 		arguments, err := call.arguments.json(v)
@@ -88,7 +100,7 @@ func (b brain) answer(c *sonictest.Conversation, r *reply, v values) sonictest.A
 	return a
 }
 
-func offers(c *sonictest.Conversation, tool string) bool {
+func offers(c conversation, tool string) bool {
 	for _, t := range c.Tools() {
 		if t.Name == tool {
 			return true
@@ -98,7 +110,7 @@ func offers(c *sonictest.Conversation, tool string) bool {
 }
 
 // afterTools says what a reply says when its tools have answered.
-func (b brain) afterTools(c *sonictest.Conversation, t sonictest.Turn) sonictest.Answer {
+func (b brain) afterTools(c conversation, t sonictest.Turn) sonictest.Answer {
 	if t.Pending > 0 {
 		return sonictest.Answer{}
 	}

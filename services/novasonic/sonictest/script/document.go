@@ -176,7 +176,7 @@ func (s *source) at(format string, arguments ...any) *token.Token {
 			return firstToken(n)
 		}
 	}
-	return s.tree.Docs[0].Body.GetToken()
+	return firstToken(s.tree.Docs[0].Body)
 }
 
 // firstToken is where a node begins; a mapping's own token is its first colon.

@@ -45,6 +45,12 @@ func faultOf(file string, err error) *Error {
 	}
 	message := at.GetMessage()
 	switch e := at.(type) {
+	case *yaml.SyntaxError:
+		if strings.Contains(message, "already defined") {
+			message += ": take one of them out"
+		} else {
+			message = "this is not YAML: " + message + " (look at the indentation, brackets and quotes here)"
+		}
 	case *yaml.UnknownFieldError:
 		message += fieldsInstead(e.Token)
 	case *yaml.TypeError:
@@ -68,7 +74,10 @@ func fieldsInstead(at *token.Token) string {
 	collectFields(reflect.TypeFor[document](), &known)
 	slices.Sort(known)
 	known = slices.Compact(known)
-	best, distance := "", min(3, len(at.Value)/2+1)
+	best, distance := "", 2 // one letter in a short word,
+	if len(at.Value) > 2 {
+		distance = 3 // two in others
+	}
 	for _, k := range known {
 		if d := editDistance(at.Value, k); d < distance {
 			best, distance = k, d

@@ -2,6 +2,7 @@ package script
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -63,9 +64,9 @@ func fold(s string) string {
 
 // momentOf is the moment of the turn to be answered. The results of tools
 // belong to the turn that asked for them.
-func momentOf(c *sonictest.Conversation, t sonictest.Turn) moment {
+func momentOf(c conversation, t sonictest.Turn) moment {
 	m := moment{text: t.Text, turn: c.UserTurns() + 1}
-	said := append(c.History()[:len(c.History()):len(c.History())], c.Said()...)
+	said := slices.Concat(c.History(), c.Said())
 	if t.Kind == sonictest.ToolResults {
 		m.turn = c.UserTurns()
 		if t.Asked != nil {
