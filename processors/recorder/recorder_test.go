@@ -13,12 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/audiofile"
 	"github.com/parley-go/parley/processors/recorder"
 	"github.com/parley-go/parley/transports/file"
+	"github.com/parley-go/parley/transports/playout"
 )
 
 const rate = audio.Rate24k
@@ -105,14 +108,15 @@ func (a *agent) say(f audio.Format, response string, samples []int16) func(conte
 func interrupt(_ context.Context, out *pipeline.Port) error { out.Interrupt("barge-in"); return nil }
 
 // hold runs a conversation with the recorder before the output of a file
-// transport, and returns what the two have recorded.
-func hold(t *testing.T, caller []int16, a *agent, cfg recorder.Config, tapped bool) (byRecorder, byTransport []int16) {
+// transport, and returns what the two have recorded. The output takes in no more
+// than queue, so that the rest waits in front of it.
+func hold(t *testing.T, caller []int16, a *agent, cfg recorder.Config, queue time.Duration, tapped bool) (byRecorder, byTransport []int16) {
 	t.Helper()
 	dir := t.TempDir()
 	if cfg.Path == "" {
 		cfg.Path = filepath.Join(dir, "recorder.wav")
 	}
-	call, err := file.New(file.Config{Input: save(t, audio.Mono(rate), caller), Output: filepath.Join(dir, "transport.wav"), HangUpAfter: time.Second})
+	call, err := file.New(file.Config{Input: save(t, audio.Mono(rate), caller), Output: filepath.Join(dir, "transport.wav"), HangUpAfter: time.Second, Playout: playout.Config{MaxQueued: queue}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,13 +168,14 @@ func TestRecorderAgreesWithTheTransportToTheSample(t *testing.T) {
 			return map[audio.Position]func(context.Context, *pipeline.Port) error{4800: a.say(audio.Stereo(rate), "r", voice(2, 20_000))}
 		},
 	} {
-		for _, tapped := range []bool{false, true} {
+		for _, queue := range []time.Duration{0, 100 * time.Millisecond} {
+			tapped := queue == 0
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					a := &agent{}
 					a.at = build(a)
 					caller := voice(1, 2*24_000)
-					got, want := hold(t, caller, a, recorder.Config{}, tapped)
+					got, want := hold(t, caller, a, recorder.Config{}, queue, tapped)
 					if n := len(got) - len(want); n < -2*960 || n > 2*960 {
 						t.Errorf("the recorder has %d values, the transport %d", len(got), len(want))
 					}
@@ -192,6 +197,47 @@ func TestRecorderAgreesWithTheTransportToTheSample(t *testing.T) {
 	}
 }
 
+func TestRecorderAgreesWithTheTransportWhateverHappens(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		type deed struct {
+			chunk, samples int // samples of 0 mean an interruption
+			response       string
+		}
+		deeds := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
+			return deed{rapid.IntRange(1, 60).Draw(t, "chunk"), max(0, rapid.IntRange(-4000, 12_000).Draw(t, "samples")), rapid.SampledFrom([]string{"", "r", "s"}).Draw(t, "response")}
+		}), 1, 12).Draw(rt, "deeds")
+		queue := rapid.SampledFrom([]time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond}).Draw(rt, "queue")
+		var got, want []int16
+		synctest.Test(t, func(t *testing.T) {
+			a := &agent{at: make(map[audio.Position]func(context.Context, *pipeline.Port) error)}
+			for i, d := range deeds {
+				at := audio.Position(d.chunk * 480)
+				before := a.at[at]
+				a.at[at] = func(ctx context.Context, out *pipeline.Port) error {
+					if before != nil {
+						if err := before(ctx, out); err != nil {
+							return err
+						}
+					}
+					if d.samples == 0 {
+						return interrupt(ctx, out)
+					}
+					return a.say(audio.Mono(rate), d.response, voice(i+2, d.samples))(ctx, out)
+				}
+			}
+			got, want = hold(t, voice(1, 24_000), a, recorder.Config{}, queue, false)
+		})
+		if d := len(got) - len(want); d < -2*960 || d > 2*960 {
+			rt.Fatalf("the recorder has %d values, the transport %d", len(got), len(want))
+		}
+		for i := range min(len(got), len(want)) {
+			if got[i] != want[i] {
+				rt.Fatalf("sample %d of channel %d is %d in the recorder's file and %d in the transport's", i/2, i%2, got[i], want[i])
+			}
+		}
+	})
+}
+
 func TestAgentOfAnotherRateIsInItsPlace(t *testing.T) {
 	for _, in := range []audio.SampleRate{audio.Rate8k, audio.Rate16k, audio.Rate22k, audio.Rate48k} {
 		t.Run(in.String(), func(t *testing.T) {
@@ -202,7 +248,7 @@ func TestAgentOfAnotherRateIsInItsPlace(t *testing.T) {
 					slow[i] = int16(8000 * (float64(i*20%int(in))/float64(in) - 0.5))
 				}
 				a.at = map[audio.Position]func(context.Context, *pipeline.Port) error{4800: a.say(audio.Mono(in), "r", slow)}
-				got, want := hold(t, voice(1, 24_000), a, recorder.Config{}, false)
+				got, want := hold(t, voice(1, 24_000), a, recorder.Config{}, 0, false)
 				r, w := audio.Channel(nil, got, 2, 1), audio.Channel(nil, want, 2, 1)
 				// The output's filter delays the audio, and its reports allow for that:
 				// the recorder must place it where it was heard.
@@ -251,7 +297,7 @@ func TestTurnsAreHandedOutWholeAndInOrder(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, turn)
-		}}, false)
+		}}, 0, false)
 		if len(got) != 3 {
 			t.Fatalf("%d turns, want 3: %+v", len(got), got)
 		}
