@@ -24,7 +24,8 @@ type listener struct {
 	lines     []*heardLine
 	announced []*heardLine // sentences of the agent that are not heard yet
 	current   *heardLine   // the sentence being heard
-	turns     int
+	stops     int          // of the caller
+	turns     int          // that were understood
 	bargeIns  int
 	answers   int
 	waiting   bool          // the caller's turn has had no answer yet
@@ -77,6 +78,7 @@ func (l *listener) see(f frames.Frame, dir frames.Direction) {
 	}
 	switch f := f.(type) {
 	case *frames.UserStoppedSpeaking:
+		l.stops++
 		l.waiting, l.asked = true, f.Rate.Duration(int64(f.Position))
 	case *frames.Transcription:
 		l.turns++
@@ -167,7 +169,7 @@ func (l *listener) interrupted() {
 func (l *listener) fill(s *Summary) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.Turns, s.Answers, s.BargeIns = l.turns, l.answers, l.bargeIns
+	s.Turns, s.Answers, s.BargeIns = max(l.turns, l.stops), l.answers, l.bargeIns
 	s.Latency = latencyOf(l.latencies)
 	s.Errors = l.errors
 	s.Lines = []Line{}

@@ -17,7 +17,7 @@ type Summary struct {
 	Duration Millis `json:"duration_ms"` // of the conversation as both heard it
 	Virtual  bool   `json:"virtual"`     // paced by a virtual clock (--fast)
 
-	Turns    int     `json:"turns"`     // utterances of the caller that were understood as such
+	Turns    int     `json:"turns"`     // utterances of the caller
 	Answers  int     `json:"answers"`   // answers of the agent that were heard, at least in part
 	BargeIns int     `json:"barge_ins"` // answers that the caller interrupted
 	Latency  Latency `json:"latency_ms"`

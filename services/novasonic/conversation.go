@@ -73,7 +73,7 @@ type conversation struct {
 	replies    int
 	past       transcript
 	calls      map[string]*call
-	unsent     []string // texts to be said as soon as a stream listens
+	asked      []string // texts that have had no answer yet
 	digits     []byte
 	dtmf       *time.Timer
 	usage      Usage
@@ -236,7 +236,7 @@ func (v *conversation) open(ctx context.Context, from audio.Position) {
 		return
 	}
 	v.opening = true
-	history := shapeHistory(v.past.messages(), v.unheard)
+	history := shapeHistory(v.past.messages(), v.unheard || len(v.asked) > 0)
 	number := v.streams + 1
 	attempts := v.cfg.OpenAttempts
 	v.tasks.Go(func() {
@@ -300,12 +300,11 @@ func (v *conversation) streamOpened(ctx context.Context, e streamOpened) {
 	c.hear(replay, from)
 	v.lastAudio = time.Now()
 	if v.streams == 1 && v.cfg.SpeakFirst != "" {
-		c.say(v.cfg.SpeakFirst, v.ring.end)
+		v.asked = append([]string{v.cfg.SpeakFirst}, v.asked...)
 	}
-	for _, text := range v.unsent {
+	for _, text := range v.asked {
 		c.say(text, v.ring.end)
 	}
-	v.unsent = nil
 	v.watch(ctx, c)
 	select {
 	case v.first <- nil:
@@ -410,11 +409,10 @@ func (v *conversation) say(text string) {
 		return
 	}
 	v.past.add(User, text)
+	v.asked = append(v.asked, text)
 	if c := v.listening; c != nil {
 		c.say(text, v.ring.end)
-		return
 	}
-	v.unsent = append(v.unsent, text)
 }
 
 // maxDigits bounds a sequence of keys; card numbers have 19.

@@ -240,6 +240,7 @@ func (v *conversation) answered(c *connection) {
 	if c != v.listening {
 		return
 	}
+	v.asked = nil
 	if v.unheard {
 		v.unheard = false
 		if c.speech.over {

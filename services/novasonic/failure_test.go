@@ -227,3 +227,43 @@ func TestCancellingTheRunEndsEverythingAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestATypedQuestionThatAStreamTookToItsGraveIsAskedAgain(t *testing.T) {
+	sc := sonictest.Config{Brain: sonictest.BrainFunc(func(_ *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		return sonictest.Say("You wrote " + turn.Text + ".")
+	})}
+	call(t, sc, novasonic.Config{}, func(r *rig) {
+		r.waits(2 * time.Second)
+		if err := r.pipe.Send(context.Background(), &frames.Text{Text: "hello"}); err != nil {
+			t.Fatal(err)
+		}
+		r.waits(100 * time.Millisecond)
+		r.srv.Strike(0, sonictest.Reset())
+		r.waits(10 * time.Second)
+		if got := texts(r, func(f *frames.SpokenText) string { return f.Text }); !slices.Equal(got, []string{"You wrote hello."}) {
+			t.Errorf("the agent said %q", got)
+		}
+	})
+}
+
+func TestAudioThatMakesNoSenseIsReportedOnce(t *testing.T) {
+	call(t, sonictest.Config{}, novasonic.Config{}, func(r *rig) {
+		for range 20 {
+			f := &frames.AudioInput{Audio: frames.Audio{Samples: make([]int16, 320), Track: "caller"}}
+			if err := r.pipe.Send(context.Background(), f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.waits(time.Second)
+		// The caller's own frames come between, so the format changes back and
+		// forth; what counts is that the call goes on.
+		for _, e := range r.ear.errors() {
+			if e.Kind != frames.ErrorInvalidRequest || e.Fatal {
+				t.Errorf("error %v", e)
+			}
+		}
+		if len(r.ear.errors()) == 0 {
+			t.Error("nobody was told")
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 type intake struct {
 	rate      audio.SampleRate
 	from      audio.Format
+	err       error // why from cannot be converted
 	resampler *audio.Resampler
 	mono      []int16
 }
@@ -19,17 +20,18 @@ type intake struct {
 func newIntake(rate audio.SampleRate) *intake { return &intake{rate: rate} }
 
 // convert returns the samples of f in a buffer that nobody changes: the
-// frame's own where nothing is to be converted.
+// frame's own where nothing is to be converted. A format that makes no sense is
+// an error once, and no samples from then on.
 func (in *intake) convert(f *frames.AudioInput) ([]int16, error) {
 	if f.Format != in.from {
-		if err := f.Format.Validate(); err != nil {
-			return nil, fmt.Errorf("user audio: %w", err)
+		in.from = f.Format
+		in.resampler, in.err = resampler(f.Format, in.rate)
+		if in.err != nil {
+			return nil, fmt.Errorf("user audio: %w", in.err)
 		}
-		r, err := audio.NewResampler(f.Format.Rate, in.rate, 1)
-		if err != nil {
-			return nil, fmt.Errorf("user audio: %w", err)
-		}
-		in.from, in.resampler = f.Format, r
+	}
+	if in.err != nil {
+		return nil, nil
 	}
 	mono := f.Samples
 	if f.Format.Channels > 1 {
@@ -43,4 +45,11 @@ func (in *intake) convert(f *frames.AudioInput) ([]int16, error) {
 		return mono, nil
 	}
 	return in.resampler.Resample(make([]int16, 0, int64(len(mono))*int64(in.rate)/int64(f.Format.Rate)+1), mono), nil
+}
+
+func resampler(from audio.Format, to audio.SampleRate) (*audio.Resampler, error) {
+	if err := from.Validate(); err != nil {
+		return nil, err
+	}
+	return audio.NewResampler(from.Rate, to, 1)
 }
