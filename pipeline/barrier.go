@@ -50,7 +50,7 @@ func (r *run) sendBarrier(ctx context.Context, p *Port, l link, it item, kind ba
 	if kind == endBarrier && !r.beginEnd(it.frame) {
 		return nil // another one is on its way
 	}
-	if l.to != nil {
+	if l.to != nil && !l.to.joins() { // where branches meet it counts when it has come out of all
 		l.to.barriers[kind].in.Store(id)
 	}
 	if kind == startBarrier {
@@ -103,6 +103,12 @@ func anyHolds(n *node, holds func(*node) bool) bool {
 		}
 	}
 	return false
+}
+
+// joins reports whether branches meet at n, on the way downstream.
+func (n *node) joins() bool {
+	b, ok := n.router.(*branches)
+	return ok && b.exit == n
 }
 
 // below returns the nodes right downstream of n.
