@@ -71,6 +71,12 @@ const (
 	// A successful call ends inside with "unexpected type of result": every
 	// trace would show it as failed.
 	guardSuccess
+
+	// The SDK never closes the response, and a cancelled context does not wake
+	// net/http where it waits for the peer to take more of the request: the
+	// stream, ours and the service's, would stay until the peer does. Closing
+	// the response wakes it.
+	guardResponseClosed
 )
 
 // link is what the guards tell a stream.
@@ -296,6 +302,10 @@ func (c *guardedClient) Do(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	c.call.stream.link.accepted.set()
+	if c.call.has(guardResponseClosed) {
+		body := resp.Body
+		context.AfterFunc(req.Context(), func() { body.Close() })
+	}
 	if c.call.has(guardTruncation) {
 		resp.Body = &responseBody{ReadCloser: resp.Body, stream: c.call.stream}
 	}

@@ -36,6 +36,7 @@ var guardTests = []struct {
 	{guardReadToEnd, "TestExceptionIsReadToItsEndWhileSending"},
 	{guardContentType, "TestRequestHasItsContentType"},
 	{guardSuccess, "TestTraceOfASuccessfulCallIsASuccess"},
+	{guardResponseClosed, "TestAbortReachesAServiceThatDoesNotRead"},
 }
 
 // TestEveryGuardIsNeeded runs the test of each guard in a process of its own,
@@ -71,7 +72,7 @@ func TestEveryGuardHasATest(t *testing.T) {
 	for _, g := range guardTests {
 		tested |= g.guard
 	}
-	if want := guardSuccess<<1 - 1; tested != want {
+	if want := guardResponseClosed<<1 - 1; tested != want {
 		t.Errorf("guards with tests: %b, want %b", tested, want)
 	}
 }
@@ -346,6 +347,18 @@ func TestTraceOfASuccessfulCallIsASuccess(t *testing.T) {
 	case <-deadline(t).Done():
 		t.Error("the trace has no status")
 	}
+}
+
+// Found by TestAnythingMayHappen.
+func TestAbortReachesAServiceThatDoesNotRead(t *testing.T) {
+	p, s := open(t, after(1, untilGone))
+	exchange(t, s, "hello")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	for s.Send(ctx, make([]byte, 8<<10)) == nil { // until the peer's window is full
+	}
+	s.Abort(nil)
+	waitUntil(t, "the service still holds the stream", func() bool { return p.open.Load() == 0 })
 }
 
 // recordingTracer records the status of the operation's span.
