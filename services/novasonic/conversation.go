@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -133,6 +134,11 @@ func (v *conversation) post(ctx context.Context, event any) error {
 // returns when everything that the conversation started has ended.
 func (v *conversation) run(ctx context.Context) {
 	defer v.tasks.Wait()
+	defer func() {
+		if p := recover(); p != nil {
+			v.fail(&pipeline.PanicError{Value: p, Stack: debug.Stack()})
+		}
+	}()
 	v.lastAudio = time.Now()
 	v.open(ctx, 0)
 

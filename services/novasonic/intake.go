@@ -23,7 +23,7 @@ func newIntake(rate audio.SampleRate) *intake { return &intake{rate: rate} }
 // frame's own where nothing is to be converted. A format that makes no sense is
 // an error once, and no samples from then on.
 func (in *intake) convert(f *frames.AudioInput) ([]int16, error) {
-	if f.Format != in.from {
+	if f.Format != in.from || in.resampler == nil && in.err == nil {
 		in.from = f.Format
 		in.resampler, in.err = resampler(f.Format, in.rate)
 		if in.err != nil {
