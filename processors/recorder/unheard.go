@@ -9,19 +9,22 @@ import (
 
 // unheard is the agent's audio that has been sent to the output and not yet been
 // reported as heard or thrown away, in the order in which it was sent.
+//
+// An interruption drops audio on its way to the output, which then never reports
+// on it. What came before an interruption may still be reported, because it left
+// at that moment; but once there is a report on later audio of its track, it
+// never will be.
 type unheard struct {
-	pieces []sent
-	length time.Duration
-	lost   time.Duration // forgotten because no output reported
+	pieces     []sent
+	length     time.Duration
+	lost       time.Duration // forgotten because no output reported
+	generation int           // how many interruptions there were
 }
 
 type sent struct {
-	frame *frames.AudioOutput
-	taken int64 // frames of it that were reported
-	// An interruption came after it. It may still be reported as heard, because
-	// it left at that moment; but if later audio of its track is, it never was:
-	// it was dropped on its way to the output.
-	stale bool
+	frame      *frames.AudioOutput
+	taken      int64 // frames of it that were reported
+	generation int
 }
 
 // part is what was heard, and how many frames of the same run were heard after
@@ -33,24 +36,22 @@ type part struct {
 }
 
 func (u *unheard) add(f *frames.AudioOutput) {
-	u.pieces = append(u.pieces, sent{frame: f})
+	u.pieces = append(u.pieces, sent{frame: f, generation: u.generation})
 	u.length += f.Duration()
 	for u.length > maxUnheard && len(u.pieces) > 1 {
 		u.lost += u.remove(0)
 	}
 }
 
-func (u *unheard) interrupt() {
-	for i := range u.pieces {
-		u.pieces[i].stale = true
-	}
-}
+func (u *unheard) interrupt() { u.generation++ }
 
 // take removes what a report says, and returns what was heard, in order.
 func (u *unheard) take(p *frames.Playout) []part {
-	fresh := false
+	generation := -1 // that the report is about
 	for _, s := range u.pieces {
-		fresh = fresh || !s.stale && s.heardBy(p)
+		if s.heardBy(p) || s.flushedBy(p) {
+			generation = max(generation, s.generation)
+		}
 	}
 	var parts []part
 	for i := 0; i < len(u.pieces); {
@@ -61,14 +62,13 @@ func (u *unheard) take(p *frames.Playout) []part {
 		}
 		if s.heardBy(p) {
 			from, to := s.taken, min(int64(p.Heard-s.frame.Position), s.frame.Len())
-			if !s.stale || !fresh {
+			if s.generation == generation {
 				parts = append(parts, cut(s.frame, from, to))
 			}
 			u.length -= s.frame.Format.Rate.Duration(to) - s.frame.Format.Rate.Duration(from)
 			s.taken = to
 		}
-		gone := s.taken == s.frame.Len() || p.Flushed && s.frame.End() <= p.Queued || s.stale && fresh
-		if gone {
+		if s.generation < generation || s.taken == s.frame.Len() || p.Flushed && s.frame.End() <= p.Queued {
 			u.remove(i)
 			continue
 		}
@@ -85,6 +85,11 @@ func (u *unheard) take(p *frames.Playout) []part {
 
 func (s sent) heardBy(p *frames.Playout) bool {
 	return s.frame.Track == p.Track && s.frame.Format.Rate == p.Rate && s.frame.Position+audio.Position(s.taken) < p.Heard
+}
+
+// flushedBy reports whether p says that some of the piece was thrown away.
+func (s sent) flushedBy(p *frames.Playout) bool {
+	return p.Flushed && s.frame.Track == p.Track && s.frame.Format.Rate == p.Rate && s.frame.Position < p.Queued && s.frame.End() > p.Heard
 }
 
 func cut(f *frames.AudioOutput, from, to int64) part {
