@@ -175,6 +175,15 @@ type Behaviour struct {
 	// 0, never.
 	AudioSettle time.Duration
 
+	// AudioNeedsHeaders refuses an AUDIO block that begins before the response
+	// headers have been sent, as it has been seen to happen under load. It has an
+	// effect together with SlowHeaders. Default: no.
+	AudioNeedsHeaders bool
+
+	// SplitTranscript tells what the user said in two blocks, if it is more
+	// than a word. Default: no, in one.
+	SplitTranscript bool
+
 	// EmptyTranscript sends an empty USER transcript before the answer to an
 	// interactive text. Default: no.
 	EmptyTranscript bool
@@ -296,6 +305,12 @@ type Delivery struct {
 	// Jitter spreads the length of the pieces and the times between them by up
 	// to this fraction. Default: 0.2. Negative: none.
 	Jitter float64
+
+	// Gaps is the share of the pieces, 0 to 1, after which nothing comes for the
+	// time Gap, though what was sent may have been heard by then. Default: 0,
+	// and 400 ms.
+	Gaps float64
+	Gap  time.Duration
 }
 
 // Limits are the limits of the service. Zero fields are the service's own; a
@@ -389,6 +404,7 @@ func (d Delivery) withDefaults() Delivery {
 	orDefault(&d.Piece, 100*time.Millisecond)
 	orDefault(&d.Speed, 2.5)
 	orDefault(&d.Jitter, 0.2)
+	orDefault(&d.Gap, 400*time.Millisecond)
 	return d
 }
 

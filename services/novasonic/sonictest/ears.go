@@ -1,6 +1,7 @@
 package sonictest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -160,10 +161,10 @@ func (s *session) spoken(u *hearing.Utterance, index int) {
 		return
 	}
 	s.completionStart()
-	if u.Text != "" {
-		s.sendText(protocol.RoleUser, protocol.StageFinal, u.Text, protocol.StopPartial, -1)
-		s.spend(protocol.Tokens{InputText: textTokens(u.Text)})
+	for _, part := range s.transcript(u.Text) {
+		s.sendText(protocol.RoleUser, protocol.StageFinal, part, protocol.StopPartial, -1)
 	}
+	s.spend(protocol.Tokens{InputText: textTokens(u.Text)})
 	s.tellUsage()
 	if e.speaking || e.unanswered > 0 {
 		s.talk.said = append(s.talk.said, Message{Role: protocol.RoleUser, Text: u.Text})
@@ -171,6 +172,20 @@ func (s *session) spoken(u *hearing.Utterance, index int) {
 		return
 	}
 	s.ask(Turn{Kind: Spoken, Text: u.Text, Utterance: u}, func(l *StreamLog, answer int) { l.Heard[index].Answer = answer })
+}
+
+// transcript is the blocks in which the user's words are told: none if they
+// were not understood.
+func (s *session) transcript(text string) []string {
+	words := strings.Fields(text)
+	switch {
+	case len(words) == 0:
+		return nil
+	case len(words) > 1 && s.behaviour.SplitTranscript:
+		half := len(words) / 2
+		return []string{strings.Join(words[:half], " "), strings.Join(words[half:], " ")}
+	}
+	return []string{text}
 }
 
 // textEnd takes a TEXT block of the client's.

@@ -6,9 +6,9 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
 // URL returns the server's base URL, for instance https://127.0.0.1:40123. It
@@ -51,8 +51,9 @@ func (s *Server) Environ() []string {
 	return env
 }
 
-// AWSConfig returns a configuration for clients of this server in this process,
-// with its first key. Each call makes an HTTP client, and with it connections,
+// AWSConfig returns a configuration for clients of this server in this process.
+// Its credentials are the server's first key; if that expires, the next one
+// from five minutes before, and so on. Each call makes an HTTP client, and with it connections,
 // of its own; Close closes them when they are idle.
 func (s *Server) AWSConfig() aws.Config {
 	s.mu.Lock()
@@ -70,11 +71,31 @@ func (s *Server) AWSConfig() aws.Config {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return pipe.dial(ctx) }
 	}
 	s.clients = append(s.clients, transport)
-	key := s.keys[0]
 	return aws.Config{
 		Region:       s.cfg.Region,
-		Credentials:  credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, key.SessionToken),
+		Credentials:  s.provider(),
 		BaseEndpoint: aws.String(s.address),
 		HTTPClient:   &http.Client{Transport: transport},
 	}
+}
+
+// renewBefore is how long before its expiry a key is replaced by the next, as
+// the providers of temporary credentials do it.
+const renewBefore = 5 * time.Minute
+
+// provider hands out the first key that does not expire soon, or the last.
+func (s *Server) provider() aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		key := s.keys[len(s.keys)-1]
+		for _, k := range s.keys {
+			if k.Expires.IsZero() || time.Until(k.Expires) > renewBefore {
+				key = k
+				break
+			}
+		}
+		return aws.Credentials{
+			AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken,
+			Source: "parley-emulator", CanExpire: !key.Expires.IsZero(), Expires: key.Expires,
+		}, nil
+	})
 }

@@ -371,3 +371,53 @@ func (b blocked) Read([]byte) (int, error) {
 	<-b
 	return 0, io.EOF
 }
+
+func TestAudioBeforeTheHeadersCanBeRefused(t *testing.T) {
+	for name, waits := range map[string]bool{"a client that waits": true, "one that does not": false} {
+		t.Run(name, func(t *testing.T) {
+			cfg := sonictest.Config{
+				Behaviour: sonictest.Behaviour{AudioNeedsHeaders: true},
+				Faults:    []sonictest.Fault{{Do: sonictest.SlowHeaders(2 * time.Second)}},
+			}
+			serve(t, cfg, func(t *testing.T, srv *sonictest.Server) {
+				p := open(t, srv)
+				p.send(events(sessionStart, promptStart, system)...)
+				if waits {
+					<-p.accepted
+				}
+				p.send(audioStart, audioInput("A", silence(time.Second)))
+				p.send(closing()...)
+				p.closeSend()
+				want := "Chat history should be sent completely before streaming audio."
+				if waits {
+					want = "EOF"
+				}
+				if got := p.failure(); !strings.HasSuffix(got, want) {
+					t.Errorf("the stream ended with %q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestAKeyThatExpiresIsFollowedByTheNext(t *testing.T) {
+	at := func(minutes int) time.Time { return time.Date(2000, 1, 1, 0, minutes, 0, 0, time.UTC) }
+	cfg := sonictest.Config{Credentials: []sonictest.Credentials{
+		{AccessKeyID: "K1", SecretAccessKey: "s1", Expires: at(20)},
+		{AccessKeyID: "K2", SecretAccessKey: "s2", Expires: at(40)},
+	}}
+	serve(t, cfg, func(t *testing.T, srv *sonictest.Server) {
+		provider := srv.AWSConfig().Credentials
+		for _, want := range []struct {
+			minute  int
+			key     string
+			expires time.Time
+		}{{0, "K1", at(20)}, {14, "K1", at(20)}, {16, "K2", at(40)}, {60, "K2", at(40)}} {
+			time.Sleep(time.Until(at(want.minute)))
+			got, err := provider.Retrieve(t.Context())
+			if err != nil || got.AccessKeyID != want.key || !got.CanExpire || !got.Expires.Equal(want.expires) {
+				t.Errorf("after %d minutes: %s until %v, %v", want.minute, got.AccessKeyID, got.Expires, err)
+			}
+		}
+	})
+}

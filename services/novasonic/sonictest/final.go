@@ -217,6 +217,5 @@ func (s *session) trail(a *answer, n int) {
 	}
 	size := min(s.pieceSize(said.Rate, n), n)
 	s.sendAudio(a, a.next, a.block, size)
-	pause := time.Duration(float64(said.Rate.Duration(int64(size))) / s.cfg.Delivery.Speed)
-	s.after(s.spread(pause, s.cfg.Delivery.Jitter), func() { s.trail(a, n-size) })
+	s.after(s.pause(said.Rate, size), func() { s.trail(a, n-size) })
 }

@@ -270,12 +270,21 @@ func (s *session) piece(a *answer) {
 	}
 	n := s.pieceSize(said.Rate, left)
 	s.sendAudio(a, a.next, a.block, n)
-	pause := time.Duration(float64(said.Rate.Duration(int64(n))) / s.cfg.Delivery.Speed)
-	s.after(s.spread(pause, s.cfg.Delivery.Jitter), func() {
+	s.after(s.pause(said.Rate, n), func() {
 		if !a.dead {
 			s.piece(a)
 		}
 	})
+}
+
+// pause is the time after a piece of n samples.
+func (s *session) pause(rate audio.SampleRate, n int) time.Duration {
+	d := s.cfg.Delivery
+	pause := s.spread(time.Duration(float64(rate.Duration(int64(n)))/d.Speed), d.Jitter)
+	if d.Gaps > 0 && s.rng.Float64() < d.Gaps {
+		pause += d.Gap
+	}
+	return pause
 }
 
 // pieceSize is the number of samples in the next piece. No piece is less than

@@ -34,6 +34,9 @@ type session struct {
 	over   bool // sessionEnd was seen; what is left is to end the response
 	deaf   bool // the stream will be closed without a word, whatever comes
 
+	// The response headers, and when they are sent.
+	headersDelay, headersAt time.Duration
+
 	out            protocol.Output
 	prompted       bool // promptStart was seen
 	completionOpen bool
@@ -193,6 +196,9 @@ func (s *session) input(now time.Duration, b []byte) {
 	name, ev, refusal := protocol.Parse(b)
 	var block *protocol.Block
 	if refusal == nil {
+		refusal = s.hasty(ev)
+	}
+	if refusal == nil {
 		block, refusal = s.rules.Accept(s.now, ev)
 	}
 	s.recordEvent(name, ev)
@@ -214,6 +220,16 @@ func (s *session) input(now time.Duration, b []byte) {
 		s.frames = append(s.frames, frame{headers: true})
 	}
 	s.strike(func(f *Fault) string { return f.Input }, name)
+}
+
+// hasty refuses audio that begins before the client can know that the stream
+// was accepted.
+func (s *session) hasty(ev protocol.Event) *protocol.Refusal {
+	start, ok := ev.(protocol.ContentStart)
+	if ok && start.Type == protocol.TypeAudio && s.behaviour.AudioNeedsHeaders && s.now < s.headersAt {
+		return &protocol.Refusal{Exception: protocol.ExceptionValidation, Text: protocol.TextHistoryFirst}
+	}
+	return nil
 }
 
 // accepted does what an event asks for.
@@ -250,6 +266,7 @@ func (s *session) promptStart(ev protocol.PromptStart) {
 		l.PromptName, l.Voice, l.OutputRate = ev.PromptName, ev.Voice, ev.Rate
 		l.Tools, l.ToolChoice = s.talk.tools, ev.ToolChoice
 	})
+	s.headersAt = s.now + s.headersDelay
 	s.frames = append(s.frames, frame{headers: true})
 }
 

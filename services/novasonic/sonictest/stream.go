@@ -79,6 +79,7 @@ func (st *stream) run(w http.ResponseWriter, r *http.Request) {
 		defer wg.Done()
 		defer close(frames)
 		session := newSession(st.server.cfg, o.behaviour, o.model, st.number, st.rec, st.faults)
+		session.headersDelay = o.delay
 		if expires := o.key.Expires; !expires.IsZero() {
 			session.timers.add(expires.Sub(st.opened), session.expired)
 		}

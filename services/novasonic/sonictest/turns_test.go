@@ -787,3 +787,41 @@ func TestTwentyConversationsAtOnceDoNotMix(t *testing.T) {
 }
 
 var spelled = strings.Fields("zero one two three four five six seven eight nine")
+
+func TestATranscriptCanComeInParts(t *testing.T) {
+	serve(t, sonictest.Config{Behaviour: sonictest.Behaviour{SplitTranscript: true}}, func(t *testing.T, srv *sonictest.Server) {
+		got := shape(talk(t, srv, join(words("123"), silence(4*time.Second))))
+		want := []string{
+			"contentStart TEXT USER FINAL", `textOutput "one"`, "contentEnd TEXT PARTIAL_TURN",
+			"contentStart TEXT USER FINAL", `textOutput "two three"`, "contentEnd TEXT PARTIAL_TURN",
+			"contentStart TEXT ASSISTANT SPECULATIVE", `textOutput "You said one two three."`,
+		}
+		if diff := cmp.Diff(want, until(tail(got, want[0]), want[len(want)-1])); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAudioCanComeInBursts(t *testing.T) {
+	longest := func(gaps float64) (d time.Duration) {
+		cfg := sonictest.Config{Brain: sonictest.Sequence(long), Delivery: sonictest.Delivery{Gaps: gaps}}
+		serve(t, cfg, func(t *testing.T, srv *sonictest.Server) {
+			var last time.Time
+			for _, e := range talk(t, srv, join(words("1"), silence(12*time.Second))) {
+				switch e.name {
+				case "contentStart":
+					last = time.Time{}
+				case "audioOutput":
+					if !last.IsZero() {
+						d = max(d, e.at.Sub(last))
+					}
+					last = e.at
+				}
+			}
+		})
+		return d
+	}
+	if even, bursts := longest(0), longest(0.2); even > 100*time.Millisecond || bursts < 400*time.Millisecond {
+		t.Errorf("the longest time between two pieces is %v, and %v with gaps", even, bursts)
+	}
+}
