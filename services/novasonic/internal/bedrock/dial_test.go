@@ -117,6 +117,25 @@ func TestStreamTellsWhenItsCredentialsExpire(t *testing.T) {
 	}
 }
 
+// The credentials that Dial looked at are those that the stream is signed with.
+func TestCredentialsAreAskedForOncePerStream(t *testing.T) {
+	asked := 0
+	p := &peer{script: echo}
+	d := dialerFor(t, p.start(t), func(c *aws.Config, _ *Options) {
+		credentialsFrom(func(context.Context) (aws.Credentials, error) {
+			asked++
+			if asked%2 == 0 {
+				return aws.Credentials{AccessKeyID: "AKIDOTHER", SecretAccessKey: "of nobody"}, nil
+			}
+			return testCredentials, nil
+		})(c)
+	})
+	exchange(t, dial(t, d), "hello")
+	if asked != 1 {
+		t.Errorf("the provider was asked %d times", asked)
+	}
+}
+
 func TestBearerTokenInTheEnvironmentIsNotUsed(t *testing.T) {
 	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "a-bedrock-api-key")
 	p, s := open(t, echo) // which checks the signatures

@@ -150,8 +150,9 @@ type guardedCall struct {
 	on     guards
 	failed chan error // the failure of a call that never came to sending
 
-	sent bool  // the request was handed to the transport
-	err  error // what the transport and the service made of it
+	reached bool  // the step that makes the SDK's call return
+	sent    bool  // the request was handed to the transport
+	err     error // what the transport and the service made of it
 }
 
 func (g *guardedCall) has(one guards) bool { return g.on&one != 0 }
@@ -192,7 +193,7 @@ func (g *guardedCall) outcome(stack *middleware.Stack) initializeFunc {
 	return func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, md, err := next.HandleInitialize(ctx, in)
 		switch {
-		case err != nil && !g.sent && g.has(guardEarlyFailure):
+		case err != nil && !g.reached && g.has(guardEarlyFailure):
 			g.failed <- err
 			finishCall(ctx, stack, err)
 		case g.sent && g.err == nil && g.has(guardSuccess):
@@ -231,11 +232,13 @@ func (g *guardedCall) build(ctx context.Context, in middleware.BuildInput, next 
 }
 
 // endReader runs around the step that starts the goroutine which reads the
-// response. By its end the response, or its failure, is in the channel.
+// response, and makes the SDK's call return. By its end the response, or its
+// failure, is in the channel; only a retry would put another there.
 func (g *guardedCall) endReader(stack *middleware.Stack) deserializeFunc {
 	return func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		g.reached = true
 		out, md, err := next.HandleDeserialize(ctx, in)
-		if step, ok := stack.Deserialize.Get("OperationEventStreamDeserializer"); ok && g.has(guardReaderEnds) {
+		if step, ok := stack.Deserialize.Get("OperationEventStreamDeserializer"); ok && g.has(guardReaderEnds) && g.has(guardNoRetry) {
 			closeResults(step)
 		}
 		return out, md, err

@@ -386,6 +386,23 @@ func (s *recordingSpan) SetStatus(status tracing.SpanStatus) {
 	}
 }
 
+// D2. Here the SDK's call returns, and its stream has the failure.
+func TestFailureBetweenTheStepsIsToldByTheStream(t *testing.T) {
+	errStack := errors.New("a middleware of the user's fails")
+	fails := func(s *middleware.Stack) error {
+		return s.Deserialize.Add(middleware.DeserializeMiddlewareFunc("fail", func(context.Context, middleware.DeserializeInput, middleware.DeserializeHandler) (out middleware.DeserializeOutput, md middleware.Metadata, err error) {
+			return out, md, errStack
+		}), middleware.After)
+	}
+	p := &peer{script: echo}
+	d := dialerFor(t, p.start(t), func(c *aws.Config, _ *Options) { c.APIOptions = append(c.APIOptions, fails) })
+	before := runtime.NumGoroutine()
+	if err := ending(t, dial(t, d)); !errors.Is(err, errStack) {
+		t.Errorf("%v, want the failure", err)
+	}
+	waitForGoroutines(t, before)
+}
+
 // D2. A call that hangs in the user's own code ends with Dial's context, and
 // leaves nothing behind.
 func TestDialObservesItsContextInsideTheCall(t *testing.T) {

@@ -224,9 +224,13 @@ func (s *session) send(event []byte) error { return s.raw(chunkFrame(event)) }
 func (s *session) hangUp() {
 	select {
 	case <-s.peer.cut:
-		s.r.Context().Value(connKey{}).(net.Conn).Close()
+		s.cutNow()
 	case <-s.r.Context().Done():
 	}
+}
+
+func (s *session) cutNow() {
+	s.r.Context().Value(connKey{}).(net.Conn).Close()
 	<-s.r.Context().Done()
 }
 

@@ -48,8 +48,7 @@ func TestAnythingMayHappen(t *testing.T) {
 		},
 		func(s *session) {
 			if roll(8) == 0 {
-				s.peer.cut <- struct{}{}
-				s.hangUp() // and with it all other streams of the connection
+				s.cutNow() // and with it all other streams of the connection
 			}
 		},
 	}
