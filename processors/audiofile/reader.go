@@ -98,7 +98,7 @@ func newReader(f *os.File, path, named string) (*Reader, error) {
 	}
 	r := &Reader{path: path, file: f, kind: sniff(head, named)}
 	if r.dec, err = decode(r.kind, src); err != nil {
-		return nil, failed("open", path, err, "")
+		return nil, undecodable("open", path, err)
 	}
 	if err := r.check(); err != nil {
 		return nil, err
@@ -149,9 +149,17 @@ func (r *Reader) check() error {
 	case errors.Is(err, io.EOF):
 		return failed("open", r.path, ErrEmpty, "its length is zero: record it again")
 	case err != nil:
-		return failed("open", r.path, err, "")
+		return undecodable("open", r.path, err)
 	}
 	return nil
+}
+
+// undecodable explains a failure of a decoder.
+func undecodable(op, path string, err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return failed(op, path, err, "copy it again, or keep what there is with: ffmpeg -i %s %s-whole.wav", filepath.Base(path), stem(path))
+	}
+	return failed(op, path, err, "")
 }
 
 // Path returns the path that Open was given.
@@ -181,7 +189,7 @@ func (r *Reader) Read(p []int16) (int, error) {
 	}
 	n, err := r.dec.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = failed("read", r.path, err, "")
+		err = undecodable("read", r.path, err)
 	}
 	return n, err
 }
@@ -206,7 +214,7 @@ func Check(path string) error {
 	block := make([]int16, 4*blockValues)
 	for {
 		switch _, err := r.Read(block); {
-		case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

@@ -92,7 +92,7 @@ func (in *Input) read(n int) ([]int16, error) {
 		got, err := in.reader.Read(in.raw[:(n-len(samples))*channels])
 		samples = audio.Remix(samples, in.raw[:got], channels, 1)
 		switch {
-		case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.EOF):
 			in.over = true
 		case err != nil:
 			return nil, fmt.Errorf("play recording: %w", err)

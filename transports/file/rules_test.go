@@ -11,7 +11,7 @@ import (
 )
 
 func TestBothEndsKeepTheRules(t *testing.T) {
-	in := record(t, "a.wav", audio.Mono(rate), voice(1, 24000*600))
+	in := record(t, "a.wav", audio.Mono(rate), voice(1, 24000*120))
 	for name, end := range map[string]func(*file.Transport) pipeline.Processor{
 		"input":  func(call *file.Transport) pipeline.Processor { return call.Input() },
 		"output": func(call *file.Transport) pipeline.Processor { return call.Output() },
