@@ -39,6 +39,7 @@ func (r *run) execute() error {
 		n.close()
 	}
 	errs = append(errs, asErr(r.crew.wait("return", r.cfg.CancelTimeout)))
+	r.rescueErrors()
 	errs = append(errs, r.closeProcessors(opened)...)
 	r.callbacks.close()
 	for _, m := range r.observers {

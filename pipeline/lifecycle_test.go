@@ -577,3 +577,30 @@ func TestTheFirstSignalDrainsAndTheSecondKills(t *testing.T) {
 		})
 	}
 }
+
+func TestAnErrorThatIsOnItsWayWhenTheRunEndsIsNotLost(t *testing.T) {
+	for _, slow := range []time.Duration{0, time.Second} {
+		inVirtualTime(t, fmt.Sprint(slow), func(t *testing.T) {
+			cause := errors.New("it broke")
+			var reported []*frames.Error
+			r := start(t, pipeline.Config{OnError: func(f *frames.Error) { reported = append(reported, f) }},
+				pass(), on(func(ctx context.Context, f *frames.Error, dir frames.Direction, out *pipeline.Port) error {
+					time.Sleep(slow)
+					return out.Send(ctx, f, dir)
+				}), pass(),
+				on(func(ctx context.Context, f *probe, dir frames.Direction, out *pipeline.Port) error {
+					for range 3 {
+						out.Report(cause)
+					}
+					return out.Send(ctx, &frames.End{}, dir)
+				}))
+			r.send(&probe{})
+			if err := r.result(); err != nil {
+				t.Error(err)
+			}
+			if len(reported) != 3 {
+				t.Errorf("%d errors were reported, want 3", len(reported))
+			}
+		})
+	}
+}

@@ -26,15 +26,16 @@ import (
 //     the order in which they were sent.
 //   - ctx is cancelled when the run is, and, while an interruptible frame is
 //     handled, by an interruption. Process must return soon after, and what it
-//     still sends with that ctx is dropped.
+//     still sends with that ctx is dropped, but for system and uninterruptible
+//     frames.
 //   - Process may take its time: what comes behind waits, and fills the bounded
 //     queue, until the sender waits too. Interruptions are not held up by that,
 //     but system frames are; see [SystemProcessor].
 //   - Process must not keep out beyond the run, nor change f.
 //   - Frames it does not know must be passed on, in the same direction.
 //   - [frames.End] is passed on when everything before it has been dealt with.
-//     [frames.Interruption] is not passed on: the engine tells everybody. Nor is
-//     [frames.Cancel]: it never arrives.
+//     [frames.Interruption] need not be passed on: the engine tells everybody,
+//     and one that is sent on goes nowhere. [frames.Cancel] never arrives.
 //
 // An error that Process returns is reported upstream as a [frames.Error] with
 // the processor's name, and the run goes on, unless the error is fatal (see
@@ -74,7 +75,9 @@ type Runner interface {
 
 // Closer is a processor that has something to close. Close is called once, when
 // the run is over and no other method of the processor is running, or when it
-// could not be stopped in time; ctx ends with the deadline for closing.
+// could not be stopped in time; ctx ends with the deadline for closing. Where
+// the processor is also a [Starter], Close is called only if Start has returned
+// nil; otherwise always, if the run began at all.
 type Closer interface {
 	Close(ctx context.Context) error
 }

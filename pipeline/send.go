@@ -13,7 +13,7 @@ func (r *run) send(ctx context.Context, p *Port, l link, f frames.Frame, dir fra
 	}
 	g := r.gen.Load()
 	if g.refuses != nil {
-		return g.refuses
+		return r.refuse(g, f, dir)
 	}
 	fresh := f.ID() == 0
 	if fresh {
@@ -37,6 +37,37 @@ func (r *run) send(ctx context.Context, p *Port, l link, f frames.Frame, dir fra
 		}
 	}
 	return r.deliver(ctx, p, l, it)
+}
+
+// refuse is the answer to a frame that is sent too early or too late. An error
+// that was on its way when the run ended is not lost; new ones, about the end
+// itself, are.
+func (r *run) refuse(g *generation, f frames.Frame, dir frames.Direction) error {
+	if late, ok := f.(*frames.Error); ok && f.ID() != 0 && dir == frames.Upstream && g.refuses == ErrCancelled {
+		r.onError(late)
+	}
+	return g.refuses
+}
+
+// rescueErrors takes the errors that were on their way when the run ended out
+// of the lanes.
+func (r *run) rescueErrors() {
+	for _, n := range r.nodes {
+		n.mu.Lock()
+		var left []item
+		if at := int(n.sys.at.Load()); at < n.sys.n {
+			left = append(left, n.sys.items[at:n.sys.n]...)
+		}
+		for i := range n.sysLane.n {
+			left = append(left, n.sysLane.ring[(n.sysLane.head+i)&(len(n.sysLane.ring)-1)])
+		}
+		n.mu.Unlock()
+		for _, it := range left {
+			if f, ok := it.frame.(*frames.Error); ok && it.dir == frames.Upstream {
+				r.onError(f)
+			}
+		}
+	}
 }
 
 // deliver hands an ordered frame over.
