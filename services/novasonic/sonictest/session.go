@@ -127,66 +127,6 @@ func (s *session) take() []frame {
 	return f
 }
 
-// advance passes the time up to the age now.
-func (s *session) advance(now time.Duration) {
-	for !s.ended {
-		at, why := s.due()
-		if at > now || why == nil {
-			break
-		}
-		s.now = max(s.now, at)
-		why()
-	}
-	s.now = max(s.now, now)
-}
-
-// next is when advance has something to do; false if never.
-func (s *session) next() (time.Duration, bool) {
-	if s.ended {
-		return 0, false
-	}
-	at, why := s.due()
-	return at, why != nil
-}
-
-// due returns what is to be done next, and when.
-func (s *session) due() (at time.Duration, do func()) {
-	consider := func(t time.Duration, f func()) {
-		if do == nil || t < at {
-			at, do = t, f
-		}
-	}
-	if t, ok := s.timers.next(); ok {
-		consider(t, func() { s.timers.pop().do() })
-	}
-	if t, ok := s.nextFault(); ok {
-		consider(t, s.strikeDue)
-	}
-	if s.over {
-		return at, do
-	}
-	if limit := s.cfg.Limits.Life; limit > 0 {
-		consider(limit, func() { s.fail(&protocol.Refusal{Exception: protocol.ExceptionTimeout, Text: protocol.TextLife}) })
-	}
-	if limit := s.cfg.Limits.idle(s.model.ID); limit > 0 {
-		consider(s.ears.active+limit, func() { s.fail(s.idled(limit)) })
-	}
-	if limit := s.cfg.Limits.UserSilence; limit > 0 && s.ears.block >= 0 && !s.ears.speaking {
-		consider(s.ears.lastSpeech+limit, func() {
-			s.fail(&protocol.Refusal{Exception: protocol.ExceptionValidation, Text: protocol.Text531})
-		})
-	}
-	return at, do
-}
-
-func (s *session) idled(limit time.Duration) *protocol.Refusal {
-	text := protocol.TextIdle(limit)
-	if s.model.ID == protocol.V1 {
-		text = protocol.TextIdleV1
-	}
-	return &protocol.Refusal{Exception: protocol.ExceptionValidation, Text: text}
-}
-
 // input takes one event that arrived at the age now.
 func (s *session) input(now time.Duration, b []byte) {
 	s.advance(now)
@@ -296,68 +236,6 @@ func (s *session) sessionEnd() {
 	s.after(max(s.cfg.Limits.Close, 0), func() { s.finish(End{Kind: ServerClosed, Message: "no half-close after sessionEnd"}) })
 }
 
-// eof says that the client has half-closed in order.
-func (s *session) eof(now time.Duration) {
-	s.advance(now)
-	switch {
-	case s.ended || s.deaf:
-	case s.over:
-		s.finish(End{Kind: ClosedBoth})
-	case s.behaviour.HalfCloseRefused:
-		s.violation("", "the input ended without sessionEnd", true)
-		s.refuse(&protocol.Refusal{Exception: protocol.ExceptionValidation, Text: protocol.TextInvalid})
-	default:
-		s.violation("", "the input ended without sessionEnd", false)
-		s.finish(End{Kind: HalfClosed})
-	}
-}
-
-// refuse ends the stream because of what the client did.
-func (s *session) refuse(r *protocol.Refusal) {
-	if !r.Silent {
-		s.fail(r)
-		return
-	}
-	s.stopTalking()
-	s.over, s.deaf = true, true
-	s.after(200*time.Millisecond, func() { s.finish(End{Kind: ServerClosed, Message: r.Text}) })
-}
-
-// fail ends the stream with an exception.
-func (s *session) fail(r *protocol.Refusal) { s.raise(Failed, r.Exception, s.prefixed(r.Text), false) }
-
-func (s *session) raise(kind EndKind, name, message string, isError bool) {
-	if s.ended {
-		return
-	}
-	s.frames = append(s.frames, frame{exception: name, message: message, isError: isError})
-	s.finish(End{Kind: kind, Exception: name, Message: message})
-}
-
-// prefixed introduces an error text as the service does.
-func (s *session) prefixed(text string) string {
-	id := s.newID()
-	switch s.behaviour.Prefix {
-	case PrefixErrors:
-		return "RequestId=" + id + " : Error(s):\nError 1 : " + text
-	case PrefixNone:
-		return text
-	default:
-		return "RequestId=" + id + " : " + text
-	}
-}
-
-// finish ends the response after what has been said.
-func (s *session) finish(e End) {
-	if s.ended {
-		return
-	}
-	s.ended = true
-	e.At = s.now
-	s.frames = append(s.frames, frame{end: true})
-	s.rec.note(func(l *StreamLog) { l.End = e })
-}
-
 func (s *session) violation(event, text string, fatal bool) {
 	s.rec.note(func(l *StreamLog) {
 		l.Violations = append(l.Violations, Violation{At: s.now, Event: event, Text: text, Fatal: fatal})
@@ -408,24 +286,3 @@ func (s *session) completionEnd() {
 		s.out.CompletionID = s.newID()
 	}
 }
-
-// spend counts tokens; tellUsage sends what has been counted. The rates are
-// invented, but plausible: 12.5 tokens a second of speech, 4 bytes a token of
-// text.
-func (s *session) spend(t protocol.Tokens) { s.usage = s.usage.Add(t) }
-
-func (s *session) tellUsage() {
-	if s.usage == s.told {
-		return
-	}
-	delta := protocol.Tokens{
-		InputSpeech: s.usage.InputSpeech - s.told.InputSpeech, InputText: s.usage.InputText - s.told.InputText,
-		OutputSpeech: s.usage.OutputSpeech - s.told.OutputSpeech, OutputText: s.usage.OutputText - s.told.OutputText,
-	}
-	s.told = s.usage
-	s.send(s.out.Usage(delta, s.usage), OutputLog{Name: "usageEvent", Answer: -1})
-}
-
-func speechTokens(d time.Duration) int { return int((d*25/2 + time.Second - 1) / time.Second) }
-
-func textTokens(text string) int { return (len(text) + 3) / 4 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/services/novasonic/sonictest/hearing"
 	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
 )
 
@@ -824,4 +825,33 @@ func TestAudioCanComeInBursts(t *testing.T) {
 	if even, bursts := longest(0), longest(0.2); even > 100*time.Millisecond || bursts < 400*time.Millisecond {
 		t.Errorf("the longest time between two pieces is %v, and %v with gaps", even, bursts)
 	}
+}
+
+func TestKnownRecordingsAreRecognisedInWholeAndInPart(t *testing.T) {
+	question := voice.Synthesize("Where is my order? I have been waiting.", voice.Options{Rate: audio.Rate16k})
+	library := &hearing.Library{}
+	err := library.Add(hearing.Recording{Name: "order", Audio: question, Rate: audio.Rate16k, Utterances: []hearing.Known{{
+		Text: "Where is my order? I have been waiting.", Start: 0, End: audio.Rate16k.Duration(int64(len(question))),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, sonictest.Config{Library: library}, func(t *testing.T, srv *sonictest.Server) {
+		half := question[:len(question)/2]
+		talk(t, srv, join(silence(300*time.Millisecond), question, silence(6*time.Second), half, silence(6*time.Second)))
+		log, _ := srv.Stream(0)
+		if len(log.Heard) != 2 {
+			t.Fatalf("%d utterances were heard, want two", len(log.Heard))
+		}
+		whole, part := log.Heard[0], log.Heard[1]
+		if whole.Text != "Where is my order? I have been waiting." || whole.Recording != "order" {
+			t.Errorf("the whole question was heard as %q of %q", whole.Text, whole.Recording)
+		}
+		if part.Recording != "order" || !strings.HasPrefix(part.Text, "Where is my") || strings.Contains(part.Text, "waiting") {
+			t.Errorf("half of the question was heard as %q of %q", part.Text, part.Recording)
+		}
+		if a := log.Answers[whole.Answer]; a.Sentences[0].Text != "You said Where is my order? I have been waiting." {
+			t.Errorf("the answer was %q", a.Sentences[0].Text)
+		}
+	})
 }
