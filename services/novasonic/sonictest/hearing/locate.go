@@ -85,8 +85,8 @@ func (l *locator) span(from, to int) {
 		l.span(m.to, to)
 		return
 	}
-	if to-from > longQuery*searchFactor {
-		// The loudest two seconds are unknown; the rest need not be.
+	if to-from > 2*longQuery*searchFactor {
+		// The loudest second is unknown; the rest need not be.
 		l.span(from, (from+to)/2)
 		l.span((from+to)/2, to)
 	}

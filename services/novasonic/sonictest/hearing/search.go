@@ -14,11 +14,12 @@ const (
 	searchFactor = 2
 	searchRate   = int(analysisRate) / searchFactor
 
-	// Recordings are cut into pieces of pieceLength that begin every half of
-	// it, and stored as their spectra: correlating a query of up to half a
-	// piece (2 s) with a piece is one product and one inverse transform.
+	// Recordings are cut into pieces of pieceLength (4 s) that begin every
+	// pieceStep, and stored as their spectra: correlating a query of up to
+	// longQuery (1 s) with a piece is one product and one inverse transform.
 	pieceLength = 1 << 14
-	longQuery   = pieceLength / 2
+	longQuery   = 1 << 12
+	pieceStep   = pieceLength - longQuery
 
 	// A query may begin up to a second before the recording does.
 	lead = searchRate
@@ -65,7 +66,7 @@ func (x *index) add(recording int, signal []float32) {
 	half := halve(signal)
 	w := x.work()
 	defer x.works.Put(w)
-	for start := -lead; start < len(half); start += pieceLength / 2 {
+	for start := -lead; start < len(half); start += pieceStep {
 		p := piece{recording: recording, start: start, energy: make([]float32, pieceLength+1)}
 		var sum float64
 		for i := range w.time {
@@ -119,7 +120,7 @@ func (x *index) find(query []float32) []place {
 		correlation := w.transform.Sequence(w.time, w.product)
 		// Where the recording is almost silent anything correlates with its noise.
 		least := float64(p.energy[pieceLength]) * float64(len(query)) / pieceLength / 50
-		for lag := range pieceLength / 2 {
+		for lag := range pieceStep {
 			c := correlation[lag]
 			if c <= 0 {
 				continue
