@@ -23,7 +23,6 @@ type listener struct {
 	mu        sync.Mutex // protects the following
 	lines     []*heardLine
 	announced []*heardLine // sentences of the agent that are not heard yet
-	current   *heardLine   // the sentence being heard
 	stops     int          // of the caller
 	turns     int          // that were understood
 	bargeIns  int

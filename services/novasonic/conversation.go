@@ -77,7 +77,6 @@ type conversation struct {
 	asked      []string // texts that have had no answer yet
 	digits     []byte
 	dtmf       *time.Timer
-	usage      Usage
 	ending     []chan struct{} // closed when no answer is in progress
 	shared     *shared
 }
