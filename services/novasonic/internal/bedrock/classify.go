@@ -19,8 +19,11 @@ import (
 )
 
 // Classify says what err, from any method of a stream or dialer, means. An
-// error that it does not know is given up on, as class unknown.
+// error that it does not know is given up on, as class unknown; so is nil.
 func Classify(err error) Verdict {
+	if err == nil {
+		return Verdict{}
+	}
 	var known *Error
 	if errors.As(err, &known) {
 		return known.Verdict

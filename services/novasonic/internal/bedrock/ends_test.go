@@ -368,6 +368,33 @@ func TestNewStreamGetsANewConnectionAfterALoss(t *testing.T) {
 	}
 }
 
+// A connection that takes no new streams must not keep one from being opened
+// elsewhere, while those that it has go on: a conversation moves just then.
+func TestStreamOpensBesideAConnectionThatIsGoingAway(t *testing.T) {
+	p := &peer{}
+	p.script = func(s *session) {
+		if p.requests.Load() == 1 {
+			s.w.Header().Set("Connection", "close") // net/http's way to send GOAWAY
+		}
+		echo(s)
+	}
+	d := dialerFor(t, p.start(t))
+	old := dial(t, d)
+	exchange(t, old, "hello")
+	exchange(t, old, "the GOAWAY came before this")
+	successor := dial(t, d)
+	exchange(t, successor, "hello")
+	exchange(t, old, "still here")
+	if n := p.conns.Load(); n != 2 {
+		t.Errorf("%d connections, want the old and a new one", n)
+	}
+	for _, s := range []Stream{old, successor} {
+		if err := s.Close(deadline(t)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestManyStreamsShareFewConnections(t *testing.T) {
 	p := &peer{script: echo}
 	d := dialerFor(t, p.start(t))

@@ -1,13 +1,16 @@
 package bedrock
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -65,6 +68,9 @@ func newTransport(configured aws.HTTPClient, endpoint *url.URL, o Options) (*htt
 	tr.Protocols.SetHTTP2(true)
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	requireHTTP2(tr, endpoint.Hostname())
+	if endpoint.Scheme == "http" {
+		watchClearText(tr)
+	}
 	tr.OnProxyConnectResponse = refuseProxy(tr.OnProxyConnectResponse)
 
 	// The service answers when it has seen the first events, and the stream
@@ -130,22 +136,60 @@ func refuseProxy(next proxyResponse) proxyResponse {
 // only speaks HTTP/1.1, and nil otherwise. There are no errors to compare
 // with; the texts are those of net/http and crypto/tls in Go 1.26.
 func inHTTP1(scheme string, err error) error {
-	signs := []string{
-		"no application protocol",        // on TLS, it refused to negotiate
-		"looked like an HTTP/1.1 header", // in clear text, it answered
-	}
-	if scheme == "http" {
-		signs = append(signs, "client conn could not be established") // it hung up
-	}
 	cause := err
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		cause = wrapped.Err
 	}
-	for _, sign := range signs {
-		if strings.Contains(cause.Error(), sign) {
-			return cause
-		}
+	text := cause.Error()
+	switch {
+	case errors.Is(err, ErrNotHTTP2):
+		return nil // said already
+	case strings.Contains(text, "no application protocol"), // on TLS, it refused to negotiate
+		scheme == "http" && strings.Contains(text, "client conn could not be established"): // it hung up
+		return cause
 	}
 	return nil
+}
+
+// watchClearText makes the connections of tr fail with [ErrNotHTTP2] when the
+// peer answers HTTP/2 with HTTP/1.1, or with nothing but its back. net/http
+// has several errors for that, depending on which side is faster.
+func watchClearText(tr *http.Transport) {
+	dial := tr.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &clearTextConn{Conn: c}, nil
+	}
+}
+
+// clearTextConn is a connection on which HTTP/2 is expected.
+type clearTextConn struct {
+	net.Conn
+	answered atomic.Bool // with something that may be HTTP/2
+}
+
+func (c *clearTextConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.answered.Load() {
+		if bytes.HasPrefix(p[:n], []byte("HTTP/")) {
+			return 0, fmt.Errorf("%w: it answered in HTTP/1", ErrNotHTTP2)
+		}
+		c.answered.Store(true)
+	}
+	return n, err
+}
+
+func (c *clearTextConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && !c.answered.Load() && !errors.Is(err, net.ErrClosed) {
+		err = fmt.Errorf("%w: %w", ErrNotHTTP2, err)
+	}
+	return n, err
 }

@@ -29,7 +29,7 @@ type TextBlock struct {
 	PromptName  string
 	ContentName string // unique in the stream, a UUID by custom
 	Role        Role
-	Text        string
+	Text        string // of any length; nobody knows what the service makes of an empty one
 
 	// Interactive asks for an answer. It needs Nova 2 or later and an open
 	// audio block that has had at least 68 ms of audio, or nothing happens.
