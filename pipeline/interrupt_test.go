@@ -154,19 +154,26 @@ func TestSendersThatWaitAreFreedByAnInterruption(t *testing.T) {
 			}
 			return out.Send(ctx, f, dir)
 		})
-		r := start(t, pipeline.Config{QueueSize: 3}, stuck, &last)
+		var port *pipeline.Port
+		r := start(t, pipeline.Config{QueueSize: 3}, &parts{run: func(_ context.Context, out *pipeline.Port) error { port = out; return nil }}, stuck, &last)
 		r.send(&lasting{n: 0}, &probe{n: 1}, &probe{n: 2})
+		synctest.Wait()
 		begin := time.Now()
 		old := make(chan error, 1)
 		go func() { old <- r.Send(context.Background(), &probe{n: 3}) }()
+		tied := make(chan error, 1)
+		go func() { tied <- port.Send(port.Generation(), &probe{n: 3}, frames.Downstream) }()
 		synctest.Wait()
 		keeps := make(chan error, 1)
 		go func() { keeps <- r.Send(context.Background(), &lasting{n: 4}) }()
 		synctest.Wait()
 
 		r.Interrupt("test")
-		if err := <-old; !errors.Is(err, pipeline.ErrInterrupted) {
-			t.Errorf("the sender of an old frame got %v, want ErrInterrupted", err)
+		if err := <-tied; !errors.Is(err, pipeline.ErrInterrupted) {
+			t.Errorf("the sender that works for the old generation got %v, want ErrInterrupted", err)
+		}
+		if err := <-old; err != nil {
+			t.Errorf("a sender of no generation got %v, as if it had to know of the interruption", err)
 		}
 		if err := <-keeps; err != nil {
 			t.Errorf("the sender of an uninterruptible frame got %v", err)

@@ -37,6 +37,7 @@ type waiter struct {
 	from  *node
 	ready chan error // gets nil when item is in the lane
 	keeps bool       // item survives interruptions
+	tied  bool       // the sender's context belongs to the item's generation
 
 	// detached says that nobody listens to ready: see node.pushLater.
 	detached bool
@@ -148,6 +149,18 @@ func (l *lane) newWaiter(it item, from *node) *waiter {
 	w.item, w.from, w.keeps, w.detached = it, from, survives(it.frame), false
 	l.waiters = append(l.waiters, w)
 	return w
+}
+
+// drop counts the item of a waiter which an interruption has made unwanted, and
+// returns what its sender is told: only one that works for the generation needs
+// to know. To any other it is as if the frame had been dropped from the lane a
+// moment later.
+func (l *lane) drop(w *waiter) error {
+	l.stale++
+	if w.tied {
+		return ErrInterrupted
+	}
+	return nil
 }
 
 // withdraw removes w from those who wait. It reports false if w's item is in

@@ -160,12 +160,12 @@ func TestEndPassesBehindEverythingAndCountsOnce(t *testing.T) {
 				time.Sleep(time.Second)
 				return out.Send(ctx, f, dir)
 			})
-			ends := on(func(ctx context.Context, f *urgent, dir frames.Direction, out *pipeline.Port) error {
-				dir = frames.Upstream
+			ends := on(func(ctx context.Context, f *urgent, _ frames.Direction, out *pipeline.Port) error {
+				to := frames.Upstream
 				if f.n == 2 {
-					dir = frames.Downstream
+					to = frames.Downstream
 				}
-				return out.Send(ctx, &frames.End{Reason: "one"}, dir)
+				return out.Send(ctx, &frames.End{Reason: "one"}, to)
 			})
 			r := start(t, pipeline.Config{}, ends, slow, &last)
 			r.send(&probe{n: 1}, &probe{n: 2}, &probe{n: 3})

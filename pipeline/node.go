@@ -380,7 +380,8 @@ func (n *node) admit() *bed {
 		w := l.waiters[admitted]
 		admitted++
 		if w.item.gen != now && !w.keeps {
-			w.ready <- ErrInterrupted
+			w.ready <- l.drop(w)
+			n.noteStale(w.item)
 			continue
 		}
 		if b := n.enqueue(l, w.item); b != nil {

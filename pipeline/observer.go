@@ -11,7 +11,7 @@ import (
 // Observer sees what happens in a pipeline. Observe is called on a goroutine of
 // the observer's own with the events since the last call, oldest first; it must
 // not keep the slice. It cannot slow or break the call: what it has no time for
-// is dropped, oldest first, and counted ([Lost]), and when it panics it is not
+// is dropped, the oldest half of its buffer at a time, and counted ([Lost]), and when it panics it is not
 // called again and the panic is reported to Config.OnError. What is left at the
 // end of the run is given to it before Run returns.
 type Observer interface {
@@ -51,7 +51,7 @@ type Event struct {
 }
 
 // mailbox is a bounded queue with a goroutine that empties it, for callbacks
-// which must not hold up the call. When it is full the oldest is dropped.
+// which must not hold up the call. When it is full the oldest half is dropped.
 type mailbox[T any] struct {
 	limit   int
 	deliver func(batch []T, lost uint64)
@@ -61,7 +61,6 @@ type mailbox[T any] struct {
 	queue  []T
 	lost   uint64
 	closed bool
-	busy   int64 // since when it delivers, in run time; 0 if it does not
 }
 
 func newMailbox[T any](limit int, deliver func([]T, uint64)) *mailbox[T] {

@@ -28,9 +28,10 @@ type Port struct {
 //
 // ctx bounds the waiting, and says to which generation a data or control frame
 // belongs: that of ctx if it is, or is derived from, the context of a frame or
-// of [Port.Generation], the present one otherwise. If that generation has been
-// interrupted, Send drops f and returns [ErrInterrupted], unless f is
-// uninterruptible.
+// of [Port.Generation], the present one otherwise. If the generation of ctx has
+// been interrupted, Send drops f and returns [ErrInterrupted], unless f is
+// uninterruptible. With a context of no generation Send returns nil even if an
+// interruption drops f while it waits, as it would drop it from the queue.
 //
 // The errors are [ErrInterrupted], [ErrCancelled] when the run is over, ctx's
 // own error, [ErrNotStarted] and [*OverflowError]. Process may simply return

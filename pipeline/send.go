@@ -257,6 +257,7 @@ func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
 	}
 	n.ord.stamp(n.run.now())
 	w := l.newWaiter(it, p.node)
+	w.tied = n.run.generationOf(ctx) != nil
 	n.downBlocked.Store(true)
 	for {
 		// Whoever waits does not wait behind frames that nobody wants any more.
@@ -285,7 +286,10 @@ func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
 		case n.closed || next.refuses != nil || n.run.ctx.Err() != nil:
 			err = ErrCancelled
 		case next != g && !w.keeps:
-			err = ErrInterrupted
+			if l.withdraw(w) {
+				n.noteStale(w.item)
+				w.ready <- l.drop(w)
+			}
 		case next != g && n.run.generationOf(ctx) == g: // ctx is dead, but not the frame
 			ctx, g = n.run.handlerCtx, next
 			continue
@@ -293,7 +297,7 @@ func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
 			g = next
 			continue
 		}
-		if !l.withdraw(w) { // it was quicker
+		if !l.withdraw(w) { // the lane, or an interruption, was quicker
 			err = <-w.ready
 		}
 		n.downBlocked.Store(len(l.waiters) > 0)

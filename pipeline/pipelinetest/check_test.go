@@ -81,8 +81,6 @@ func (f *failures) of(r rule, make func() pipeline.Processor) []string {
 	return f.text
 }
 
-type handler = func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error
-
 // broken is good but for what breaks it.
 func broken(breaks func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) (handled bool, err error)) func() pipeline.Processor {
 	return func() pipeline.Processor {
