@@ -29,6 +29,12 @@ type call struct {
 // toolUse starts a call. It runs on a goroutine of its own, since the
 // conversation goes on meanwhile, and so do other calls.
 func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolUse) {
+	// What was said before a call ("let me check") is an answer of its own: the
+	// wait for the tool is no hole in the middle of one.
+	if r := c.reply; r != nil && !r.closed && !c.speaking(r) {
+		r.closed = true
+		v.endReply(r, false)
+	}
 	v.emit(&frames.FunctionCall{CallID: e.ToolUseID, Name: e.Name, Arguments: e.Arguments})
 	if v.calls[e.ToolUseID] != nil {
 		return // asked twice: one answer

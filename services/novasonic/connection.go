@@ -302,6 +302,16 @@ func (c *connection) answer(callID string, result []byte) {
 	c.queue.block(wire.ToolResult{PromptName: c.prompt, ContentName: uuid.NewString(), ToolUseID: callID, Result: result}.Events()...)
 }
 
+// speaking reports whether a block of audio of an answer is open.
+func (c *connection) speaking(r *reply) bool {
+	for _, b := range c.blocks {
+		if b.kind == wire.TypeAudio && b.reply == r {
+			return true
+		}
+	}
+	return false
+}
+
 // close ends the stream in order, waits until the service has ended its half,
 // and then, or when ctx ends, takes the stream down. It returns when the
 // connection's goroutines have ended.

@@ -239,3 +239,35 @@ func TestAResultForAStreamThatDiedReachesTheNextOneInWords(t *testing.T) {
 		}
 	})
 }
+
+func TestTheWaitForAToolIsNoHoleInAnAnswer(t *testing.T) {
+	slow := weather(func(context.Context, city) (string, error) { time.Sleep(4 * time.Second); return "hail", nil })
+	sc := sonictest.Config{Brain: sonictest.BrainFunc(func(_ *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Kind == sonictest.ToolResults {
+			return sonictest.Say("It hails.")
+		}
+		a := sonictest.Say("Let me check.")
+		a.Calls = []sonictest.ToolCall{{Name: "get_weather", Arguments: `{"city":"Oslo"}`, After: 1}}
+		return a
+	})}
+	call(t, sc, novasonic.Config{Tools: tool.Set{slow}}, func(r *rig) {
+		r.says("1")
+		r.waits(15 * time.Second)
+		open := ""
+		for _, f := range r.ear.all() {
+			switch f := f.(type) {
+			case *frames.TTSStart:
+				open = f.Response
+			case *frames.TTSStop:
+				open = ""
+			case *frames.FunctionCall:
+				if open != "" {
+					t.Errorf("a tool is called in the middle of %s", open)
+				}
+			}
+		}
+		if n := len(of[*frames.TTSStart](r)); n != 2 {
+			t.Errorf("%d answers, want one before the call and one after it", n)
+		}
+	})
+}
