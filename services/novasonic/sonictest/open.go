@@ -131,8 +131,12 @@ func (st *stream) refuse(w http.ResponseWriter, r *http.Request, refusal *wire.R
 	w.Header().Set("X-Amzn-ErrorType", refusal.Name)
 	w.WriteHeader(refusal.Status)
 	json.NewEncoder(w).Encode(map[string]string{"message": refusal.Message}) // the client may be gone
+	kind := Refused
+	if r.Context().Err() != nil {
+		kind = Dropped // before it could be told
+	}
 	st.rec.note(func(l *StreamLog) {
-		l.End = End{Kind: Refused, At: st.age(), Status: refusal.Status, Exception: refusal.Name, Message: refusal.Message}
+		l.End = End{Kind: kind, At: st.age(), Status: refusal.Status, Exception: refusal.Name, Message: refusal.Message}
 	})
 }
 

@@ -1,11 +1,10 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
-
-	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+	"hash/crc32"
 )
 
 // AppendEvent appends the message of one JSON event to b. With padding > 0 the
@@ -46,14 +45,34 @@ func AppendError(b []byte, code, message string) []byte {
 	return appendMessage(b, nil, ":message-type", "error", ":error-code", code, ":error-message", message)
 }
 
+// appendMessage appends a message with headers that are strings: total length,
+// length of the headers, checksum of these, headers, payload, checksum of it
+// all, everything in network order (Amazon Transcribe developer guide, "Event
+// stream encoding").
 func appendMessage(b, payload []byte, headers ...string) []byte {
-	m := eventstream.Message{Payload: payload}
+	start := len(b)
+	b = append(b, make([]byte, 12)...)
 	for i := 0; i < len(headers); i += 2 {
-		m.Headers.Set(headers[i], eventstream.StringValue(headers[i+1]))
+		b = appendHeader(b, headers[i], headers[i+1])
 	}
-	buf := bytes.NewBuffer(b)
-	if err := eventstream.NewEncoder().Encode(buf, m); err != nil {
-		panic(err) // only headers that are too long fail, and these are not
-	}
-	return buf.Bytes()
+	size := len(b) - start - 12
+	b = append(b, payload...)
+	message := b[start:]
+	binary.BigEndian.PutUint32(message, uint32(len(message)+4))
+	binary.BigEndian.PutUint32(message[4:], uint32(size))
+	binary.BigEndian.PutUint32(message[8:], crc32.ChecksumIEEE(message[:8]))
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(message))
+}
+
+// maxHeader is the longest string that a header can hold.
+const maxHeader = 1<<15 - 1
+
+func appendHeader(b []byte, name, value string) []byte {
+	const stringType = 7
+	value = value[:min(len(value), maxHeader)]
+	b = append(b, byte(len(name)))
+	b = append(b, name...)
+	b = append(b, stringType)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(value)))
+	return append(b, value...)
 }

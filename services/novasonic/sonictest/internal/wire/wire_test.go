@@ -109,6 +109,32 @@ func TestEventsAreReadInOrderUntilTheEmptyMessage(t *testing.T) {
 	}
 }
 
+func TestMessagesAreFramedAsTheSDKFramesThem(t *testing.T) {
+	header := func(name, value string) eventstream.Header {
+		return eventstream.Header{Name: name, Value: eventstream.StringValue(value)}
+	}
+	tests := map[string]struct {
+		got  []byte
+		want eventstream.Message
+	}{
+		"event": {AppendEvent([]byte("before"), []byte("{}"), 0), eventstream.Message{Payload: []byte(`{"bytes":"e30="}`),
+			Headers: eventstream.Headers{header(":event-type", "chunk"), header(":content-type", "application/json"), header(":message-type", "event")}}},
+		"exception": {AppendException([]byte("before"), "validationException", "no"), eventstream.Message{Payload: []byte(`{"message":"no"}`),
+			Headers: eventstream.Headers{header(":exception-type", "validationException"), header(":content-type", "application/json"), header(":message-type", "exception")}}},
+		"error": {AppendError([]byte("before"), "Code", strings.Repeat("x", maxHeader+1)), eventstream.Message{
+			Headers: eventstream.Headers{header(":message-type", "error"), header(":error-code", "Code"), header(":error-message", strings.Repeat("x", maxHeader))}}},
+	}
+	for name, test := range tests {
+		want := bytes.NewBufferString("before")
+		if err := eventstream.NewEncoder().Encode(want, test.want); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(test.got, want.Bytes()) {
+			t.Errorf("%s: %q, want %q", name, test.got, want.Bytes())
+		}
+	}
+}
+
 func TestPaddingIsIgnored(t *testing.T) {
 	r := NewReader(bytes.NewReader(AppendEvent(nil, []byte("{}"), 30)), Key{}, "", nil)
 	if got, err := r.Next(); err != nil || string(got) != "{}" {
