@@ -22,8 +22,8 @@ type Dialer interface {
 // called at the same time; several calls of Send go out one after the other.
 type Stream interface {
 	// Send sends one event. It returns when the event was handed to the
-	// transport, which waits when the peer does not read. event may be reused
-	// when Send returns, whatever it returns.
+	// transport, which waits when the peer does not read; that says nothing of
+	// its arrival. event may be reused when Send returns, whatever it returns.
 	//
 	// If ctx ends while the event is already under way, it may still be sent
 	// later, so it must not be sent again. Abort makes a waiting Send return.

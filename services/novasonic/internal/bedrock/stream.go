@@ -76,7 +76,7 @@ func (s *sdkStream) Send(ctx context.Context, event []byte) error {
 		s.buffer = nil
 	}
 	switch {
-	case err == nil && !s.link.request.isSet():
+	case err == nil:
 		return nil
 	case ctx.Err() != nil && s.ctx.Err() == nil:
 		return fmt.Errorf("send event: %w", context.Cause(ctx))
