@@ -142,59 +142,69 @@ func randomRow(t *rapid.T, depth int, next *int, parallel bool) []pipeline.Proce
 // nothing deadlocks, nothing comes out of order, no uninterruptible frame is
 // lost or doubled, no call overlaps another, and the run ends.
 func TestRandomPipelinesNeitherDeadlockNorReorder(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		next := 0
-		// A frame which one branch drops may come out of another one late.
-		row := randomRow(rt, 2, &next, rapid.Bool().Draw(rt, "parallel branches"))
-		cfg := pipeline.Config{QueueSize: rapid.SampledFrom([]int{1, 2, 64}).Draw(rt, "queue size"), HeartbeatInterval: 10 * time.Millisecond}
-		n := rapid.IntRange(1, 300).Draw(rt, "frames")
-		every := rapid.SampledFrom([]int{0, 50}).Draw(rt, "interrupt every")
-		var failed string
-		synctest.Test(t, func(t *testing.T) {
-			p := pipeline.New(cfg, row...)
-			done := make(chan error, 1)
-			go func() { done <- p.Run(context.Background()) }()
-			sources := make(chan error, 2)
-			for source := range 2 {
-				go func() {
-					var err error
-					for i := 1; i <= n && err == nil; i++ {
-						err = p.Send(context.Background(), &numbered{source: source, n: i})
-						if err == pipeline.ErrInterrupted {
-							err = nil
-						}
-						if err == nil {
-							err = p.Send(context.Background(), &numberedLasting{source: source, n: i})
-						}
-						if every > 0 && i%every == 0 {
-							p.Interrupt("random")
-						}
-						if i%20 == 0 {
-							time.Sleep(time.Millisecond)
-						}
-					}
-					sources <- err
-				}()
-			}
-			for range 2 {
-				select {
-				case err := <-sources:
-					if err != nil {
-						failed = fmt.Sprintf("a source got %v", err)
-					}
-				case <-time.After(time.Hour):
-					failed = fmt.Sprintf("deadlock: %+v", p.Stats())
-					p.Cancel("deadlock", nil)
-				}
-			}
-			p.End("done")
-			if err := <-done; err != nil {
-				failed = fmt.Sprintf("Run returned %v; %s", err, failed)
-			}
-			time.Sleep(time.Hour)
-		})
-		if failed != "" {
-			rt.Fatal(failed)
-		}
+	rapid.Check(t, func(rt *rapid.T) { runRandomPipeline(t, rt) })
+}
+
+// The same, with the fuzzer's coverage to guide it.
+func FuzzPipelines(f *testing.F) {
+	f.Add([]byte("a pipeline of some kind"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rapid.MakeFuzz(func(rt *rapid.T) { runRandomPipeline(t, rt) })(t, data)
 	})
+}
+
+func runRandomPipeline(t *testing.T, rt *rapid.T) {
+	next := 0
+	// A frame which one branch drops may come out of another one late.
+	row := randomRow(rt, 2, &next, rapid.Bool().Draw(rt, "parallel branches"))
+	cfg := pipeline.Config{QueueSize: rapid.SampledFrom([]int{1, 2, 64}).Draw(rt, "queue size"), HeartbeatInterval: 10 * time.Millisecond}
+	n := rapid.IntRange(1, 300).Draw(rt, "frames")
+	every := rapid.SampledFrom([]int{0, 50}).Draw(rt, "interrupt every")
+	var failed string
+	synctest.Test(t, func(t *testing.T) {
+		p := pipeline.New(cfg, row...)
+		done := make(chan error, 1)
+		go func() { done <- p.Run(context.Background()) }()
+		sources := make(chan error, 2)
+		for source := range 2 {
+			go func() {
+				var err error
+				for i := 1; i <= n && err == nil; i++ {
+					err = p.Send(context.Background(), &numbered{source: source, n: i})
+					if err == pipeline.ErrInterrupted {
+						err = nil
+					}
+					if err == nil {
+						err = p.Send(context.Background(), &numberedLasting{source: source, n: i})
+					}
+					if every > 0 && i%every == 0 {
+						p.Interrupt("random")
+					}
+					if i%20 == 0 {
+						time.Sleep(time.Millisecond)
+					}
+				}
+				sources <- err
+			}()
+		}
+		for range 2 {
+			select {
+			case err := <-sources:
+				if err != nil {
+					failed = fmt.Sprintf("a source got %v", err)
+				}
+			case <-time.After(time.Hour):
+				failed = fmt.Sprintf("deadlock: %+v", p.Stats())
+				p.Cancel("deadlock", nil)
+			}
+		}
+		p.End("done")
+		if err := <-done; err != nil {
+			failed = fmt.Sprintf("Run returned %v; %s", err, failed)
+		}
+		time.Sleep(time.Hour)
+	})
+	if failed != "" {
+		rt.Fatal(failed)
+	}
 }
