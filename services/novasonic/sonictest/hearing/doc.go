@@ -38,5 +38,10 @@
 //
 // Speech that is neither is reported with an empty Text: the caller falls back
 // on [Utterance.Audio]. Speed changes and pitch shifts defeat the correlation.
-// The detector is driven by energy: music is speech to it.
+// The detector is driven by energy: music is speech to it. Speech must be 10 dB
+// above the noise, whose level is learnt from the quietest moments of the last
+// 2.4 seconds; where there were none, as at the beginning of a stream, noise of
+// up to -30 dBFS is assumed. Digital silence is a muted microphone and teaches
+// nothing. So tones at less than -20 dBFS with nothing but zeros between them
+// are not heard.
 package hearing

@@ -132,51 +132,55 @@ type tone struct {
 
 // tones returns the DTMF tones in samples, in order.
 func tones(samples []int16, rate audio.SampleRate) []tone {
-	block, hop := int(rate.Samples(toneBlock)), int(rate.Samples(toneHop))
+	runs := pureRuns(samples, rate)
 	var found []tone
-	var current tone
-	blocks := 0 // of the current tone
-	end := func() {
-		if blocks > 0 {
-			if t, ok := trimTone(samples, rate, current, found); ok {
-				found = append(found, t)
-			}
+	lo := 0
+	for i, run := range runs {
+		hi := len(samples)
+		if i+1 < len(runs) {
+			// Where two tones abut no energy tells where one ends. A block is pure
+			// if it is nearly all in one tone, so the border is about as far from
+			// the last pure block of one as from the first of the other.
+			hi = (run.to + runs[i+1].from) / 2
 		}
-		blocks = 0
+		if t, ok := trimTone(samples, rate, run, lo, hi); ok {
+			found = append(found, t)
+		}
+		lo = hi
 	}
-	meter := newToneMeter(rate)
-	for at := 0; at+block <= len(samples); at += hop {
-		key, ok := meter.key(samples[at : at+block])
-		if !ok {
-			// Two tones that abut, or one with its beginning cut into by
-			// another, have blocks with both in: the tone goes on until its own
-			// blocks are over.
-			end()
-			continue
-		}
-		if blocks > 0 && key != current.key {
-			end()
-		}
-		if blocks == 0 {
-			current = tone{key: key, from: at}
-		}
-		blocks++
-		current.to = at + block
-	}
-	end()
 	return found
 }
 
+// pureRuns returns the stretches that are covered by blocks with the same tone
+// and nothing else in them. They may overlap a little.
+func pureRuns(samples []int16, rate audio.SampleRate) []tone {
+	block, hop := int(rate.Samples(toneBlock)), int(rate.Samples(toneHop))
+	meter := newToneMeter(rate)
+	var runs []tone
+	var last byte // the key in the last block; 0 is none
+	for at := 0; at+block <= len(samples); at += hop {
+		key, ok := meter.key(samples[at : at+block])
+		switch {
+		case !ok:
+			key = 0
+		case key == last:
+			runs[len(runs)-1].to = at + block
+		default:
+			runs = append(runs, tone{key: key, from: at, to: at + block})
+		}
+		last = key
+	}
+	return runs
+}
+
 // trimTone moves the ends of a tone, which are known to a block, to where its
-// energy begins and ends, to about 1 ms.
-func trimTone(samples []int16, rate audio.SampleRate, t tone, before []tone) (tone, bool) {
+// energy begins and ends, to about 1 ms, but not beyond [lo, hi).
+func trimTone(samples []int16, rate audio.SampleRate, t tone, lo, hi int) (tone, bool) {
 	step := max(int(rate/2000), 1) // 0.5 ms
 	reach := int(rate.Samples(toneBlock))
-	lo, hi := max(t.from-reach, 0), min(t.to+reach, len(samples))
-	if len(before) > 0 {
-		lo = max(lo, before[len(before)-1].to)
-	}
-	if lo >= hi {
+	lo, hi = max(t.from-reach, lo), min(t.to+reach, hi)
+	t.from, t.to = max(t.from, lo), min(t.to, hi)
+	if t.from >= t.to {
 		return t, false
 	}
 

@@ -85,6 +85,54 @@ func TestACutKeyTellsHowMuchOfItWasHeard(t *testing.T) {
 	}
 }
 
+func TestTonesThatAbutAreToldApart(t *testing.T) {
+	const rate = audio.Rate16k
+	one, five := Speak(rate, "1"), Speak(rate, "5")
+	for _, cut := range []time.Duration{40, 70, 100, 133, 160} {
+		cut *= time.Millisecond
+		us := utterances(hear(Options{}, join(one[:rate.Samples(cut)], five, silence(rate, time.Second))))
+		if len(us) != 1 || len(us[0].Words) != 2 {
+			t.Fatalf("after %v heard %+v, want two words", cut, us)
+		}
+		for i, want := range []struct {
+			text  string
+			heard float64
+		}{{"one", float64(cut) / float64(ToneDuration)}, {"five", 1}} {
+			if w := us[0].Words[i]; w.Text != want.text || math.Abs(w.Heard-want.heard) > 0.03 {
+				t.Errorf("after %v heard %.3f of %q, want %.3f of %q", cut, w.Heard, w.Text, want.heard, want.text)
+			}
+		}
+	}
+}
+
+func TestATonePartlyHeardTwiceIsMoreThanOneWord(t *testing.T) {
+	const rate = audio.Rate16k
+	five := Speak(rate, "5")
+	us := utterances(hear(Options{}, join(five[:rate.Samples(140*time.Millisecond)], five[rate.Samples(60*time.Millisecond):], silence(rate, time.Second))))
+	var heard float64
+	for _, u := range us {
+		for _, w := range u.Words {
+			if w.Text != "five" {
+				t.Errorf("heard %q", w.Text)
+			}
+			heard += w.Heard
+		}
+	}
+	if math.Abs(heard-1.4) > 0.05 {
+		t.Errorf("heard %.2f of a word of which 80 ms of 200 are repeated, want 1.4", heard)
+	}
+}
+
+func TestKeysAreUnderstoodInNoise(t *testing.T) {
+	const keys = "4711*"
+	for _, rate := range []audio.SampleRate{audio.Rate8k, audio.Rate24k} {
+		noisy := addNoise(join(silence(rate, time.Second), Speak(rate, keys), silence(rate, time.Second)), 15)
+		if us := utterances(hear(Options{Rate: rate}, noisy)); len(us) != 1 || us[0].Text != Words(keys) {
+			t.Errorf("at %v heard %q, want %q", rate, texts(us), Words(keys))
+		}
+	}
+}
+
 func checkHeard(t *testing.T, w Word, text string, heard float64) {
 	t.Helper()
 	if w.Text != text || math.Abs(w.Heard-heard) > 0.02 {

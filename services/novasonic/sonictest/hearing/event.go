@@ -81,8 +81,9 @@ type Word struct {
 	Start, End audio.Position // on the stream's clock
 
 	// Heard is the fraction of the word's nominal length that was heard: 1 is
-	// the whole word, less is a word that was cut, more is a DTMF tone that
-	// was partly heard twice. It is accurate to about 2 ms of the word.
+	// the whole word, less is a word that was cut. Of a DTMF tone that was partly
+	// heard twice more than 1 was heard, in one word or in two of the same text;
+	// it is accurate to about 2 ms, or 5 ms where two tones abut.
 	Heard float64
 }
 

@@ -9,6 +9,13 @@ const (
 	// 24 kHz) is certain to be found; a smaller one may be reported as unknown.
 	stride = 16
 
+	// leastSpread is how far apart the least and the greatest sample of a window
+	// must be for it to tell anything: near silence, -1, 0 and 1, is alike
+	// everywhere. A piece is found by its louder samples and followed from there
+	// into the quiet ones before and after.
+	leastSpread = 8
+
+	maxQuiet      = 9600 // samples that a sentence which joins another may begin with in near silence
 	maxProbe      = 4096 // samples compared to choose between places
 	maxCandidates = 64   // places considered for one and the same window
 )
@@ -37,7 +44,7 @@ func NewDecoder(sentences ...[]int16) *Decoder {
 	for i, samples := range sentences {
 		for at := 0; at+window <= len(samples); at += stride {
 			w := samples[at : at+window]
-			if flat(w) {
+			if dull(w) {
 				continue
 			}
 			h := hash(w)
@@ -134,7 +141,7 @@ func (p *pass) seek() {
 		return
 	}
 	w := p.recording[p.at : p.at+window]
-	if flat(w) {
+	if dull(w) {
 		p.at++
 		return
 	}
@@ -202,7 +209,8 @@ func (p *pass) follow() {
 // sound as well: whether the difference is a piece of a sentence.
 func (p *pass) joined() bool {
 	samples := p.samples(p.first)
-	for ahead := range stride {
+	telling := 0
+	for ahead := 0; ahead < maxQuiet && telling < stride; ahead++ {
 		at, offset := p.at+ahead, p.first.offset+ahead
 		if at+window > len(p.recording) || offset+window > len(samples) {
 			return false
@@ -210,9 +218,10 @@ func (p *pass) joined() bool {
 		for i := range p.residual {
 			p.residual[i] = p.recording[at+i] - samples[offset+i]
 		}
-		if flat(p.residual) {
+		if dull(p.residual) {
 			continue
 		}
+		telling++
 		p.candidates(p.residual, func(sentence, found int) bool {
 			begin := found - ahead
 			if begin >= 0 && p.sums(p.at, samples[p.first.offset:], p.sentences[sentence][begin:], ahead+window) {
@@ -294,14 +303,13 @@ func common(a, b []int16) int {
 	return n
 }
 
-// flat tells whether all samples are the same: silence.
-func flat(w []int16) bool {
+// dull tells whether a window is silence or nearly so.
+func dull(w []int16) bool {
+	least, greatest := w[0], w[0]
 	for _, s := range w[1:] {
-		if s != w[0] {
-			return false
-		}
+		least, greatest = min(least, s), max(greatest, s)
 	}
-	return true
+	return int(greatest)-int(least) < leastSpread
 }
 
 // hash mixes a window into 64 bits (FNV-1a over samples).

@@ -25,10 +25,11 @@
 //
 // # Caveats
 //
-// Runs of silence (zeros) are the same everywhere. A sentence that has them,
-// such as a clip from a file, can lose or gain some of one without a trace if
-// the rest goes on undisturbed: it is reported as a gap or a delay of the
-// length, but where in the silence it happened cannot be told. Sentences made
-// by Synthesize have none. Two sentences with identical samples cannot be told
-// apart: give each its own seed.
+// Silence, and the hush of -1, 0 and 1 around a clip from a file, is the same
+// everywhere. A sentence that has some can lose or gain a little of it without a
+// trace if the rest goes on undisturbed: it is reported as a gap or a delay of
+// the length, but where in the silence it happened cannot be told. Sentences made
+// by Synthesize have none. In the same way a cut is reported a sample or two away
+// from where it was if the samples there happen to be equal. Two sentences with
+// identical samples cannot be told apart: give each its own seed.
 package voice

@@ -214,6 +214,37 @@ func TestARepeatedClipWithSilenceInItIsFollowed(t *testing.T) {
 	}
 }
 
+// Clips from files begin and end in a hush of -1, 0 and 1.
+func TestTheHushAroundClipsIsNotTakenForEachOther(t *testing.T) {
+	hush := func(n, seed int) []int16 {
+		out := make([]int16, n)
+		for i := range out {
+			out[i] = int16((i*i/7+seed*i)%3 - 1)
+		}
+		return out
+	}
+	a, b := twoSentences()
+	first, second := join(hush(700, 1), a[1000:9000], hush(700, 2)), join(hush(500, 2), b[1000:9000], hush(700, 1))
+	got := Analyse(join(silence(300), first, silence(90), second, first[:4000], silence(200)), first, second)
+	want := []Span{{0, 0, len(first), 300}, {1, 0, len(second), 390 + len(first)}, {0, 0, 4000, 390 + len(first) + len(second)}}
+	for i, w := range want {
+		if i >= len(got.Segments) || got.Segments[i].Sentence != w.Sentence || abs(got.Segments[i].At-w.At) > 2 || abs(got.Segments[i].Len()-w.Len()) > 2 {
+			t.Fatalf("segments are %+v, want about %+v", got.Segments, want)
+		}
+	}
+
+	mixed := join(first, silence(len(second)-2000))
+	for i, s := range second {
+		mixed[len(first)-2000+i] += s
+	}
+	overlapped := Analyse(mixed, first, second)
+	if len(overlapped.Segments) != 2 || len(overlapped.Overlaps) != 1 || len(overlapped.Unknown) > 0 {
+		t.Errorf("two clips that overlap are reported as %+v\n%v", overlapped.Segments, &overlapped)
+	}
+}
+
+func abs(n int) int { return max(n, -n) }
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte{1, 0, 2, 0, 3, 0}, []byte{1, 0}, 3)
 	f.Add([]byte("the same the same the same the same the same the same"), []byte("the same the same the same the same "), 16)
