@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/services/novasonic/sonictest/hearing"
 )
 
 func TestAnOpenThatFailsForAPassingReasonIsTriedAgain(t *testing.T) {
@@ -264,6 +266,26 @@ func TestAudioThatMakesNoSenseIsReportedOnce(t *testing.T) {
 		}
 		if len(r.ear.errors()) == 0 {
 			t.Error("nobody was told")
+		}
+	})
+}
+
+func TestACallLastsLongerThanAConnection(t *testing.T) {
+	sc := sonictest.Config{Brain: sonictest.BrainFunc(func(_ *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		return sonictest.Say("You said " + turn.Text + ".")
+	})}
+	call(t, sc, novasonic.Config{}, func(r *rig) {
+		var want []string
+		for i := range 60 { // 20 minutes; a connection lives for 8
+			r.says(strconv.Itoa(i))
+			want = append(want, "You said "+hearing.Words(strconv.Itoa(i))+".")
+			r.waits(20*time.Second - time.Since(r.began)%(20*time.Second))
+		}
+		if got := texts(r, func(f *frames.SpokenText) string { return f.Text }); !slices.Equal(got, want) {
+			t.Errorf("the agent said %q", got)
+		}
+		if n := len(r.streams()); n != 3 {
+			t.Errorf("%d streams were used, want 3", n)
 		}
 	})
 }
