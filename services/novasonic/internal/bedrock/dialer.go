@@ -148,7 +148,7 @@ func (d *SDKDialer) dial(ctx context.Context, model string) (*sdkStream, error) 
 var errNoModel = errors.New("no model id")
 
 // retrieve gets credentials before the SDK asks for them: a failure inside the
-// SDK's call makes it hang (guard D2). They are then frozen for the stream, as
+// SDK's call makes it hang (guardEarlyFailure). They are then frozen for the stream, as
 // its signatures are chained to the first one.
 func (d *SDKDialer) retrieve(ctx context.Context) (aws.Credentials, error) {
 	provider := d.client.Options().Credentials

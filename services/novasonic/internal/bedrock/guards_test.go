@@ -77,7 +77,7 @@ func TestEveryGuardHasATest(t *testing.T) {
 	}
 }
 
-// D1. Run with -race in CI, where the SDK's own race would be found too.
+// Under -race it also finds the race that is behind the mixing.
 func TestStreamsOfOneDialerDoNotMix(t *testing.T) {
 	const streams, events = 8, 300
 	p := &peer{script: echo}
@@ -113,7 +113,7 @@ func TestStreamsOfOneDialerDoNotMix(t *testing.T) {
 	}
 }
 
-// D2. The SDK's call does not return from any of these.
+// The SDK's call does not return from this.
 func TestDialFailsAtOnceWhenTheCallFailsBeforeSending(t *testing.T) {
 	errStack := errors.New("a middleware of the user's fails")
 	fails := func(o *aws.Config) {
@@ -139,7 +139,7 @@ func TestDialFailsAtOnceWhenTheCallFailsBeforeSending(t *testing.T) {
 	waitForGoroutines(t, before)
 }
 
-// D3, and the figure of the seam: 500 streams come and go.
+// 500 streams come and go, half of them in order.
 func TestStreamsLeaveNoGoroutineBehind(t *testing.T) {
 	p := &peer{script: echo}
 	d := dialerFor(t, p.start(t))
@@ -163,7 +163,6 @@ func TestStreamsLeaveNoGoroutineBehind(t *testing.T) {
 	waitForGoroutines(t, before)
 }
 
-// D3, for streams that are refused.
 func TestRefusedStreamsLeaveNoGoroutineBehind(t *testing.T) {
 	p := &peer{script: echo}
 	d := dialerFor(t, p.start(t))
@@ -193,7 +192,6 @@ func waitForGoroutines(t *testing.T, want int) {
 	t.Errorf("%d goroutines are left, want %d:\n%s", runtime.NumGoroutine(), want, buf[:runtime.Stack(buf, true)])
 }
 
-// D4.
 func TestAbortOfAnIdleStreamReachesTheService(t *testing.T) {
 	gone := make(chan struct{})
 	_, s := open(t, after(1, func(s *session) {
@@ -212,7 +210,6 @@ func TestAbortOfAnIdleStreamReachesTheService(t *testing.T) {
 	}
 }
 
-// D4.
 func TestLostConnectionIsNoticedWhileIdle(t *testing.T) {
 	p, s := open(t, after(1, (*session).hangUp))
 	exchange(t, s, "hello")
@@ -223,7 +220,6 @@ func TestLostConnectionIsNoticedWhileIdle(t *testing.T) {
 	}
 }
 
-// D5.
 func TestSendAfterALostConnectionLeavesNothingBehind(t *testing.T) {
 	p := &peer{script: after(1, (*session).hangUp)}
 	d := dialerFor(t, p.start(t))
@@ -237,7 +233,6 @@ func TestSendAfterALostConnectionLeavesNothingBehind(t *testing.T) {
 	waitForGoroutines(t, before)
 }
 
-// D6.
 func TestCutShortIsNotAnOrderlyEnd(t *testing.T) {
 	whole := chunkFrame([]byte(`{"event":{}}`))
 	for _, c := range []struct {
@@ -270,7 +265,6 @@ func TestCutShortIsNotAnOrderlyEnd(t *testing.T) {
 	}
 }
 
-// D7.
 func TestRefusalIsNotRetriedBehindTheCallersBack(t *testing.T) {
 	p := &peer{script: echo}
 	p.answer = func(w http.ResponseWriter, r *http.Request) bool {
@@ -291,7 +285,7 @@ func TestRefusalIsNotRetriedBehindTheCallersBack(t *testing.T) {
 	}
 }
 
-// D7. A Send that meets the end must not hide what the service said.
+// A Send that meets the end must not hide what the service said.
 func TestExceptionIsReadToItsEndWhileSending(t *testing.T) {
 	for range 50 {
 		_, s := open(t, after(1, func(s *session) {
@@ -316,7 +310,6 @@ func TestExceptionIsReadToItsEndWhileSending(t *testing.T) {
 	}
 }
 
-// D8.
 func TestRequestHasItsContentType(t *testing.T) {
 	p, s := open(t, echo)
 	exchange(t, s, "hello")
@@ -325,7 +318,6 @@ func TestRequestHasItsContentType(t *testing.T) {
 	}
 }
 
-// D9.
 func TestTraceOfASuccessfulCallIsASuccess(t *testing.T) {
 	p := &peer{script: echo}
 	tracer := &recordingTracer{ended: make(chan tracing.SpanStatus, 1)}
@@ -386,7 +378,7 @@ func (s *recordingSpan) SetStatus(status tracing.SpanStatus) {
 	}
 }
 
-// D2. Here the SDK's call returns, and its stream has the failure.
+// Here the SDK's call returns, and its stream has the failure.
 func TestFailureBetweenTheStepsIsToldByTheStream(t *testing.T) {
 	errStack := errors.New("a middleware of the user's fails")
 	fails := func(s *middleware.Stack) error {
@@ -403,7 +395,7 @@ func TestFailureBetweenTheStepsIsToldByTheStream(t *testing.T) {
 	waitForGoroutines(t, before)
 }
 
-// D2. A call that hangs in the user's own code ends with Dial's context, and
+// A call that hangs in the user's own code ends with Dial's context, and
 // leaves nothing behind.
 func TestDialObservesItsContextInsideTheCall(t *testing.T) {
 	waits := func(s *middleware.Stack) error {

@@ -269,7 +269,7 @@ func untilGone(s *session) {
 	<-s.r.Context().Done()
 }
 
-// silentUntilHalfClose reads all that comes.
+// untilHalfClose reads all that comes.
 func untilHalfClose(s *session) {
 	for {
 		if _, err := s.recv(); err != nil {
