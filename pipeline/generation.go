@@ -67,8 +67,8 @@ func newGeneration(r *run, number uint32, frame *frames.Interruption) *generatio
 	return g
 }
 
-// generationOf returns the generation that what is sent with ctx belongs to,
-// or nil if it is always the present one.
+// generationOf returns the generation that what is sent with ctx belongs to, to
+// be compared by its number, or nil if it is always the present one.
 func (r *run) generationOf(ctx context.Context) *generation {
 	switch c := ctx.(type) {
 	case *generationContext:

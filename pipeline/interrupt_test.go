@@ -325,3 +325,59 @@ func TestNoMoreThanOneOldChunkLeavesTheOutputAfterAnInterruption(t *testing.T) {
 		r.finish()
 	})
 }
+
+func TestAGenerationTakenInStartLastsUntilTheFirstInterruption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gen context.Context
+		var port *pipeline.Port
+		var last recorder
+		r := start(t, pipeline.Config{}, &parts{start: func(_ context.Context, out *pipeline.Port) error {
+			gen, port = out.Generation(), out
+			return nil
+		}}, &last)
+		if err := port.Send(gen, &probe{n: 1}, frames.Downstream); err != nil || gen.Err() != nil {
+			t.Errorf("Send returned %v, the context %v; want neither", err, gen.Err())
+		}
+		synctest.Wait()
+		r.Interrupt("test")
+		if err := port.Send(gen, &probe{n: 2}, frames.Downstream); !errors.Is(err, pipeline.ErrInterrupted) {
+			t.Errorf("Send returned %v, want ErrInterrupted", err)
+		}
+		r.finish()
+		expect(t, "frames", last.names(), []string{"Start", "p1", "Interruption", "End"})
+	})
+}
+
+func TestAnUninterruptibleFrameKeepsWaitingThroughAnInterruption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		var last recorder
+		var sent error
+		// The handler of an interruptible frame waits with one that survives,
+		// behind others that survive.
+		r := start(t, pipeline.Config{QueueSize: 2}, on(func(ctx context.Context, f *probe, dir frames.Direction, out *pipeline.Port) error {
+			derived, cancel := context.WithCancel(ctx)
+			defer cancel()
+			for n := range 5 {
+				if sent = out.Send(derived, &lasting{n: n}, dir); sent != nil {
+					return sent
+				}
+			}
+			return nil
+		}), on(func(ctx context.Context, f *lasting, dir frames.Direction, out *pipeline.Port) error {
+			<-hold
+			return out.Send(ctx, f, dir)
+		}), &last)
+		r.send(&probe{})
+		synctest.Wait()
+		r.Interrupt("test")
+		synctest.Wait()
+		close(hold)
+		r.finish()
+		if sent != nil {
+			t.Errorf("Send returned %v", sent)
+		}
+		got := slices.DeleteFunc(last.names(), func(s string) bool { return s == "Interruption" })
+		expect(t, "frames", got, []string{"Start", "l0", "l1", "l2", "l3", "l4", "End"})
+	})
+}

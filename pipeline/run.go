@@ -138,13 +138,14 @@ func (r *run) interrupt(source, reason string) {
 	}
 }
 
-// openPorts lets frames be sent.
+// openPorts lets frames be sent. The generation stays the same: a processor may
+// have taken it in Start.
 func (r *run) openPorts() {
 	r.genMu.Lock()
 	defer r.genMu.Unlock()
-	if old := r.gen.Load(); old.refuses == ErrNotStarted {
-		r.gen.Store(newGeneration(r, 0, nil))
-		old.cancel(nil)
+	if first := *r.gen.Load(); first.refuses == ErrNotStarted {
+		first.refuses = nil
+		r.gen.Store(&first)
 	}
 }
 

@@ -25,7 +25,7 @@ func (r *run) send(ctx context.Context, p *Port, l link, f frames.Frame, dir fra
 		return r.sendSystem(ctx, p, l, it, fresh)
 	}
 
-	if own := r.generationOf(ctx); own != nil && own != g {
+	if own := r.generationOf(ctx); own != nil && own.number != g.number {
 		if !survives(f) {
 			return ErrInterrupted
 		}
@@ -285,15 +285,15 @@ func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
 		switch {
 		case n.closed || next.refuses != nil || n.run.ctx.Err() != nil:
 			err = ErrCancelled
-		case next != g && !w.keeps:
+		case next.number != g.number && !w.keeps:
 			if l.withdraw(w) {
 				n.noteStale(w.item)
 				w.ready <- l.drop(w)
 			}
-		case next != g && n.run.generationOf(ctx) == g: // ctx is dead, but not the frame
-			ctx, g = n.run.handlerCtx, next
+		case next.number != g.number && w.tied: // ctx is dead, but not the frame
+			ctx, g, w.tied = n.run.handlerCtx, next, false
 			continue
-		case next != g && err == nil:
+		case next.number != g.number && err == nil:
 			g = next
 			continue
 		}
