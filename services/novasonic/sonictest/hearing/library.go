@@ -10,7 +10,7 @@ import (
 )
 
 // maxLibrary limits the recordings of a [Library] together: a minute takes about
-// 4 MB, and a millisecond or two of each search.
+// 8 MB, and some ten milliseconds of each search.
 const maxLibrary = 30 * time.Minute
 
 // ErrTooLong is returned by [Library.Add] for audio beyond its limit.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -61,9 +60,7 @@ func faultOf(file string, err error) *Error {
 	return fault(file, at.GetToken(), "%s", message)
 }
 
-var unquoted = regexp.MustCompile(`\s+`)
-
-func oneLine(s string) string { return strings.TrimSpace(unquoted.ReplaceAllString(s, " ")) }
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // fieldsInstead names the field that was probably meant, or all that there are.
 func fieldsInstead(at *token.Token) string {

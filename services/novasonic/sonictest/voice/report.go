@@ -123,9 +123,7 @@ func (r *Report) judge(sentence, length int) {
 			continue
 		}
 		pieces = append(pieces, s)
-		for _, again := range intersect(heard, s) {
-			r.Repeats = append(r.Repeats, again)
-		}
+		r.Repeats = append(r.Repeats, intersect(heard, s)...)
 		for _, fresh := range subtract(s, heard) {
 			if fresh.From < furthest {
 				r.Reordered = append(r.Reordered, fresh)
