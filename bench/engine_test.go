@@ -71,12 +71,17 @@ func (e *exit) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 // processorHops is a pipeline of n processors, each with queues and a
 // goroutine of its own.
 func processorHops(b *testing.B, n int) hops {
-	out := make(chan frames.Frame, inFlight)
 	var row []pipeline.Processor
 	for range n - 1 {
 		row = append(row, &pass{})
 	}
-	p := pipeline.New(pipeline.Config{}, append(row, &exit{out})...)
+	return run(b, pipeline.Config{}, row...)
+}
+
+// run runs processors with an exit behind them.
+func run(b *testing.B, cfg pipeline.Config, row ...pipeline.Processor) hops {
+	out := make(chan frames.Frame, inFlight)
+	p := pipeline.New(cfg, append(row, &exit{out})...)
 	done := make(chan error, 1)
 	ctx := context.Background()
 	go func() { done <- p.Run(ctx) }()
@@ -156,6 +161,54 @@ func compare(b *testing.B, fn func(h hops, n int)) {
 			b.ReportMetric(bare[turns/2], "channels-ns")
 			b.ReportMetric(took[turns/2], "processors-ns")
 			b.ReportMetric(took[turns/2]/bare[turns/2], "ratio")
+		})
+	}
+}
+
+// nobody is an observer that looks at nothing.
+type nobody struct{}
+
+func (nobody) Observe([]pipeline.Event) {}
+
+// BenchmarkWaysThroughFiveProcessors measures what inline processors save and
+// what an observer costs, with 64 frames in flight, beside plain processors.
+func BenchmarkWaysThroughFiveProcessors(b *testing.B) {
+	five := func(make func() pipeline.Processor) (row []pipeline.Processor) {
+		for range 4 {
+			row = append(row, make())
+		}
+		return row
+	}
+	plain := func() pipeline.Processor { return &pass{} }
+	for _, way := range []struct {
+		name string
+		cfg  pipeline.Config
+		row  []pipeline.Processor
+	}{
+		{"plain", pipeline.Config{}, five(plain)},
+		{"inline", pipeline.Config{}, five(func() pipeline.Processor { return pipeline.Inline(plain()) })},
+		{"on", pipeline.Config{}, five(func() pipeline.Processor {
+			return pipeline.On(func(ctx context.Context, f *frames.AudioOutput, dir frames.Direction, out *pipeline.Port) error {
+				return out.Send(ctx, f, dir)
+			})
+		})},
+		{"observed", pipeline.Config{Observers: []pipeline.Observer{nobody{}}}, five(plain)},
+	} {
+		b.Run(way.name, func(b *testing.B) {
+			b.ReportAllocs()
+			h := run(b, way.cfg, way.row...)
+			defer h.stop()
+			f := &frames.Text{}
+			for range inFlight {
+				h.send(f)
+			}
+			for b.Loop() {
+				<-h.out
+				h.send(f)
+			}
+			for range inFlight {
+				<-h.out
+			}
 		})
 	}
 }
