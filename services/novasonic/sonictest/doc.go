@@ -37,6 +37,21 @@
 // Config.Library knows. Answers are spoken by package voice, every sample of
 // which can be told from every other; package script reads a Brain from a file.
 //
+// # Oracles
+//
+// [Server.Streams] tells what really happened, by sample. Which stream heard
+// what the user said, and whether in whole, in part or twice:
+// StreamLog.Heard for words, or, with Config.KeepAudio,
+//
+//	voice.Analyse(log.Audio[0].PCM, user)         // the user's samples as this stream heard them
+//
+// Which samples of which answer reached the caller, and whether there is a
+// seam:
+//
+//	voice.Analyse(recording, log.Answers[0].Sentences[0].PCM, …)
+//
+// What the client did wrong: [Server.Violations].
+//
 // # For other programs
 //
 //	srv.StartTLS("127.0.0.1:0")
