@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,9 +19,12 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
+	"github.com/parley-go/parley/internal/demo"
 	"github.com/parley-go/parley/processors/audiofile"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
 )
 
 const calls = "../../testdata/calls/"
@@ -57,10 +61,12 @@ func TestEveryShippedRecordingMakesAConversation(t *testing.T) {
 		recording              string
 		turns, bargeIns, tools int
 		says                   string
+		clips                  []string // what is heard, in order; the last that was begun before the barge-in is cut
+		cut                    string
 	}{
-		{"order.mp3", 5, 0, 1, "On Saturday we are open from ten to four."},
-		{"bargein.wav", 4, 1, 0, "A full service is ninety pounds. Parts are extra."},
-		{"noisy.mp3", 3, 0, 0, "Please don't. The bakery next door will take it in for us."},
+		{"order.mp3", 5, 0, 1, "On Saturday we are open from ten to four.", []string{"repair", "brakes", "oneday", "sat", "booked", "goodbye"}, ""},
+		{"bargein.wav", 4, 1, 0, "A full service is ninety pounds. Parts are extra.", []string{"service1", "service2", "price", "twodays", "goodbye"}, "service2"},
+		{"noisy.mp3", 3, 0, 0, "Please don't. The bakery next door will take it in for us.", []string{"lunch", "bakery", "welcomes"}, ""},
 	} {
 		t.Run(tc.recording, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "conversation.wav")
@@ -75,7 +81,59 @@ func TestEveryShippedRecordingMakesAConversation(t *testing.T) {
 				t.Errorf("latencies %+v", s.Latency)
 			}
 			heardWhereItIsSaid(t, out, s)
+			_, right, _ := stereo(t, out)
+			heardSampleBySample(t, right, tc.clips, tc.cut)
 		})
+	}
+}
+
+// heardSampleBySample checks that the clips are in the recording one after the
+// other, every sample once, but for the end of the one that was cut.
+func heardSampleBySample(t *testing.T, recording []int16, clips []string, cut string) {
+	t.Helper()
+	var expected [][]int16
+	for _, name := range clips {
+		f, err := demo.Files().Open("clips/" + name + ".mp3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := mp3.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples := audio.Remix(nil, readAll(t, r), r.Format().Channels, 1)
+		f.Close()
+		expected = append(expected, samples)
+	}
+	report := voice.Analyse(recording, expected...)
+	if !report.Seamless() {
+		t.Errorf("the agent's channel is not seamless:\n%v", &report)
+	}
+	var heard []string
+	for _, s := range report.Segments {
+		heard = append(heard, clips[s.Sentence])
+		if whole := s.Len() == len(expected[s.Sentence]); whole == (clips[s.Sentence] == cut) {
+			t.Errorf("of %s %d of %d samples were heard", clips[s.Sentence], s.Len(), len(expected[s.Sentence]))
+		}
+	}
+	if !slices.Equal(heard, clips) {
+		t.Errorf("heard %v, want %v", heard, clips)
+	}
+}
+
+func readAll(t *testing.T, r interface{ Read([]int16) (int, error) }) []int16 {
+	t.Helper()
+	buf := make([]int16, 4800)
+	var all []int16
+	for {
+		n, err := r.Read(buf)
+		all = append(all, buf[:n]...)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -119,15 +177,7 @@ func stereo(t *testing.T, path string) (left, right []int16, rate audio.SampleRa
 	if r.Format().Channels != 2 {
 		t.Fatalf("%s is %v", path, r.Format())
 	}
-	buf := make([]int16, 4800)
-	var all []int16
-	for {
-		n, err := r.Read(buf)
-		all = append(all, buf[:n]...)
-		if err != nil {
-			break
-		}
-	}
+	all := readAll(t, r)
 	return audio.Channel(nil, all, 2, 0), audio.Channel(nil, all, 2, 1), r.Format().Rate
 }
 
