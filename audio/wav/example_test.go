@@ -17,7 +17,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	if _, err := w.Write([]int16{100, -100, 200, -200}); err != nil {
+	if err := w.Write([]int16{100, -100, 200, -200}); err != nil {
 		fmt.Println(err)
 	}
 	if err := w.Close(); err != nil {

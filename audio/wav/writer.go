@@ -111,15 +111,15 @@ func (w *Writer) Frames() int64 { return w.data / int64(w.frame()) }
 //
 // [ErrTooLarge] refuses, whole, what would make a seekable file larger than its
 // header can tell; [ErrClosed] is for what comes after Close.
-func (w *Writer) Write(p []int16) (int, error) {
+func (w *Writer) Write(p []int16) error {
 	if w.err != nil {
-		return 0, w.err
+		return w.err
 	}
 	if len(p)%w.format.Channels != 0 {
-		return 0, fmt.Errorf("wav: write: %d values are not whole frames of %d channels", len(p), w.format.Channels)
+		return fmt.Errorf("wav: write: %d values are not whole frames of %d channels", len(p), w.format.Channels)
 	}
 	if w.data+2*int64(len(p)) > w.limit {
-		return 0, ErrTooLarge
+		return ErrTooLarge
 	}
 	b, ok := audio.PCMBytes(p)
 	if !ok {
@@ -133,14 +133,12 @@ func (w *Writer) Write(p []int16) (int, error) {
 	}
 	if err != nil {
 		w.err = fmt.Errorf("wav: write: %w", err)
-		return n / 2, w.err
+		return w.err
 	}
 	if second := int64(w.format.Rate) * int64(w.frame()); w.seek != nil && w.data-w.told >= second {
-		if w.err = w.tell(); w.err != nil {
-			return len(p), w.err
-		}
+		w.err = w.tell()
 	}
-	return len(p), nil
+	return w.err
 }
 
 // Close corrects the header, if w can be positioned. It closes nothing. The

@@ -239,7 +239,7 @@ func wavOf(t *testing.T, f audio.Format, samples int) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Write(make([]int16, samples)); err != nil {
+	if err := w.Write(make([]int16, samples)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

@@ -121,7 +121,7 @@ func wavBytes(t *testing.T, f audio.Format, samples []int16) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Write(samples); err != nil {
+	if err := w.Write(samples); err != nil {
 		t.Fatal(err)
 	}
 	out := b.Bytes()

@@ -18,10 +18,6 @@ type encoder interface {
 	Close() error
 }
 
-type wavEncoder struct{ *wav.Writer }
-
-func (e wavEncoder) Write(p []int16) error { _, err := e.Writer.Write(p); return err }
-
 // Writer writes samples to a WAV or MP3 file. It is used by one goroutine at a
 // time.
 type Writer struct {
@@ -68,9 +64,7 @@ func Create(path string, f audio.Format) (*Writer, error) {
 	if kind == kindMP3 {
 		w.enc, err = mp3.NewWriter(file, f, nil)
 	} else {
-		var e *wav.Writer
-		e, err = wav.NewWriter(file, f)
-		w.enc = wavEncoder{e}
+		w.enc, err = wav.NewWriter(file, f)
 	}
 	if err != nil {
 		file.Close()

@@ -53,7 +53,7 @@ func wavFile(t testing.TB, text string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Write(voice.Synthesize(text, voice.Options{Rate: audio.Rate16k})); err != nil {
+	if err := w.Write(voice.Synthesize(text, voice.Options{Rate: audio.Rate16k})); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
