@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,12 +17,13 @@ import (
 )
 
 type densityCommand struct {
-	Calls  int           `default:"100" help:"Calls at the same time. Default: ${default}."`
-	For    time.Duration `default:"20s" help:"How long each run is measured. Default: ${default}."`
-	Rounds int           `default:"3" help:"Runs of each kind, in turn. Default: ${default}."`
-	JSON   bool          `name:"json" help:"Print one JSON object on one line."`
-	Worker string        `hidden:"" enum:",bare,parley" default:""`
-	WarmUp time.Duration `hidden:"" default:"5s"`
+	Calls   int           `default:"100" help:"Calls at the same time. Default: ${default}."`
+	For     time.Duration `default:"20s" help:"How long each run is measured. Default: ${default}."`
+	Rounds  int           `default:"3" help:"Runs of each kind, in turn. Default: ${default}."`
+	JSON    bool          `name:"json" help:"Print one JSON object on one line."`
+	Worker  string        `hidden:"" enum:",bare,parley" default:""`
+	WarmUp  time.Duration `hidden:"" default:"5s"`
+	Profile string        `type:"path" placeholder:"FILE" help:"Write a CPU profile of the last run of Parley there."`
 }
 
 func (c *densityCommand) Help() string {
@@ -47,7 +49,7 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 		return usageError{fmt.Errorf("--calls and --rounds must be at least 1, --for at least 1s")}
 	}
 	if c.Worker != "" {
-		result, err := densityWork(ctx, c.Worker, c.Calls, c.WarmUp, c.For)
+		result, err := c.work(ctx)
 		if err != nil {
 			return err
 		}
@@ -69,6 +71,9 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 			fmt.Fprintf(con.err, "round %d of %d: %s, %d calls for %v\n", round+1, c.Rounds, kind, c.Calls, c.WarmUp+c.For)
 			work := exec.CommandContext(ctx, self, "bench", "density", "--worker", kind,
 				"--calls", fmt.Sprint(c.Calls), "--for", c.For.String(), "--warm-up", c.WarmUp.String())
+			if kind == "parley" && c.Profile != "" {
+				work.Args = append(work.Args, "--profile", c.Profile)
+			}
 			work.Env = append(append(os.Environ(), environ...), "GOMAXPROCS=1")
 			work.Stderr = con.err
 			out, err := work.Output()
@@ -83,6 +88,22 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 		}
 	}
 	return c.report(con.out, runs)
+}
+
+// work is one run, in a process of its own.
+func (c *densityCommand) work(ctx context.Context) (density, error) {
+	if c.Profile != "" {
+		f, err := os.Create(c.Profile)
+		if err != nil {
+			return density{}, fmt.Errorf("write profile: %w", err)
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return density{}, fmt.Errorf("write profile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
+	return densityWork(ctx, c.Worker, c.Calls, c.WarmUp, c.For)
 }
 
 // startEmulator starts the emulator in another process and returns the
