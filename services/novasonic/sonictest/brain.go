@@ -68,7 +68,8 @@ type Turn struct {
 	// Results are all results so far of the tools that the answer called, in
 	// the order of its Calls; those not yet there are left out. Latest is the
 	// one that arrived now, and Pending how many are still to come. A brain
-	// that wants to wait for all of them returns no answer while Pending > 0.
+	// that wants to wait for all of them returns no answer while Pending > 0. It
+	// is asked again if the user interrupts before any of the answer was sent.
 	Results []ToolResult
 	Latest  ToolResult
 	Pending int
