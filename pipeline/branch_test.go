@@ -240,3 +240,38 @@ func TestASwitchInASwitchTriesTheInnerOneFirst(t *testing.T) {
 		expect(t, "answers", texts(&last), []string{"c 2"})
 	})
 }
+
+func TestAServiceThatHasPanickedGetsNoMoreFramesAndHoldsNothingUp(t *testing.T) {
+	for name, wrap := range map[string]func(pipeline.Processor) pipeline.Processor{
+		"queued": func(p pipeline.Processor) pipeline.Processor { return p },
+		"inline": pipeline.Inline,
+	} {
+		inVirtualTime(t, name, func(t *testing.T) {
+			var last recorder
+			calls := 0
+			broken := pipeline.Func(func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+				if _, ok := f.(*frames.Start); ok {
+					return out.Send(ctx, f, dir)
+				}
+				calls++
+				panic("for good")
+			})
+			var reported []*frames.Error
+			r := start(t, pipeline.Config{OnError: func(f *frames.Error) { reported = append(reported, f) }}, pass(),
+				pipeline.Switch(pipeline.SwitchConfig{Name: "voice"},
+					pipeline.Chain(pass(), wrap(broken), pass()), service("b", func() error { return nil })), &last)
+			r.send(&probe{n: 1})
+			synctest.Wait()
+			r.Interrupt("test")
+			r.send(&frames.SwitchService{Switch: "voice", Service: "pipeline.Func#2"}, &probe{n: 2})
+			r.finish()
+			if calls != 1 {
+				t.Errorf("it was called %d times, want once", calls)
+			}
+			expect(t, "answers", texts(&last), []string{"b 2"})
+			if len(reported) != 2 || !strings.Contains(reported[1].Err.Error(), `switch to service "pipeline.Func#2": it has failed for good`) {
+				t.Errorf("reported %v, want the panic and the refusal to go back", reported)
+			}
+		})
+	}
+}

@@ -156,16 +156,17 @@ func TestSendersThatWaitAreFreedByAnInterruption(t *testing.T) {
 		})
 		var port *pipeline.Port
 		r := start(t, pipeline.Config{QueueSize: 3}, &parts{run: func(_ context.Context, out *pipeline.Port) error { port = out; return nil }}, stuck, &last)
+		send := func(f frames.Frame) error { return port.Send(context.Background(), f, frames.Downstream) }
 		r.send(&lasting{n: 0}, &probe{n: 1}, &probe{n: 2})
 		synctest.Wait()
 		begin := time.Now()
 		old := make(chan error, 1)
-		go func() { old <- r.Send(context.Background(), &probe{n: 3}) }()
+		go func() { old <- send(&probe{n: 3}) }()
 		tied := make(chan error, 1)
 		go func() { tied <- port.Send(port.Generation(), &probe{n: 3}, frames.Downstream) }()
 		synctest.Wait()
 		keeps := make(chan error, 1)
-		go func() { keeps <- r.Send(context.Background(), &lasting{n: 4}) }()
+		go func() { keeps <- send(&lasting{n: 4}) }()
 		synctest.Wait()
 
 		r.Interrupt("test")
@@ -178,7 +179,9 @@ func TestSendersThatWaitAreFreedByAnInterruption(t *testing.T) {
 		if err := <-keeps; err != nil {
 			t.Errorf("the sender of an uninterruptible frame got %v", err)
 		}
-		r.send(&probe{n: 5})
+		if err := send(&probe{n: 5}); err != nil {
+			t.Error(err)
+		}
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("they waited for %v behind frames that nobody wanted", took)
 		}
@@ -379,5 +382,32 @@ func TestAnUninterruptibleFrameKeepsWaitingThroughAnInterruption(t *testing.T) {
 		}
 		got := slices.DeleteFunc(last.names(), func(s string) bool { return s == "Interruption" })
 		expect(t, "frames", got, []string{"Start", "l0", "l1", "l2", "l3", "l4", "End"})
+	})
+}
+
+func TestNewFramesDoNotWaitForOldOnesThatAProcessorHasInHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, pipeline.Config{QueueSize: 8}, on(func(ctx context.Context, f *probe, dir frames.Direction, out *pipeline.Port) error {
+			time.Sleep(time.Duration(f.n) * time.Second) // deaf
+			return nil
+		}))
+		for range 100 { // teaches the engine that the processor is quick
+			r.send(&probe{})
+		}
+		synctest.Wait()
+		r.send(&probe{n: 1}, &probe{n: 20})
+		for range 6 {
+			r.send(&probe{})
+		}
+		time.Sleep(2 * time.Second) // now it has all of them in hand, and is stuck in the first
+		begin := time.Now()
+		r.Interrupt("test")
+		for range 7 {
+			r.send(&probe{})
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("new frames waited for %v", took)
+		}
+		r.finish()
 	})
 }

@@ -149,7 +149,7 @@ func (n *node) report(err error) {
 // guard turns a panic in what it is deferred for into a fatal error.
 func (n *node) guard() {
 	if v := recover(); v != nil {
-		n.dead.Store(true)
+		n.die()
 		n.panicked(v)
 	}
 }

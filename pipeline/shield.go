@@ -43,7 +43,7 @@ func (n *node) serve(loop func()) (done bool) {
 		if returned {
 			return
 		}
-		n.dead.Store(true)
+		n.die()
 		if v == nil {
 			n.report(Fatal(Classify(frames.ErrorApplication, errGoexit)))
 			return

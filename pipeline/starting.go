@@ -70,7 +70,7 @@ func (r *run) startProcessors() ([]*node, error) {
 // startFailed ends the run because a processor did not start, unless a switch
 // can do without it.
 func (r *run) startFailed(ctx context.Context, n *node, err error) {
-	n.dead.Store(true)
+	n.die()
 	if r.parent.Err() != nil {
 		r.stop(outcome{err: context.Cause(r.parent)})
 		return

@@ -89,6 +89,7 @@ type choice struct {
 	mu       sync.Mutex
 	services []*node // the first node of each; nil for an empty one
 	failed   []bool
+	gone     []bool // failed for good: a processor of it has panicked or did not start
 }
 
 func (b *builder) addSwitch(s *switcher, where string) segment {
@@ -98,6 +99,7 @@ func (b *builder) addSwitch(s *switcher, where string) segment {
 func (c *choice) addService(first *node, i int) {
 	c.services = append(c.services, first)
 	c.failed = append(c.failed, false)
+	c.gone = append(c.gone, false)
 }
 
 func (c *choice) nameOf(i int) string {
@@ -135,7 +137,7 @@ func (c *choice) obey(n *node, f *frames.SwitchService) bool {
 			to = i
 		}
 	}
-	dead := to >= 0 && c.services[to] != nil && c.services[to].dead.Load()
+	dead := to >= 0 && c.gone[to]
 	if to >= 0 && !dead {
 		c.failed[to] = false
 		c.active.Store(int32(to))
@@ -204,6 +206,17 @@ func asError(f *frames.Error) *Error {
 		err = own.Err // its class and fatality are in f
 	}
 	return &Error{Processor: f.Processor, Class: f.Kind, Fatal: true, Err: err}
+}
+
+// die notes that the processor has failed for good: nothing of it is called any
+// more but Close.
+func (n *node) die() {
+	n.dead.Store(true)
+	if s := n.scope; s != nil {
+		s.choice.mu.Lock()
+		s.choice.gone[s.branch] = true
+		s.choice.mu.Unlock()
+	}
 }
 
 // standIn takes the place of a service that has failed for good: it lets pass
