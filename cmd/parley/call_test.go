@@ -392,7 +392,7 @@ func TestWhatIsWrongWithAWSIsSaidInOneLine(t *testing.T) {
 			srv := httptest.NewServer(http.NotFoundHandler())
 			t.Cleanup(srv.Close)
 			return append(keys, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME="+srv.URL)
-		}, []string{"HTTP/1.1", "endpoint"}},
+		}, []string{"HTTP/2", "endpoint"}},
 		{"a TLS endpoint that speaks only HTTP/1.1", func(t *testing.T) []string {
 			srv := httptest.NewTLSServer(http.NotFoundHandler())
 			t.Cleanup(srv.Close)
