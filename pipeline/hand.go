@@ -142,13 +142,16 @@ func (h *hand) adapt(now int64) {
 // the bed of a goroutine that the caller must wake after unlocking, or nil.
 func (n *node) admit() *bed {
 	l := &n.downLane
+	g := n.run.gen.Load()
+	if g.refuses == ErrCancelled {
+		return nil // close will tell them
+	}
 	admitted := 0
-	now := n.run.gen.Load().number
 	var wake *bed
 	for admitted < len(l.waiters) && l.n+l.held < l.limit {
 		w := l.waiters[admitted]
 		admitted++
-		if w.item.gen != now && !w.keeps {
+		if w.item.gen != g.number && !w.keeps {
 			w.ready <- l.drop(w)
 			n.noteStale(w.item)
 			continue
