@@ -29,23 +29,20 @@ type call struct {
 // toolUse starts a call. It runs on a goroutine of its own, since the
 // conversation goes on meanwhile, and so do other calls.
 func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolUse) {
-	// What was said before a call ("let me check") is an answer of its own: the
-	// wait for the tool is no hole in the middle of one.
-	if r := c.reply; r != nil && !r.closed && !c.speaking(r) {
-		r.closed = true
-		v.endReply(r, false)
-	}
-	v.emit(&frames.FunctionCall{CallID: e.ToolUseID, Name: e.Name, Arguments: e.Arguments})
 	if v.calls[e.ToolUseID] != nil {
 		return // asked twice: one answer
 	}
+	// What was said before a call ("let me check") is an answer of its own: the
+	// wait for the tool is no hole in the middle of one.
+	if r := c.reply; r != nil && !r.closed && !v.speaking(c, r) {
+		v.closeReply(r)
+	}
+	v.emit(&frames.FunctionCall{CallID: e.ToolUseID, Name: e.Name, Arguments: e.Arguments})
 	if len(v.calls) >= maxCalls {
 		c.answer(e.ToolUseID, failure(fmt.Errorf("too many calls are in progress (%d)", maxCalls)))
 		return
 	}
-	if c == v.listening {
-		v.answered(c)
-	}
+	v.answered(c)
 	callCtx, cancel := context.WithCancelCause(ctx)
 	k := &call{id: e.ToolUseID, name: e.Name, c: c, began: time.Now(), cancel: cancel}
 	if t, ok := v.cfg.Tools.Lookup(e.Name); ok {
@@ -61,6 +58,22 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	})
 }
 
+// speaking reports whether an answer has audio under way: a block is open, or
+// was announced.
+func (v *conversation) speaking(c *connection, r *reply) bool {
+	for _, b := range c.blocks {
+		if b.kind == wire.TypeAudio && b.reply == r {
+			return true
+		}
+	}
+	for _, s := range v.owed {
+		if s.reply == r && !s.voiced {
+			return true
+		}
+	}
+	return false
+}
+
 // toolReturned passes a result on to the model and to the pipeline.
 func (v *conversation) toolReturned(e toolReturned) {
 	k := e.call
@@ -71,7 +84,10 @@ func (v *conversation) toolReturned(e toolReturned) {
 	v.emit(&frames.FunctionCallResult{
 		CallID: k.id, Name: k.name, Result: e.result.JSON, Failed: e.result.Err != nil, Elapsed: time.Since(k.began),
 	})
-	if k.c == v.listening {
+	if e.result.Failed() {
+		v.shared.update(func(s *Stats) { s.ToolFailures++ })
+	}
+	if !k.c.retired {
 		k.c.answer(k.id, e.result.JSON)
 		return
 	}
@@ -81,11 +97,11 @@ func (v *conversation) toolReturned(e toolReturned) {
 }
 
 func (v *conversation) tellResult(name string, result json.RawMessage) {
-	if v.cfg.Model == ModelV1 {
-		v.past.add(User, resultText(name, result)) // the next stream reads it
-		return
+	text := resultText(name, result)
+	v.past.add(User, text)
+	if v.cfg.Model != ModelV1 { // which takes no text: its next stream reads it in the history
+		v.note(text)
 	}
-	v.say(resultText(name, result))
 }
 
 func resultText(name string, result json.RawMessage) string {

@@ -139,6 +139,11 @@ type Config struct {
 	// (throttling, network, server) is tried before giving up. Default: 4.
 	OpenAttempts int
 
+	// GiveUpAfter is how long the conversation may be without a stream that
+	// stays, while one after the other dies or cannot be opened, before it
+	// ends. Default: 30 s.
+	GiveUpAfter time.Duration
+
 	// DTMF is how keys that the caller presses are told to the model. Nova 2
 	// and later. Default: the digits are collected until '#' or a pause of 2 s
 	// and sent as the user's text "DTMF: 1234#".
@@ -187,6 +192,7 @@ func (c Config) withDefaults() Config {
 	def(&c.KeepAlive, 250*time.Millisecond)
 	def(&c.Keep, 30*time.Second)
 	def(&c.OpenTimeout, 10*time.Second)
+	def(&c.GiveUpAfter, 30*time.Second)
 	def(&c.DTMF.Timeout, 2*time.Second)
 	if c.DTMF.Format == nil {
 		c.DTMF.Format = func(digits string) string { return "DTMF: " + digits }
@@ -219,13 +225,11 @@ func (c Config) Validate() error {
 		bad("Endpointing", "%q is not a sensitivity: use HIGH, MEDIUM or LOW", string(c.Endpointing))
 	}
 	if c.Model == ModelV1 {
-		for field, set := range map[string]bool{
-			"Endpointing":        c.Endpointing != "",
-			"SpeakFirst":         c.SpeakFirst != "",
-			"SpeechInstructions": c.SpeechInstructions != "",
+		for _, f := range []struct{ name, value string }{
+			{"Endpointing", string(c.Endpointing)}, {"SpeakFirst", c.SpeakFirst}, {"SpeechInstructions", c.SpeechInstructions},
 		} {
-			if set {
-				bad(field, "%s does not know it: use %s, or leave it empty", ModelV1, ModelV2)
+			if f.value != "" {
+				bad(f.name, "%s does not know it: use %s, or leave it empty", ModelV1, ModelV2)
 			}
 		}
 	}
@@ -241,8 +245,16 @@ func (c Config) Validate() error {
 	if c.Keep < time.Second || c.Keep > 10*time.Minute {
 		bad("Keep", "%v is not between 1 s and 10 min", c.Keep)
 	}
-	if c.OpenTimeout < 0 {
-		bad("OpenTimeout", "%v is negative", c.OpenTimeout)
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"OpenTimeout", c.OpenTimeout}, {"GiveUpAfter", c.GiveUpAfter}, {"DTMF.Timeout", c.DTMF.Timeout}} {
+		if d.value < 0 {
+			bad(d.name, "%v is negative", d.value)
+		}
+	}
+	if c.KeepAlive > 0 && c.KeepAlive < 20*time.Millisecond || c.KeepAlive > 30*time.Second {
+		bad("KeepAlive", "%v is not between 20 ms and 30 s, nor negative to turn it off", c.KeepAlive)
 	}
 	if c.OpenAttempts < 1 {
 		bad("OpenAttempts", "%d is not at least 1", c.OpenAttempts)
@@ -260,8 +272,10 @@ func (c Config) validateTools() []error {
 	if err := c.Tools.Validate(); err != nil {
 		return []error{&ConfigError{Field: "Tools", Err: err}}
 	}
-	if err := c.promptStart("prompt").Validate(); err != nil && len(c.Tools) > 0 && c.ToolChoice.kind == "" {
-		return []error{&ConfigError{Field: "Tools", Err: err}}
+	for _, t := range c.promptStart("").Tools {
+		if err := t.Validate(); err != nil {
+			return []error{&ConfigError{Field: "Tools", Err: err}}
+		}
 	}
 	if c.ToolChoice.kind == "" {
 		return nil

@@ -32,8 +32,10 @@ const (
 	// interactive text is answered: measured as between 64 and 72 ms.
 	minTextAudio = 80 * time.Millisecond
 
-	// farewell bounds the orderly close of a stream.
-	farewell = 2 * time.Second
+	// farewellTime bounds the orderly close of a stream, and hurriedFarewell
+	// that of one whose conversation was cancelled.
+	farewellTime    = 2 * time.Second
+	hurriedFarewell = 200 * time.Millisecond
 )
 
 // connection is one stream to the service. It knows the protocol's order of
@@ -55,24 +57,24 @@ type connection struct {
 	endErr error          // why; valid once ended is closed. nil is a clean end
 
 	failOnce sync.Once
+	failed   chan struct{} // closed by fail
+	written  chan struct{} // closed when the writer has returned
 
 	// owner
 	opened     time.Time
 	listening  bool // the AUDIO block is open
-	closing    bool
+	retired    bool // it is being closed, or was: it cannot be asked or told anything
 	clock      clockMap
 	blocks     map[string]*block
 	speech     utterance     // the utterance in progress, or the last one
 	reply      *reply        // the answer in progress
-	spoken     []*sentence   // announced, and not confirmed by a FINAL text yet
 	heardAudio time.Duration // how much audio was sent, for minTextAudio
 }
 
-// utterance is where the user spoke, on the user's clock.
+// utterance is where the user spoke, on the ring's clock.
 type utterance struct {
-	start, end audio.Position
-	known      bool // the stream told where it began
-	over       bool
+	number     int            // counts those of the stream; 0 before the first
+	start, end audio.Position // end is 0 while it goes on
 }
 
 // block is a content block of the service's output.
@@ -81,8 +83,10 @@ type block struct {
 	role  wire.Role
 	stage wire.Stage
 	reply *reply
-	of    *sentence // of an AUDIO block
+	of    *sentence // what it announces or speaks
 	text  string
+
+	marker bool // it holds the marker of a barge-in, no text
 }
 
 // preamble is what a stream is told before it can listen.
@@ -132,15 +136,17 @@ func dial(ctx context.Context, dialer bedrock.Dialer, cfg *Config, number int, h
 		return nil, err
 	}
 	c := &connection{
-		number: number,
-		cfg:    cfg,
-		stream: stream,
-		queue:  newSendQueue(cfg.InputRate, sendSeconds+int(cfg.Keep/time.Second)),
-		prompt: uuid.NewString(),
-		audio:  uuid.NewString(),
-		ended:  make(chan struct{}),
-		opened: time.Now(),
-		blocks: make(map[string]*block),
+		number:  number,
+		cfg:     cfg,
+		stream:  stream,
+		queue:   newSendQueue(cfg.InputRate, sendSeconds+int(cfg.Keep/time.Second)),
+		prompt:  uuid.NewString(),
+		audio:   uuid.NewString(),
+		ended:   make(chan struct{}),
+		failed:  make(chan struct{}),
+		written: make(chan struct{}),
+		opened:  time.Now(),
+		blocks:  make(map[string]*block),
 	}
 	c.queue.block(cfg.preamble(c.prompt, history)...)
 	c.tasks.Go(c.write)
@@ -176,7 +182,7 @@ func (c *connection) read(deliver func(*connection, wire.Output)) {
 		}
 		event, err := decoder.Decode(b)
 		if err != nil {
-			continue // an event that cannot be read is like one that is not known
+			event = nil // is counted, and otherwise like one that is not known
 		}
 		deliver(c, event)
 	}
@@ -184,6 +190,7 @@ func (c *connection) read(deliver func(*connection, wire.Output)) {
 
 // write sends what is queued until the stream is finished or fails.
 func (c *connection) write() {
+	defer close(c.written)
 	var (
 		builder = wire.NewAudioInput(c.prompt, c.audio)
 		most    = int(c.cfg.InputRate.Samples(maxEventAudio))
@@ -211,7 +218,7 @@ func (c *connection) write() {
 			select {
 			case <-c.queue.wake:
 				continue
-			case <-c.ended:
+			case <-c.failed:
 				return
 			}
 		}
@@ -254,7 +261,10 @@ func (c *connection) write() {
 
 // fail ends the stream at once; the reader reports the first reason.
 func (c *connection) fail(err error) {
-	c.failOnce.Do(func() { c.stream.Abort(err) })
+	c.failOnce.Do(func() {
+		close(c.failed)
+		c.stream.Abort(err)
+	})
 }
 
 // listen opens the AUDIO block: from here on the stream hears, and no more
@@ -302,20 +312,11 @@ func (c *connection) answer(callID string, result []byte) {
 	c.queue.block(wire.ToolResult{PromptName: c.prompt, ContentName: uuid.NewString(), ToolUseID: callID, Result: result}.Events()...)
 }
 
-// speaking reports whether a block of audio of an answer is open.
-func (c *connection) speaking(r *reply) bool {
-	for _, b := range c.blocks {
-		if b.kind == wire.TypeAudio && b.reply == r {
-			return true
-		}
-	}
-	return false
-}
-
 // close ends the stream in order, waits until the service has ended its half,
-// and then, or when ctx ends, takes the stream down. It returns when the
-// connection's goroutines have ended.
-func (c *connection) close(ctx context.Context) {
+// and then, or when the time is over, takes the stream down. It returns when the
+// connection's goroutines have ended. What the owner has to do, leave it alone,
+// must be done before.
+func (c *connection) close(within time.Duration) {
 	var events [][]byte
 	if c.listening {
 		if c.heardAudio == 0 {
@@ -328,14 +329,17 @@ func (c *connection) close(ctx context.Context) {
 	}
 	// Without an AUDIO block the service accepts no promptEnd.
 	events = append(events, wire.SessionEnd{}.AppendEvent(nil))
-	c.closing = true
 	c.queue.finish(events...)
 
-	ctx, cancel := context.WithTimeout(ctx, farewell)
-	defer cancel()
+	timer := time.NewTimer(within)
+	defer timer.Stop()
 	select {
-	case <-c.ended:
-	case <-ctx.Done():
+	case <-c.written:
+		select {
+		case <-c.ended:
+		case <-timer.C:
+		}
+	case <-timer.C:
 	}
 	c.fail(context.Canceled)
 	c.tasks.Wait()

@@ -139,7 +139,7 @@ func TestAConversationOutlivesItsStream(t *testing.T) {
 			call(t, sc, novasonic.Config{}, func(r *rig) {
 				r.says("1")
 				r.waits(10 * time.Second)
-				r.srv.Strike(0, fault)
+				r.strike(0, fault)
 				r.waits(3 * time.Second)
 				r.says("23")
 				r.waits(8 * time.Second)
@@ -170,7 +170,7 @@ func TestWhatTheUserSaysWhileAStreamDiesIsAnsweredByTheNext(t *testing.T) {
 		r.waits(2 * time.Second)
 		go func() {
 			time.Sleep(time.Second)
-			r.srv.Strike(0, sonictest.Reset())
+			r.strike(0, sonictest.Reset())
 		}()
 		r.says("1234567") // about two seconds
 		r.waits(10 * time.Second)
@@ -240,7 +240,7 @@ func TestATypedQuestionThatAStreamTookToItsGraveIsAskedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.waits(100 * time.Millisecond)
-		r.srv.Strike(0, sonictest.Reset())
+		r.strike(0, sonictest.Reset())
 		r.waits(10 * time.Second)
 		if got := texts(r, func(f *frames.SpokenText) string { return f.Text }); !slices.Equal(got, []string{"You wrote hello."}) {
 			t.Errorf("the agent said %q", got)

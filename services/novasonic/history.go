@@ -31,11 +31,7 @@ const (
 // neighbours of the same role merged, the first from the user, each message and
 // their sum within the limits. What does not fit is dropped from the oldest
 // end, never between two messages that are kept.
-//
-// A trailing message of the user is dropped with dropTrailingUser: that is for
-// a stream which will hear those words itself, in a replay, and would answer
-// twice.
-func shapeHistory(messages []Message, dropTrailingUser bool) []Message {
+func shapeHistory(messages []Message) []Message {
 	var merged []Message
 	for _, m := range messages {
 		m.Text = strings.TrimSpace(strings.ToValidUTF8(m.Text, "\uFFFD"))
@@ -48,10 +44,6 @@ func shapeHistory(messages []Message, dropTrailingUser bool) []Message {
 		}
 		merged = append(merged, m)
 	}
-	if n := len(merged); dropTrailingUser && n > 0 && merged[n-1].Role == User {
-		merged = merged[:n-1]
-	}
-
 	total := 0
 	first := len(merged)
 	for first > 0 {

@@ -80,22 +80,20 @@ func TestHistoryIsShapedAsTheServiceAcceptsIt(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		in   []Message
-		drop bool
 		want []Message
 	}{
-		{"nothing", nil, false, nil},
-		{"the first is the user's", []Message{{Assistant, "Hello."}, {User, "Hi."}}, false, []Message{{User, "Hi."}}},
-		{"neighbours of a role are merged", []Message{{User, "a"}, {User, "b"}, {Assistant, "c"}, {Assistant, "d"}}, false,
+		{"nothing", nil, nil},
+		{"the first is the user's", []Message{{Assistant, "Hello."}, {User, "Hi."}}, []Message{{User, "Hi."}}},
+		{"neighbours of a role are merged", []Message{{User, "a"}, {User, "b"}, {Assistant, "c"}, {Assistant, "d"}},
 			[]Message{{User, "a\nb"}, {Assistant, "c\nd"}}},
-		{"places that were never filled are left out", []Message{{User, "a"}, {Assistant, ""}, {User, "b"}}, false, []Message{{User, "a\nb"}}},
-		{"a trailing message of the user's stays", []Message{{User, "a"}, {Assistant, "b"}, {User, "c"}}, false,
+		{"places that were never filled are left out", []Message{{User, "a"}, {Assistant, ""}, {User, "b"}}, []Message{{User, "a\nb"}}},
+		{"a trailing message of the user's stays", []Message{{User, "a"}, {Assistant, "b"}, {User, "c"}},
 			[]Message{{User, "a"}, {Assistant, "b"}, {User, "c"}}},
-		{"unless it will be heard again", []Message{{User, "a"}, {Assistant, "b"}, {User, "c"}}, true, []Message{{User, "a"}, {Assistant, "b"}}},
-		{"broken UTF-8 is mended", []Message{{User, "a\xffb"}}, false, []Message{{User, "a\uFFFDb"}}},
-		{"a long message keeps its end", []Message{{User, long}}, false, []Message{{User, strings.Repeat("é", 25_000)}}},
+		{"broken UTF-8 is mended", []Message{{User, "a\xffb"}}, []Message{{User, "a\uFFFDb"}}},
+		{"a long message keeps its end", []Message{{User, long}}, []Message{{User, strings.Repeat("é", 25_000)}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := shapeHistory(tc.in, tc.drop); !slices.Equal(got, tc.want) {
+			if got := shapeHistory(tc.in); !slices.Equal(got, tc.want) {
 				t.Errorf("got %.200v, want %.200v", got, tc.want)
 			}
 		})
@@ -110,7 +108,7 @@ func TestHistoryNeverExceedsTheLimitsAndLosesTheOldestFirst(t *testing.T) {
 			text := strings.Repeat("ö", rapid.IntRange(0, 30_000).Draw(t, "length")) + string(rune('a'+i%26))
 			in = append(in, Message{rapid.SampledFrom(roles).Draw(t, "role"), text})
 		}
-		got := shapeHistory(in, rapid.Bool().Draw(t, "drop"))
+		got := shapeHistory(in)
 		total := 0
 		for i, m := range got {
 			total += len(m.Text)
@@ -135,7 +133,7 @@ func TestHistoryNeverExceedsTheLimitsAndLosesTheOldestFirst(t *testing.T) {
 }
 
 func TestWhatWasHeardOfASentenceEndsAtAWord(t *testing.T) {
-	s := &sentence{announced: "We are open until six today.", from: 1000, to: 2000, voiced: true}
+	s := &sentence{announced: "We are open until six today.", from: 1000, to: 2000, voiced: true, complete: true}
 	for _, tc := range []struct {
 		heard audio.Position
 		want  string
@@ -149,7 +147,7 @@ func TestWhatWasHeardOfASentenceEndsAtAWord(t *testing.T) {
 		{2000, "We are open until six today.", false},
 		{5000, "We are open until six today.", false},
 	} {
-		if got, cut := s.heardPart(tc.heard); got != tc.want || cut != tc.cut {
+		if got, cut := s.heardPart(tc.heard, 24000); got != tc.want || cut != tc.cut {
 			t.Errorf("heard up to %d: %q, cut %v; want %q, %v", tc.heard, got, cut, tc.want, tc.cut)
 		}
 	}

@@ -1,8 +1,10 @@
 package novasonic
 
 import (
+	"context"
 	"strings"
-	"unicode/utf8"
+	"time"
+	"unicode"
 
 	"github.com/parley-go/parley/audio"
 )
@@ -11,10 +13,13 @@ import (
 // sentence, and the audio of it.
 type reply struct {
 	id     string
-	begun  bool // LLMResponseStart was sent
-	done   bool // LLMResponseEnd was sent, or will never be
-	cut    bool // interrupted: what still arrives of it is dropped
-	closed bool // the service has said all of it: new speech is another answer
+	gen    context.Context // the pipeline's generation in which it began
+	after  int             // number of the stream's utterance that it answers
+	since  time.Time       // when it was begun
+	begun  bool            // LLMResponseStart was sent
+	done   bool            // LLMResponseEnd was sent, or will never be
+	cut    bool            // interrupted: what still arrives of it is dropped
+	closed bool            // the service has said all of it: new speech is another answer
 
 	heard audio.Position // where the caller stopped hearing it; valid if cut
 }
@@ -22,37 +27,71 @@ type reply struct {
 // sentence is a piece of an answer, with its place on the agent's track.
 type sentence struct {
 	reply     *reply
+	c         *connection // the stream that said it
 	announced string
 	from, to  audio.Position // of its audio so far; empty where none came
 	voiced    bool           // audio has come
+	complete  bool           // all of its audio has come
+	orphan    bool           // its stream is gone: no FINAL text will come
 	said      *entry         // its place in the transcript
 }
+
+// charactersASecond is how fast the service speaks, for the length of a
+// sentence whose audio did not all come.
+const charactersASecond = 15
 
 // heardPart returns the beginning of the sentence that was heard when heard is
 // the first position on the track which was not, and whether that is less than
 // all of it. Words are taken to be spoken at an even pace.
-func (s *sentence) heardPart(heard audio.Position) (text string, cut bool) {
+func (s *sentence) heardPart(heard audio.Position, rate audio.SampleRate) (text string, cut bool) {
+	length := s.to - s.from
+	if !s.complete {
+		length = max(length, audio.Position(len(s.announced))*audio.Position(rate)/charactersASecond)
+	}
 	switch {
 	case !s.voiced || heard <= s.from:
 		return "", true
-	case heard >= s.to:
+	case heard-s.from >= length:
 		return s.announced, false
 	}
-	n := int(int64(len(s.announced)) * int64(heard-s.from) / int64(s.to-s.from))
-	for n > 0 && n < len(s.announced) && !utf8.RuneStart(s.announced[n]) {
-		n--
+	n := int(int64(len(s.announced)) * int64(min(heard, s.to)-s.from) / int64(length))
+	// Not half a word, nor half a character.
+	if n < len(s.announced) && s.announced[n] != ' ' {
+		n = strings.LastIndexByte(s.announced[:n], ' ') + 1
 	}
-	part := s.announced[:n]
-	if rest := s.announced[n:]; rest != "" && !strings.HasPrefix(rest, " ") {
-		// Not half a word.
-		part = part[:strings.LastIndexByte(part, ' ')+1]
-	}
-	return strings.TrimRight(part, " "), true
+	return strings.TrimRight(s.announced[:n], " "), true
 }
 
-// confirms reports whether a FINAL text is about this sentence: all of it, or
-// the part that was spoken before an interruption.
-func (s *sentence) confirms(final string) bool {
-	final, announced := strings.TrimSpace(final), strings.TrimSpace(s.announced)
-	return final == announced || final != "" && strings.HasPrefix(announced, final)
+// says reports whether text has the words of the sentence.
+func (s *sentence) says(text string) bool {
+	if strings.TrimSpace(text) == strings.TrimSpace(s.announced) {
+		return true
+	}
+	a, b := words(text), words(s.announced)
+	return len(a) == len(b) && hasPrefix(b, a)
+}
+
+// beginsWith reports whether the sentence begins with the words of text.
+func (s *sentence) beginsWith(text string) bool {
+	a := words(text)
+	return len(a) > 0 && hasPrefix(words(s.announced), a)
+}
+
+func hasPrefix(all, prefix []string) bool {
+	if len(prefix) > len(all) {
+		return false
+	}
+	for i, w := range prefix {
+		if all[i] != w {
+			return false
+		}
+	}
+	return true
+}
+
+// words are the words of a text without punctuation and capitals.
+func words(text string) []string {
+	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '\''
+	})
 }

@@ -2,6 +2,9 @@ package novasonic
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
 
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
@@ -19,6 +22,7 @@ type Service struct {
 	ownClient bool
 	stop      context.CancelFunc
 	done      chan struct{} // closed when the conversation has ended
+	drained   atomic.Bool   // the end was orderly
 }
 
 // New makes a processor of c. If c cannot work, the pipeline says so when it
@@ -35,7 +39,7 @@ func (s *Service) Name() string { return "novasonic" }
 // end the pipeline before the caller hears anything.
 func (s *Service) Start(ctx context.Context, out *pipeline.Port) error {
 	if err := s.cfg.Validate(); err != nil {
-		return pipeline.Classify(frames.ErrorInvalidRequest, err)
+		return pipeline.Classify(frames.ErrorInvalidRequest, oneLine{err})
 	}
 	client, own, err := s.cfg.client(ctx)
 	if err != nil {
@@ -51,9 +55,14 @@ func (s *Service) Start(ctx context.Context, out *pipeline.Port) error {
 	// The conversation outlives Start, and ends with Close.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
+	// A little before the pipeline's own deadline, so that the reason is told.
+	deadline, bounded := ctx.Deadline()
+	if bounded {
+		deadline = deadline.Add(-min(time.Second, time.Until(deadline)/10))
+	}
 	go func() {
 		defer close(s.done)
-		s.talk.run(life)
+		s.talk.run(life, deadline, s.farewell)
 	}()
 
 	select {
@@ -62,9 +71,17 @@ func (s *Service) Start(ctx context.Context, out *pipeline.Port) error {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		s.end()
+		s.end(context.Background())
 	}
 	return err
+}
+
+// farewell is how long a stream may take to say goodbye.
+func (s *Service) farewell() time.Duration {
+	if s.drained.Load() {
+		return farewellTime
+	}
+	return hurriedFarewell
 }
 
 // Run passes on what the agent says.
@@ -130,32 +147,38 @@ func (s *Service) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.
 	return out.Send(ctx, f, dir)
 }
 
-// drain waits until no answer is in progress and everything that was said has
-// been passed on.
+// drain waits until what was asked is answered and what was said has been
+// passed on.
 func (s *Service) drain(ctx context.Context) {
-	done := make(chan struct{})
-	if s.talk.post(ctx, drain{done}) != nil {
+	d := &drain{done: make(chan struct{})}
+	if s.talk.post(ctx, d) != nil {
 		return
 	}
 	select {
-	case <-done:
+	case <-d.done:
 		_ = s.talk.box.flush(ctx)
+		s.drained.Store(true)
 	case <-ctx.Done():
 	}
 }
 
-// Close says goodbye to the service.
+// Close says goodbye to the service: in two seconds at most after an orderly
+// end, in a fifth of a second otherwise.
 func (s *Service) Close(ctx context.Context) error {
-	s.end()
-	return nil
+	return s.end(ctx)
 }
 
-func (s *Service) end() {
+func (s *Service) end(ctx context.Context) error {
 	s.stop()
-	<-s.done
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		return fmt.Errorf("close streams: %w", context.Cause(ctx))
+	}
 	if s.ownClient {
 		s.client.Close()
 	}
+	return nil
 }
 
 // Stats returns what happened so far. It may be called at any time by anybody.

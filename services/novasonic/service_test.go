@@ -282,7 +282,7 @@ func TestWhatWasHeardIsWhatIsSaidToHaveBeenSpoken(t *testing.T) {
 		r.waits(2 * time.Second)
 		r.says("2")
 		r.waits(8 * time.Second)
-		r.srv.Strike(0, sonictest.Reset()) // no FINAL text will ever come
+		r.strike(0, sonictest.Reset()) // no FINAL text will ever come
 		r.waits(2 * time.Second)
 		r.finish()
 		spoken := of[*frames.SpokenText](r)

@@ -32,10 +32,15 @@ func (u Usage) metrics() []frames.Metric {
 
 // Stats counts what happened in a conversation so far.
 type Stats struct {
-	Streams   int   // streams that the service accepted
-	BargeIns  int   // interruptions by the user
-	ToolCalls int   // functions that the model called
-	Usage     Usage // over all streams
+	Streams      int   `json:"streams"`       // that the service accepted
+	Reconnects   int   `json:"reconnects"`    // streams that died and were to be replaced
+	Answers      int   `json:"answers"`       // that the agent began
+	BargeIns     int   `json:"barge_ins"`     // interruptions by the user
+	ToolCalls    int   `json:"tool_calls"`    // functions that the model called
+	ToolFailures int   `json:"tool_failures"` // of them, those that failed
+	Dropped      int   `json:"dropped"`       // frames that the pipeline would not take in time
+	Unreadable   int   `json:"unreadable"`    // events of the service that could not be read
+	Usage        Usage `json:"usage"`         // tokens, over all streams
 }
 
 // shared is what others may read while the conversation runs.

@@ -232,7 +232,7 @@ func TestAResultForAStreamThatDiedReachesTheNextOneInWords(t *testing.T) {
 	call(t, sc, novasonic.Config{Tools: tool.Set{slow}}, func(r *rig) {
 		r.says("1")
 		r.waitsFor("call", isA[*frames.FunctionCallInProgress])
-		r.srv.Strike(0, sonictest.Reset())
+		r.strike(0, sonictest.Reset())
 		r.waitsFor("answer", isA[*frames.SpokenText])
 		if got := of[*frames.SpokenText](r)[0].Text; !strings.Contains(got, "get_weather") || !strings.Contains(got, "hail") {
 			t.Errorf("the agent said %q", got)

@@ -11,6 +11,10 @@ type transcript struct {
 type entry struct {
 	role Role
 	text string
+
+	// pending is what the user said and nobody has answered. The next stream is
+	// not told it: it will be asked.
+	pending bool
 }
 
 func newTranscript(messages []Message) transcript {
@@ -42,6 +46,9 @@ const maxEntries = maxHistoryBytes / 20
 func (t *transcript) messages() []Message {
 	m := make([]Message, 0, len(t.entries))
 	for _, e := range t.entries {
+		if e.pending {
+			continue
+		}
 		m = append(m, Message{Role: e.role, Text: e.text})
 	}
 	return m

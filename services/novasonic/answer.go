@@ -1,0 +1,481 @@
+package novasonic
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/services/novasonic/internal/wire"
+)
+
+// serviceEvent handles what a stream sent. All state of a block is kept by its
+// contentId: the late FINAL texts of one answer overlap the next turn, and two
+// tool calls may be open at once.
+func (v *conversation) serviceEvent(ctx context.Context, c *connection, event wire.Output) {
+	switch e := event.(type) {
+	case *wire.ContentStart:
+		v.contentStart(c, e)
+	case *wire.TextOutput:
+		v.textOutput(c, e)
+	case *wire.AudioOutput:
+		v.audioOutput(c, e)
+	case *wire.ContentEnd:
+		v.contentEnd(c, e)
+	case *wire.ToolUse:
+		v.toolUse(ctx, c, e)
+	case *wire.UserSpeechStart:
+		v.userSpeechStart(c, e)
+	case *wire.UserSpeechEnd:
+		v.userSpeechEnd(c, e)
+	case *wire.UsageEvent:
+		v.usageEvent(e)
+	case nil:
+		v.shared.update(func(s *Stats) { s.Unreadable++ })
+	}
+	// completionStart and completionEnd bracket the prompt, not the turn, from
+	// Nova 2 on, and tell nothing that the blocks do not tell better.
+}
+
+// maxBlocks bounds the blocks that a stream may have open.
+const maxBlocks = 256
+
+func (v *conversation) contentStart(c *connection, e *wire.ContentStart) {
+	if len(c.blocks) >= maxBlocks {
+		c.fail(fmt.Errorf("%w: more than %d content blocks are open", errConfused, maxBlocks))
+		return
+	}
+	b := &block{kind: e.Type, role: e.Role, stage: e.Stage}
+	c.blocks[e.ContentID] = b
+	if e.Type == wire.TypeAudio {
+		b.reply = v.replyOf(c)
+		b.of = v.sentenceFor(c, b.reply)
+	}
+}
+
+func (v *conversation) textOutput(c *connection, e *wire.TextOutput) {
+	b := c.blocks[e.ContentID]
+	if b == nil {
+		return
+	}
+	switch {
+	case e.Interrupted:
+		b.marker = true
+		v.bargeIn(c)
+	case b.role == wire.RoleAssistant && b.stage == wire.StageSpeculative:
+		v.announced(c, b, e.Text)
+	default:
+		b.text += e.Text
+	}
+}
+
+func (v *conversation) contentEnd(c *connection, e *wire.ContentEnd) {
+	b := c.blocks[e.ContentID]
+	if b == nil {
+		return
+	}
+	delete(c.blocks, e.ContentID)
+	if b.of != nil && b.kind == wire.TypeAudio {
+		b.of.complete = true
+	}
+	switch {
+	case b.marker:
+		// The canonical signal was handled with its text.
+	case e.StopReason == wire.StopInterrupted:
+		v.bargeIn(c)
+	case b.kind == wire.TypeAudio && e.StopReason == wire.StopEndTurn:
+		v.closeReply(b.reply)
+	case b.kind == wire.TypeText && b.role == wire.RoleUser:
+		v.userSaid(c, b.text)
+	case b.kind == wire.TypeText && b.role == wire.RoleAssistant && b.stage != wire.StageSpeculative:
+		v.wasSpoken(c, b.text)
+	}
+}
+
+// ---- answers
+
+// replyOf returns the answer that new speech of a stream belongs to: the one
+// in progress, or a new one.
+func (v *conversation) replyOf(c *connection) *reply {
+	if c.reply == nil || c.reply.closed {
+		v.replies++
+		c.reply = &reply{
+			id: fmt.Sprintf("response-%d", v.replies), gen: v.out.Generation(),
+			after: c.speech.number, since: time.Now(),
+		}
+	}
+	return c.reply
+}
+
+// announced begins or continues an answer with a sentence that is about to be
+// spoken.
+func (v *conversation) announced(c *connection, b *block, text string) {
+	if b.reply != nil { // the block goes on: the sentence has more words
+		b.of.announced += text
+	} else {
+		b.reply = v.replyOf(c)
+		b.of = v.newSentence(c, b.reply, text)
+	}
+	if b.reply.cut {
+		return
+	}
+	v.begin(b.reply)
+	v.emitFor(b.reply, &frames.LLMText{Response: b.reply.id, Text: text})
+}
+
+// newSentence gives a sentence its place in the answer and in the transcript.
+func (v *conversation) newSentence(c *connection, r *reply, text string) *sentence {
+	s := &sentence{reply: r, c: c, announced: text, from: v.spoken, to: v.spoken, said: v.past.reserve(Assistant)}
+	if len(v.owed) >= maxOwed {
+		v.tell(v.owed[0], v.owed[0].announced, v.owed[0].reply.cut)
+	}
+	v.owed = append(v.owed, s)
+	return s
+}
+
+// maxOwed bounds the sentences whose FINAL text is waited for.
+const maxOwed = 256
+
+// sentenceFor returns the announced sentence that a block of audio speaks: the
+// first that has had none. Audio without an announcement has a sentence
+// without words.
+func (v *conversation) sentenceFor(c *connection, r *reply) *sentence {
+	for _, s := range v.owed {
+		if s.reply == r && !s.voiced {
+			return s
+		}
+	}
+	return v.newSentence(c, r, "")
+}
+
+func (v *conversation) begin(r *reply) {
+	if r.begun {
+		return
+	}
+	r.begun = true
+	v.shared.update(func(s *Stats) { s.Answers++ })
+	v.emitFor(r, &frames.LLMResponseStart{Response: r.id})
+	v.emitFor(r, &frames.TTSStart{Response: r.id})
+}
+
+// emitFor sends a frame of an answer, which an interruption since the answer
+// began makes unwanted.
+func (v *conversation) emitFor(r *reply, f frames.Frame) bool {
+	return v.send(parcel{frame: f, gen: r.gen})
+}
+
+// closeReply notes that the service has said all of an answer.
+func (v *conversation) closeReply(r *reply) {
+	r.closed = true
+	v.endReply(r, false)
+}
+
+func (v *conversation) endReply(r *reply, interrupted bool) {
+	if r.done {
+		return
+	}
+	r.done = true
+	if r.begun {
+		if r.cut {
+			r.gen = v.out.Generation() // the end is news for those who were interrupted
+		}
+		v.emitFor(r, &frames.TTSStop{Response: r.id})
+		v.emitFor(r, &frames.LLMResponseEnd{Response: r.id, Interrupted: interrupted})
+	}
+}
+
+func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
+	b := c.blocks[e.ContentID]
+	if b == nil || b.of == nil || b.reply.cut || len(e.Samples) == 0 {
+		return
+	}
+	s := b.of
+	if !s.voiced {
+		s.voiced, s.from = true, v.spoken
+		s.said.text = s.announced // until more is known
+		v.answered(c)
+	}
+	v.begin(b.reply)
+	f := &frames.AudioOutput{
+		Audio: frames.Audio{
+			Format:   audio.Mono(v.cfg.OutputRate),
+			Samples:  e.Samples,
+			Track:    v.cfg.Track,
+			Position: v.spoken,
+		},
+		Response: b.reply.id,
+	}
+	if !v.emitFor(b.reply, f) {
+		// Nobody takes the audio. What was said so far will be played; the rest
+		// of the answer is lost, and said to be.
+		v.cutAt(b.reply, v.spoken)
+		v.report(fmt.Errorf("more than %v of the agent's audio wait to be played: the rest of %s is dropped", maxAhead, b.reply.id))
+		return
+	}
+	v.spoken += audio.Position(len(e.Samples))
+	s.to = v.spoken
+	v.speaker = c
+}
+
+// answering reports whether an answer is in progress.
+func (v *conversation) answering() bool {
+	c := v.listening
+	return c != nil && c.reply != nil && !c.reply.closed && !c.reply.cut
+}
+
+// ---- what was heard of them
+
+func (v *conversation) playout(p *frames.Playout) {
+	if p.Track != v.cfg.Track {
+		return
+	}
+	v.reports = true
+	v.heard = max(v.heard, p.Heard.At(p.Rate, v.cfg.OutputRate))
+	if p.Flushed && v.lastCut != nil {
+		v.lastCut.heard = v.heard
+		v.amend(v.lastCut)
+	}
+	v.tellOrphans()
+}
+
+// playing reports whether audio of the agent waits to be heard.
+func (v *conversation) playing() bool { return v.reports && max(v.heard, v.flushed) < v.spoken }
+
+// heardOfSentence returns what was heard of a sentence, or will have been when
+// what is queued has been played, and whether it was cut short.
+func (v *conversation) heardOfSentence(s *sentence) (text string, cut bool) {
+	switch {
+	case !s.voiced:
+		return "", s.reply.cut
+	case s.reply.cut && v.reports:
+		return s.heardPart(s.reply.heard, v.cfg.OutputRate)
+	}
+	return s.heardPart(s.to, v.cfg.OutputRate)
+}
+
+// amend writes down what was heard of an answer that was cut.
+func (v *conversation) amend(r *reply) {
+	for _, s := range v.owed {
+		if s.reply == r {
+			text, cut := v.heardOfSentence(s)
+			s.said.text = marked(text, cut)
+		}
+	}
+}
+
+// marked tells a model that reads the history that it was cut short there.
+func marked(text string, interrupted bool) string {
+	if interrupted && text != "" {
+		return text + " [interrupted]"
+	}
+	return text
+}
+
+// tell sends the text of record of a sentence, once.
+func (v *conversation) tell(s *sentence, text string, interrupted bool) {
+	for i, o := range v.owed {
+		if o == s {
+			v.owed = append(v.owed[:i:i], v.owed[i+1:]...)
+			break
+		}
+	}
+	s.said.text = marked(strings.TrimSpace(text), interrupted)
+	if s.said.text != "" {
+		v.emit(&frames.SpokenText{Response: s.reply.id, Text: text, Interrupted: interrupted})
+	}
+}
+
+// tellUnconfirmed sends what is known of a sentence whose FINAL text has not
+// come. If it does come, it corrects the transcript.
+func (v *conversation) tellUnconfirmed(s *sentence) {
+	text, cut := v.heardOfSentence(s)
+	v.tell(s, text, cut)
+	v.guessed = append(v.guessed, s)
+	if len(v.guessed) > maxGuessed {
+		v.guessed = v.guessed[1:]
+	}
+}
+
+const maxGuessed = 32
+
+// wasSpoken handles the FINAL text of a sentence. It comes seconds after the
+// audio, now and then out of order or not at all.
+func (v *conversation) wasSpoken(c *connection, text string) {
+	if strings.TrimSpace(text) == "" {
+		return
+	}
+	s, known := v.confirmed(c, text)
+	if !known {
+		if s = v.guessedAs(c, text); s != nil {
+			s.said.text = marked(strings.TrimSpace(text), s.reply.cut && !s.says(text))
+			return
+		}
+		s = &sentence{reply: &reply{id: ""}, said: v.past.reserve(Assistant), announced: text}
+	}
+	// Texts of earlier answers are not going to come any more.
+	for _, o := range append([]*sentence(nil), v.owed...) {
+		if o.c == c && o.reply != s.reply && o.reply.closed && o.from < s.from {
+			v.tellUnconfirmed(o)
+		}
+	}
+	v.tell(s, text, s.reply.cut && !s.says(text))
+}
+
+// confirmed finds the sentence that a FINAL text is about: the one with these
+// words; or one that was cut after them; or else, since services may put words
+// differently, the first that waits.
+func (v *conversation) confirmed(c *connection, text string) (*sentence, bool) {
+	var first *sentence
+	for _, s := range v.owed {
+		if s.c != c {
+			continue
+		}
+		if s.says(text) {
+			return s, true
+		}
+		if first == nil && s.voiced {
+			first = s
+		}
+	}
+	for i := len(v.owed) - 1; i >= 0; i-- {
+		if s := v.owed[i]; s.c == c && s.reply.cut && s.beginsWith(text) {
+			return s, true
+		}
+	}
+	return first, first != nil
+}
+
+func (v *conversation) guessedAs(c *connection, text string) *sentence {
+	for _, s := range v.guessed {
+		if s.c == c && (s.says(text) || s.reply.cut && s.beginsWith(text)) {
+			return s
+		}
+	}
+	return nil
+}
+
+// orphan takes leave of a stream that died. What it still owes is in the
+// pipeline, and will be heard; no FINAL text will come.
+func (v *conversation) orphan(c *connection) {
+	if r := c.reply; r != nil && !r.closed {
+		r.closed = true
+		v.endReply(r, true)
+	}
+	for _, s := range v.owed {
+		if s.c == c {
+			s.orphan = true
+			text, cut := v.heardOfSentence(s)
+			s.said.text = marked(text, cut)
+		}
+	}
+	v.tellOrphans()
+}
+
+// tellOrphans tells what has been heard to its end, or was cut, and will not be
+// confirmed.
+func (v *conversation) tellOrphans() {
+	for _, s := range append([]*sentence(nil), v.owed...) {
+		if s.orphan && (!s.voiced || s.reply.cut || !v.reports || v.heard >= s.to) {
+			v.tellUnconfirmed(s)
+		}
+	}
+}
+
+// untold reports whether something was heard of which the text of record is
+// still to come.
+func (v *conversation) untold() bool {
+	for _, s := range v.owed {
+		if s.voiced {
+			return true
+		}
+	}
+	return false
+}
+
+// settleAll tells what was heard without waiting any longer.
+func (v *conversation) settleAll() {
+	for _, s := range append([]*sentence(nil), v.owed...) {
+		v.tellUnconfirmed(s)
+	}
+}
+
+// ---- barge-in
+
+// bargeIn silences the agent because the user has begun to speak: the service
+// has stopped, but is far ahead of what was heard.
+func (v *conversation) bargeIn(c *connection) {
+	r := c.reply
+	if r != nil && r.closed && r.cut && !v.playing() {
+		return // another sign of the same barge-in
+	}
+	v.silence(c)
+	v.out.Interrupt("barge-in")
+	if r != nil {
+		r.closed = true
+		v.endReply(r, true)
+	}
+	for _, k := range v.calls {
+		if k.drop {
+			k.cancel(errBargeIn)
+		}
+	}
+	v.shared.update(func(s *Stats) { s.BargeIns++ })
+}
+
+// interrupted handles an interruption that somebody else raised. The service
+// does not know of it and goes on; what it still says of this answer is
+// dropped.
+func (v *conversation) interrupted() {
+	c := v.listening
+	v.silence(c)
+	if c != nil && c.reply != nil {
+		v.endReply(c.reply, true)
+	}
+}
+
+// silence drops what waits to be heard.
+func (v *conversation) silence(c *connection) {
+	v.box.interrupt()
+	playing := v.playing() || !v.reports
+	for _, s := range v.owed {
+		// Everything that was not heard to its end is cut, whichever stream
+		// said it.
+		if s.voiced && v.reports && s.to > max(v.heard, v.flushed) {
+			v.cutAt(s.reply, v.heard)
+		}
+	}
+	if c != nil && c.reply != nil && (!c.reply.closed || playing && v.reports) {
+		v.cutAt(c.reply, v.heard)
+	}
+	v.flushed = v.spoken // whatever was sent was heard or is thrown away now
+	v.tellOrphans()
+}
+
+// cutAt notes that no more of an answer than up to heard will be heard.
+func (v *conversation) cutAt(r *reply, heard audio.Position) {
+	if r.cut {
+		return
+	}
+	r.cut, r.heard = true, heard
+	v.lastCut = r
+	v.amend(r)
+}
+
+// ---- usage
+
+func (v *conversation) usageEvent(e *wire.UsageEvent) {
+	d := Usage{
+		InputSpeech: int64(e.Delta.Input.Speech), InputText: int64(e.Delta.Input.Text),
+		OutputSpeech: int64(e.Delta.Output.Speech), OutputText: int64(e.Delta.Output.Text),
+	}
+	if d == (Usage{}) {
+		return
+	}
+	v.shared.update(func(s *Stats) { s.Usage.add(d) })
+	v.send(parcel{
+		frame: &frames.Metrics{Processor: v.out.Name(), Values: d.metrics()},
+		gen:   v.out.Generation(), dir: frames.Upstream,
+	})
+}

@@ -1,0 +1,252 @@
+package novasonic
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
+	"github.com/parley-go/parley/services/novasonic/internal/wire"
+)
+
+// desk is a conversation without a service: tests put the service's events in.
+type desk struct {
+	t   *testing.T
+	ctx context.Context
+	v   *conversation
+	c   *connection
+}
+
+// withDesk runs fn with a conversation in a pipeline of its own.
+func withDesk(t *testing.T, fn func(d *desk)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	err := pipeline.Run(ctx, &deskHolder{func(out *pipeline.Port) {
+		defer cancel()
+		cfg := Config{}.withDefaults()
+		v := newConversation(&cfg, nil, out, slog.New(slog.DiscardHandler), &shared{})
+		c := &connection{number: 1, cfg: &cfg, queue: newSendQueue(cfg.InputRate, 60), blocks: map[string]*block{}, ended: make(chan struct{}), opened: time.Now()}
+		v.listening, v.opened = c, 1
+		c.listen()
+		fn(&desk{t, ctx, v, c})
+		v.tasks.Wait()
+	}})
+	if err != nil && ctx.Err() == nil {
+		t.Error(err)
+	}
+}
+
+type deskHolder struct{ fn func(*pipeline.Port) }
+
+func (p *deskHolder) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	return out.Send(ctx, f, dir)
+}
+
+func (p *deskHolder) Run(_ context.Context, out *pipeline.Port) error { p.fn(out); return nil }
+
+// gets puts events in.
+func (d *desk) gets(events ...wire.Output) {
+	for _, e := range events {
+		d.v.serviceEvent(d.ctx, d.c, e)
+	}
+}
+
+// text is a block of text.
+func text(id string, role wire.Role, stage wire.Stage, s string, stop wire.StopReason) []wire.Output {
+	return []wire.Output{
+		&wire.ContentStart{ContentID: id, Type: wire.TypeText, Role: role, Stage: stage},
+		&wire.TextOutput{ContentID: id, Text: s, Interrupted: stop == wire.StopInterrupted},
+		&wire.ContentEnd{ContentID: id, Type: wire.TypeText, StopReason: stop},
+	}
+}
+
+func (d *desk) user(id, s string) {
+	d.gets(text(id, wire.RoleUser, wire.StageFinal, s, wire.StopPartialTurn)...)
+}
+func (d *desk) announces(id, s string) {
+	d.gets(text(id, wire.RoleAssistant, wire.StageSpeculative, s, wire.StopPartialTurn)...)
+}
+func (d *desk) confirms(id, s string) {
+	d.gets(text(id, wire.RoleAssistant, wire.StageFinal, s, wire.StopPartialTurn)...)
+}
+func (d *desk) marker(id string) {
+	d.gets(text(id, wire.RoleAssistant, wire.StageFinal, "", wire.StopInterrupted)...)
+}
+func (d *desk) speaks(id string, samples int, stop wire.StopReason) {
+	d.gets(
+		&wire.ContentStart{ContentID: id, Type: wire.TypeAudio, Role: wire.RoleAssistant},
+		&wire.AudioOutput{ContentID: id, Samples: make([]int16, samples)},
+		&wire.ContentEnd{ContentID: id, Type: wire.TypeAudio, StopReason: stop})
+}
+
+// heard reports that the agent's track was heard up to a position.
+func (d *desk) heard(upTo audio.Position) {
+	d.v.playout(&frames.Playout{Track: "agent", Rate: 24000, Heard: upTo})
+}
+
+// record is what was told as spoken so far.
+func (d *desk) record() []string {
+	var told []string
+	for _, p := range d.v.box.ordered.queue {
+		if f, ok := p.frame.(*frames.SpokenText); ok {
+			told = append(told, f.Response+": "+marked(f.Text, f.Interrupted))
+		}
+	}
+	return told
+}
+
+func (d *desk) wantRecord(want ...string) {
+	d.t.Helper()
+	if got := d.record(); !slices.Equal(got, want) {
+		d.t.Errorf("record %q, want %q", got, want)
+	}
+}
+
+func (d *desk) wantHistory(want ...Message) {
+	d.t.Helper()
+	if got := shapeHistory(d.v.past.messages()); !slices.Equal(got, want) {
+		d.t.Errorf("history %q, want %q", got, want)
+	}
+}
+
+func TestOneMarkerIsOneBargeIn(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.marker("m")
+		if n := d.v.shared.read().BargeIns; n != 1 {
+			t.Errorf("%d barge-ins", n)
+		}
+	})
+}
+
+func TestAToolCalledBetweenTextAndAudioDoesNotSplitTheAnswer(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.user("u", "weather?")
+		d.announces("s", "Let me check.")
+		d.gets(&wire.ContentStart{ContentID: "t", Type: wire.TypeTool}, &wire.ToolUse{ContentID: "t", ToolUseID: "x", Name: "n", Arguments: []byte("{}")})
+		d.speaks("a", 24000, wire.StopEndTurn)
+		for _, p := range d.v.box.ordered.queue {
+			if f, ok := p.frame.(*frames.AudioOutput); ok && f.Response != "response-1" {
+				t.Errorf("audio of %s", f.Response)
+			}
+		}
+		d.v.settleAll()
+		d.wantRecord("response-1: Let me check.")
+	})
+}
+
+func TestARecordIsNotTakenForThatOfAnEarlierSentenceThatBeginsAlike(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.user("u", "one")
+		d.announces("s", "Okay. Let me explain that at length.")
+		d.speaks("a", 48000, wire.StopEndTurn)
+		d.heard(24000)
+		d.marker("m") // and no FINAL text
+		d.user("u2", "stop")
+		d.announces("s2", "Okay.")
+		d.speaks("a2", 24000, wire.StopEndTurn)
+		d.heard(72000)
+		d.confirms("f2", "Okay.")
+		d.wantRecord("response-1: Okay. Let me [interrupted]", "response-2: Okay.")
+		d.wantHistory(Message{User, "one"}, Message{Assistant, "Okay. Let me [interrupted]"}, Message{User, "stop"}, Message{Assistant, "Okay."})
+	})
+}
+
+func TestASecondTranscriptOfAnUtteranceDoesNotCutItsOwnAnswer(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.heard(0)
+		d.user("u", "one")
+		d.announces("s", "Yes, of course.")
+		d.gets(&wire.ContentStart{ContentID: "a", Type: wire.TypeAudio, Role: wire.RoleAssistant}, &wire.AudioOutput{ContentID: "a", Samples: make([]int16, 24000)})
+		d.user("u2", "two")
+		if n := d.v.shared.read().BargeIns; n != 0 {
+			t.Errorf("%d barge-ins", n)
+		}
+	})
+}
+
+func TestARecordWithOtherPunctuationIsRecognised(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.user("u", "one")
+		d.announces("s", "We are open until six, and on Sundays we are closed.")
+		d.speaks("a", 48000, wire.StopEndTurn)
+		d.heard(24000)
+		d.marker("m")
+		d.confirms("f", "We are open until six.")
+		d.user("u2", "two")
+		d.announces("s2", "Okay.")
+		d.speaks("a2", 24000, wire.StopEndTurn)
+		d.confirms("f2", "Okay.")
+		d.wantRecord("response-1: We are open until six. [interrupted]", "response-2: Okay.")
+	})
+}
+
+func TestALateRecordCorrectsWhatWasGuessed(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.user("u", "one")
+		d.announces("s", "The first.")
+		d.speaks("a", 24000, wire.StopEndTurn)
+		d.user("u2", "two")
+		d.announces("s2", "The second.")
+		d.speaks("a2", 24000, wire.StopEndTurn)
+		d.confirms("f2", "The second.") // that of the first is late
+		d.confirms("f", "The first.")
+		d.wantRecord("response-1: The first.", "response-2: The second.")
+		d.wantHistory(Message{User, "one"}, Message{Assistant, "The first."}, Message{User, "two"}, Message{Assistant, "The second."})
+	})
+}
+
+// lateStream is accepted after a while.
+type lateStream struct {
+	bedrock.Stream
+	accepted chan struct{}
+	aborted  chan struct{}
+}
+
+func (s *lateStream) Send(context.Context, []byte) error { return nil }
+func (s *lateStream) Recv(context.Context) ([]byte, error) {
+	<-s.aborted
+	return nil, bedrock.ErrAborted
+}
+func (s *lateStream) CloseSend() error          { return nil }
+func (s *lateStream) Accepted() <-chan struct{} { return s.accepted }
+func (s *lateStream) Abort(error)               { close(s.aborted) }
+
+type lateDialer struct {
+	after time.Duration
+	made  []*lateStream
+}
+
+func (d *lateDialer) Dial(context.Context, string) (bedrock.Stream, error) {
+	s := &lateStream{accepted: make(chan struct{}), aborted: make(chan struct{})}
+	d.made = append(d.made, s)
+	time.AfterFunc(d.after, func() { close(s.accepted) })
+	return s, nil
+}
+
+func TestAStreamThatIsAcceptedAsTheRunIsCancelledIsClosed(t *testing.T) {
+	for range 100 { // the order of the two is a matter of chance
+		synctest.Test(t, func(t *testing.T) {
+			d := &lateDialer{after: time.Second}
+			cfg := Config{}.withDefaults()
+			v := newConversation(&cfg, d, nil, slog.New(slog.DiscardHandler), &shared{})
+			ctx, cancel := context.WithCancel(context.Background())
+			time.AfterFunc(time.Second, cancel)
+			v.run(ctx, time.Time{}, func() time.Duration { return time.Second })
+			for _, s := range d.made {
+				select {
+				case <-s.aborted:
+				default:
+					t.Error("a stream was left open")
+					s.Abort(nil)
+				}
+			}
+		})
+	}
+}
