@@ -156,11 +156,7 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	summary.AudioGapsMS = millis(heard.Format.Rate.Duration(heard.GapSamples))
 	stats := sonic.Stats()
 	if stats.Streams == 0 {
-		// It did not come to a call: there is nothing to sum up, or to keep.
-		*summary = Summary{}
-		if c.Output != "" && heard.Output == 0 {
-			os.Remove(c.Output)
-		}
+		*summary = Summary{} // it did not come to a call: there is nothing to sum up
 		return err
 	}
 	summary.Streams, summary.ToolCalls, summary.Usage = stats.Streams, stats.ToolCalls, stats.Usage

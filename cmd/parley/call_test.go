@@ -453,3 +453,13 @@ func TestAFailureHalfWayKeepsWhatWasRecorded(t *testing.T) {
 		t.Errorf("%v was kept", d)
 	}
 }
+
+func TestACallThatDoesNotBeginLeavesAnEarlierRecordingAlone(t *testing.T) {
+	keep := write(t, "keep.wav", []byte("precious"))
+	if status, _, _ := parley(t, "call", "--fast", calls+"bargein.wav", "--model", "amazon.nova-9", "-o", keep); status != 1 {
+		t.Errorf("exit status %d", status)
+	}
+	if b, err := os.ReadFile(keep); err != nil || string(b) != "precious" {
+		t.Errorf("the file now holds %d bytes (%v)", len(b), err)
+	}
+}

@@ -5,15 +5,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/parley-go/parley/services/novasonic/sonictest"
 )
 
 type densityCommand struct {
@@ -36,7 +41,7 @@ type density struct {
 	Calls       int     `json:"calls"`
 	CPUPerCall  float64 `json:"cpu_ms_per_call_second"` // of user and system time
 	CallsACore  float64 `json:"calls_a_core"`
-	LateP50     float64 `json:"send_late_p50_ms"` // how much later than due audio was given to the SDK
+	LateP50     float64 `json:"send_late_p50_ms"` // how much later than due audio arrived at the emulator
 	LateP99     float64 `json:"send_late_p99_ms"`
 	BytesACall  int64   `json:"bytes_a_call"` // of heap and stacks
 	EventsUp    int64   `json:"audio_events_up"`
@@ -59,11 +64,12 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	environ, stop, err := startEmulator(ctx, self, con.err, c.Calls)
+	environ, stop, err := startEmulator(ctx, self, c.Calls)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	var all []*density // in the order of the runs
 
 	runs := map[string][]density{}
 	for round := range c.Rounds {
@@ -84,8 +90,18 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 			if err := json.Unmarshal(out, &d); err != nil {
 				return fmt.Errorf("read result of %s: %w", kind, err)
 			}
-			runs[kind] = append(runs[kind], d)
+			all = append(all, &d)
 		}
+	}
+	// The streams of each run are as many as its calls, unless some failed.
+	late, err := stop()
+	if err != nil {
+		return err
+	}
+	for i, d := range all {
+		of := late[min(i*c.Calls, len(late)):min((i+1)*c.Calls, len(late))]
+		d.LateP50, d.LateP99 = quantile(of, 0.5), quantile(of, 0.99)
+		runs[d.Kind] = append(runs[d.Kind], *d)
 	}
 	return c.report(con.out, runs)
 }
@@ -107,38 +123,85 @@ func (c *densityCommand) work(ctx context.Context) (density, error) {
 }
 
 // startEmulator starts the emulator in another process and returns the
-// variables that point an SDK at it.
-func startEmulator(ctx context.Context, self string, stderr io.Writer, calls int) (environ []string, stop func(), err error) {
+// variables that point an SDK at it. stop ends it, once, and returns how late
+// each audio event arrived, in milliseconds, stream by stream.
+func startEmulator(ctx context.Context, self string, calls int) (environ []string, stop func() ([][]float64, error), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	emulator := exec.CommandContext(ctx, self, "emulator", "--addr", "127.0.0.1:0", "--streams", fmt.Sprint(2*calls), "--load")
 	emulator.Cancel = func() error { return emulator.Process.Signal(os.Interrupt) }
-	emulator.WaitDelay = 5 * time.Second
+	emulator.WaitDelay = 30 * time.Second
 	var log bytes.Buffer
 	emulator.Stderr = &log
+	fail := func(err error) ([]string, func() ([][]float64, error), error) {
+		cancel()
+		return nil, nil, fmt.Errorf("start emulator: %w", err)
+	}
 	out, err := emulator.StdoutPipe()
 	if err != nil {
-		cancel()
-		return nil, nil, fmt.Errorf("start emulator: %w", err)
+		return fail(err)
 	}
 	if err := emulator.Start(); err != nil {
-		cancel()
-		return nil, nil, fmt.Errorf("start emulator: %w", err)
-	}
-	stop = func() {
-		cancel()
-		_ = emulator.Wait() // it was told to end
+		return fail(err)
 	}
 	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 64<<20)
 	for lines.Scan() {
 		v, ok := strings.CutPrefix(lines.Text(), "export ")
 		if !ok {
-			return environ, stop, nil // the line behind the last variable
+			break // the line behind the last variable
 		}
 		name, value, _ := strings.Cut(v, "=")
 		environ = append(environ, name+"="+strings.Trim(value, "'"))
 	}
-	stop()
-	return nil, nil, fmt.Errorf("start emulator: %s", oneLine(fmt.Errorf("%s", log.String())))
+	if len(environ) == 0 {
+		_ = emulator.Wait()
+		return fail(errors.New(oneLine(errors.New(log.String()))))
+	}
+	return environ, sync.OnceValues(func() (late [][]float64, err error) {
+		cancel()
+		for lines.Scan() {
+			if err := json.Unmarshal(lines.Bytes(), &late); err != nil {
+				return nil, fmt.Errorf("read lateness: %w", err)
+			}
+		}
+		_ = emulator.Wait() // it was told to end
+		return late, nil
+	}), nil
+}
+
+// reportLateness writes, as JSON, by how many milliseconds each audio event of
+// each stream arrived later than the earliest of its stream would have it. The
+// first seconds, in which calls are set up, are left out.
+func reportLateness(w io.Writer, srv *sonictest.Server) error {
+	const setUp = 5 * time.Second
+	late := [][]float64{}
+	for _, s := range srv.Streams() {
+		stream := []float64{}
+		for _, block := range s.Audio {
+			due := func(a sonictest.Arrival) time.Duration { return a.At - block.Rate.Duration(int64(a.End)) }
+			earliest := time.Duration(math.MaxInt64)
+			for _, a := range block.Arrivals {
+				earliest = min(earliest, due(a))
+			}
+			for _, a := range block.Arrivals {
+				if a.At > setUp {
+					stream = append(stream, float64(due(a)-earliest)/float64(time.Millisecond))
+				}
+			}
+		}
+		late = append(late, stream)
+	}
+	return json.NewEncoder(w).Encode(late)
+}
+
+// quantile returns the qth quantile of all values.
+func quantile(streams [][]float64, q float64) float64 {
+	all := slices.Concat(streams...)
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[int(q*float64(len(all)-1))]
 }
 
 // median returns the median of what of returns for each run.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,24 +31,16 @@ func loadSpeech() []int16 {
 	return append(words, make([]int16, loadRate.Samples(8*time.Second)-int64(len(words)))...)
 }
 
-// meter counts what a call does while it is measured.
+// meter counts what calls do while they are measured.
 type meter struct {
 	measuring atomic.Bool
 	up, down  atomic.Int64
-
-	mu   sync.Mutex
-	late []time.Duration
 }
 
-func (m *meter) sent(due time.Time) {
-	if !m.measuring.Load() {
-		return
+func (m *meter) sent() {
+	if m.measuring.Load() {
+		m.up.Add(1)
 	}
-	m.up.Add(1)
-	late := time.Since(due)
-	m.mu.Lock()
-	m.late = append(m.late, late)
-	m.mu.Unlock()
 }
 
 func (m *meter) received() {
@@ -82,7 +73,7 @@ func microphone(ctx context.Context, speech []int16, offset int, m *meter, send 
 		if err := send(piece, at); err != nil {
 			return err
 		}
-		m.sent(due)
+		m.sent()
 		at += audio.Position(n)
 	}
 }
@@ -112,7 +103,6 @@ func densityWork(ctx context.Context, kind string, calls int, warmUp, measured t
 		group  sync.WaitGroup
 		before = memory()
 	)
-	m.late = make([]time.Duration, 0, int(float64(calls)*float64(measured)/float64(loadPiece))*5/4)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var first atomic.Pointer[error]
@@ -142,18 +132,10 @@ func densityWork(ctx context.Context, kind string, calls int, warmUp, measured t
 	if err := first.Load(); err != nil && int(failed.Load()) == calls {
 		return density{}, fmt.Errorf("every call failed, the first with: %w", *err)
 	}
-	slices.Sort(m.late)
-	quantile := func(q float64) float64 {
-		if len(m.late) == 0 {
-			return 0
-		}
-		return float64(m.late[int(q*float64(len(m.late)-1))]) / float64(time.Millisecond)
-	}
 	perCall := used.Seconds() / took.Seconds() / float64(calls)
 	return density{
 		Kind: kind, Calls: calls,
 		CPUPerCall: 1000 * perCall, CallsACore: 1 / perCall,
-		LateP50: quantile(0.5), LateP99: quantile(0.99),
 		BytesACall: bytes, EventsUp: m.up.Load(), EventsDown: m.down.Load(), FailedCalls: int(failed.Load()),
 	}, nil
 }

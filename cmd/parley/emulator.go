@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -15,6 +18,8 @@ import (
 )
 
 type emulatorCommand struct {
+	Command []string `arg:"" optional:"" passthrough:"" help:"Program to run with those variables; the emulator ends with it. Put -- before it."`
+
 	Addr    string        `default:"127.0.0.1:8443" placeholder:"HOST:PORT" help:"Address to listen on; port 0 chooses a free one. Default: ${default}."`
 	Script  string        `type:"path" placeholder:"FILE" help:"What it knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one, which knows the shipped recordings."`
 	H2C     bool          `help:"Speak HTTP/2 without TLS, for debugging. Most SDKs have to be told."`
@@ -28,12 +33,15 @@ type emulatorCommand struct {
 func (c *emulatorCommand) Help() string {
 	return `The emulator speaks the real protocol: HTTP/2 and TLS with a CA of its own, request and chunk signatures, the service's ordering rules, limits and error texts. It is not AWS, and says so.
 
-It prints the variables that point any AWS SDK at it. In another shell:
+It prints the variables that point any AWS SDK at it, and runs until it gets SIGINT or SIGTERM:
 
-  eval "$(parley emulator --addr 127.0.0.1:8443 | tee /dev/stderr)"   # or copy the lines
+  parley emulator --addr 127.0.0.1:8443 > emulator.env &
+  . ./emulator.env
   node my-bot.js
 
-It runs until it gets SIGINT or SIGTERM.`
+Or it runs a program with these variables, and ends with it:
+
+  parley emulator -- node my-bot.js`
 }
 
 func (c *emulatorCommand) Run(ctx context.Context, con console) error {
@@ -53,7 +61,7 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 	if c.Load {
 		const text = "This is an answer that takes a few seconds to say."
 		sentence := sonictest.Sentence{Text: text, Audio: voice.Synthesize(text, voice.Options{Rate: audio.Rate24k})}
-		cfg.Library, cfg.KeepStreams = nil, -1
+		cfg.Library, cfg.KeepStreams = nil, 1<<16
 		cfg.Brain = sonictest.BrainFunc(func(*sonictest.Conversation, sonictest.Turn) sonictest.Answer {
 			return sonictest.Answer{Sentences: []sonictest.Sentence{sentence}}
 		})
@@ -67,15 +75,21 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 		return fmt.Errorf("listen on %s: %w", c.Addr, err)
 	}
 	defer srv.Close()
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if len(c.Command) > 0 {
+		return c.runCommand(ctx, con, srv)
+	}
 	fmt.Fprintf(con.err, "An emulator of Amazon Nova Sonic, not AWS, answers at %s. Point an AWS SDK at it with:\n", srv.URL())
 	for _, v := range srv.Environ() {
 		name, value, _ := strings.Cut(v, "=")
 		fmt.Fprintf(con.out, "export %s=%s\n", name, shellQuote(value))
 	}
 	fmt.Fprintln(con.out, "# all variables")
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	<-ctx.Done()
+	if c.Load {
+		return reportLateness(con.out, srv)
+	}
 	n := len(srv.Streams())
 	fmt.Fprintf(con.err, "Closing; %d streams were served, and clients broke %d rules.\n", n, len(srv.Violations()))
 	return nil
@@ -84,4 +98,25 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 // shellQuote writes s so that a shell reads it as one word.
 func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// runCommand runs a program that finds the emulator in its environment.
+func (c *emulatorCommand) runCommand(ctx context.Context, con console, srv *sonictest.Server) error {
+	args := c.Command
+	if args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return usageError{errors.New("there is no program behind --")}
+	}
+	fmt.Fprintf(con.err, "An emulator of Amazon Nova Sonic, not AWS, answers %s at %s.\n", args[0], srv.URL())
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Env = append(os.Environ(), srv.Environ()...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, con.out, con.err
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("run %s: %w", args[0], err)
+	}
+	return nil
 }

@@ -99,16 +99,18 @@ func (l *listener) see(f frames.Frame, dir frames.Direction) {
 }
 
 // audio finds the place of the announced sentences on the agent's track: a
-// sentence's audio follows its text.
+// sentence's audio follows its text. One that is followed by another text has
+// its place, and no length, where that one begins.
 func (l *listener) audio(f *frames.AudioOutput) {
 	if len(l.announced) == 0 {
 		return
 	}
-	s := l.announced[len(l.announced)-1]
-	if !s.voiced {
-		s.voiced, s.from = true, f.Position
+	for _, s := range l.announced {
+		if !s.voiced {
+			s.voiced, s.from, s.to = true, f.Position, f.Position
+		}
 	}
-	s.to = f.End()
+	l.announced[len(l.announced)-1].to = f.End()
 }
 
 // playout follows what is heard. Between two reports the audio ran without a
@@ -157,9 +159,12 @@ func (l *listener) spoken(f *frames.SpokenText) {
 }
 
 func (l *listener) interrupted() {
-	if n := len(l.announced); n > 0 && l.announced[0].begun {
-		l.announced[0].Interrupted = true
-		l.bargeIns++
+	for _, s := range l.announced {
+		if s.begun && s.heard < s.to {
+			s.Interrupted = true
+			l.bargeIns++
+			break
+		}
 	}
 	l.announced = nil
 }

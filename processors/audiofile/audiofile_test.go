@@ -335,3 +335,39 @@ func TestWriterRefusesHalfFramesAndWhatComesAfterClose(t *testing.T) {
 		t.Errorf("Duration %v, want 1ms", got)
 	}
 }
+
+func TestAReservedFileIsLeftAloneUntilSomethingIsWritten(t *testing.T) {
+	f := audio.Mono(audio.Rate16k)
+	fresh := filepath.Join(t.TempDir(), "fresh.wav")
+	old := filepath.Join(t.TempDir(), "old.mp3")
+	if err := os.WriteFile(old, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{fresh, old} {
+		w, err := audiofile.Reserve(path, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(fresh); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file was left behind: %v", err)
+	}
+	if b, err := os.ReadFile(old); err != nil || string(b) != "precious" {
+		t.Errorf("the old file now holds %q (%v)", b, err)
+	}
+	w, err := audiofile.Reserve(old, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(make([]int16, 16000)), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := audiofile.Open(old)
+	if err != nil {
+		t.Fatalf("the new file: %v", err)
+	}
+	r.Close()
+}

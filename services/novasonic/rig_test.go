@@ -31,7 +31,7 @@ type rig struct {
 	runErr error
 	done   chan struct{}
 	began  time.Time
-	struck map[int]bool // streams that were made to fail
+	struck sync.Map // numbers of the streams that were made to fail
 }
 
 // call sets a conversation up, lets during hold it, ends it in order, and
@@ -49,7 +49,7 @@ func call(t *testing.T, sc sonictest.Config, nc novasonic.Config, during func(r 
 		r.srv.Close()
 		for _, s := range r.srv.Streams() {
 			for _, v := range s.Violations {
-				if r.struck[s.Number] && !v.Fatal && v.Event == "" {
+				if _, struck := r.struck.Load(s.Number); struck && !v.Fatal && v.Event == "" {
 					continue // there was nobody to say goodbye to
 				}
 				t.Errorf("stream %d broke a rule at %v with %s: %s", s.Number, v.At, v.Event, v.Text)
@@ -68,7 +68,7 @@ func start(t *testing.T, sc sonictest.Config, nc novasonic.Config) *rig {
 func prepare(t *testing.T, sc sonictest.Config, nc novasonic.Config) *rig {
 	t.Helper()
 	sc.KeepAudio = true
-	r := &rig{t: t, done: make(chan struct{}), began: time.Now(), struck: map[int]bool{}}
+	r := &rig{t: t, done: make(chan struct{}), began: time.Now()}
 	r.srv = sonictest.NewServer(sc)
 	if err := r.srv.StartPipe(); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func (r *rig) run() {
 
 // strike makes a stream fail.
 func (r *rig) strike(stream int, a sonictest.Action) {
-	r.struck[stream] = true
+	r.struck.Store(stream, true)
 	r.srv.Strike(stream, a)
 }
 

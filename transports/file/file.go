@@ -114,8 +114,9 @@ type Transport struct {
 	timeline *recorder.Timeline
 }
 
-// New opens the recording and creates the conversation's file, so that a bad
-// path or file is refused at once, in one line that says what, where and how to
+// New opens the recording and reserves the conversation's file, which replaces
+// one of that name only when the call begins, so that a bad path or file is
+// refused at once, in one line that says what, where and how to
 // mend it; see package audiofile. A WAV file is read through to see that it is
 // whole. The files are closed when the pipeline ends; if it is never run, by
 // [Transport.Close].
@@ -134,7 +135,7 @@ func New(cfg Config) (*Transport, error) {
 	}
 	sink := &conversation{timeline: t.timeline}
 	if cfg.Output != "" {
-		if sink.file, err = audiofile.Create(cfg.Output, t.timeline.Format()); err != nil {
+		if sink.file, err = audiofile.Reserve(cfg.Output, t.timeline.Format()); err != nil {
 			reader.Close() // it was only read; the failure to create is what matters
 			return nil, err
 		}
