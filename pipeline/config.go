@@ -84,11 +84,14 @@ type Config struct {
 	// may take its time, and use the pipeline. nil means to log them.
 	OnError func(*frames.Error)
 
-	// Logger is what processors get from their port. nil means to discard.
+	// Logger is what processors get from their port. nil means to discard, but
+	// for errors that nobody else is told of: those go to slog.Default.
 	Logger *slog.Logger
 
-	// Signals which drain: the first makes an orderly end, and restores what
-	// the second does by default, which is to kill the process. None by default.
+	// Signals which drain: the first makes an orderly end, or gives up a start
+	// that is not done, and restores what the second does by default, which is to
+	// kill the process. None by default. Signals cannot be waited for in the
+	// virtual time of testing/synctest.
 	Signals []os.Signal
 }
 
@@ -146,6 +149,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+		if c.OnError == nil {
+			c.OnError = func(f *frames.Error) { logError(slog.Default(), f) }
+		}
 	}
 	return c, nil
 }
@@ -164,4 +170,8 @@ func isConversation(f frames.Frame) bool {
 		return true
 	}
 	return false
+}
+
+func logError(log *slog.Logger, f *frames.Error) {
+	log.Warn("processor reported an error", "processor", f.Processor, "class", f.Kind.String(), "error", f.Err)
 }

@@ -18,6 +18,7 @@ func (r *run) execute() error {
 		if err := r.passStart(); err != nil {
 			r.stop(outcome{err: err})
 		} else {
+			r.opened.Store(true)
 			r.startRunners()
 			r.pipeline.live.Store(r)
 			close(r.pipeline.ready)
@@ -68,13 +69,17 @@ func (r *run) startSide() *crew {
 	return side
 }
 
-// drainAtSignal asks for an end at the first signal, even while processors
-// start, and lets the next one do what it does by default.
+// drainAtSignal asks for an end at the first signal, or gives up the start if
+// that is what the run is at, and lets the next one do what it does by default.
 func (r *run) drainAtSignal(signals chan os.Signal) {
 	defer signal.Stop(signals)
 	select {
 	case s := <-signals:
 		signal.Stop(signals) // before anybody can know that it was heard
+		if !r.opened.Load() {
+			r.stop(outcome{reason: "signal: " + s.String()})
+			return
+		}
 		r.requestEnd("signal: " + s.String())
 	case <-r.stopped:
 	}

@@ -12,7 +12,9 @@ import (
 
 // Run runs a pipeline of processors from source to sink until it ends: a
 // [frames.End] has passed through, ctx is cancelled, or an error is fatal. The
-// first SIGINT or SIGTERM drains it, the second does what it does by default.
+// first SIGINT or SIGTERM drains it (or gives up its start), the second does what
+// it does by default. Since signals come from outside, it cannot be used in the
+// virtual time of testing/synctest: call New(Config{}, …).Run there.
 // It returns what [Pipeline.Run] returns.
 func Run(ctx context.Context, processors ...Processor) error {
 	return New(Config{Signals: []os.Signal{os.Interrupt, syscall.SIGTERM}}, processors...).Run(ctx)
@@ -108,6 +110,14 @@ func (p *Pipeline) Send(ctx context.Context, f frames.Frame) error {
 		return ErrSendFromInside
 	}
 	return r.outside.port.Send(ctx, f, frames.Downstream)
+}
+
+// Started reports whether every processor has started: the call has begun.
+func (p *Pipeline) Started() bool {
+	p.mu.Lock()
+	r := p.run
+	p.mu.Unlock()
+	return r != nil && r.opened.Load()
 }
 
 // End asks for an orderly end: a [frames.End] goes through behind everything

@@ -40,6 +40,7 @@ type run struct {
 
 	crew crew
 
+	opened    atomic.Bool // every processor has started
 	stopOnce  sync.Once
 	outcome   outcome
 	stopped   chan struct{} // closed when the run is over
@@ -222,7 +223,7 @@ func (r *run) leave(from *node, it item) error {
 func (r *run) onError(f *frames.Error) {
 	r.callbacks.put(func() {
 		if r.cfg.OnError == nil {
-			r.cfg.Logger.Warn("processor reported an error", "processor", f.Processor, "class", f.Kind.String(), "error", f.Err)
+			logError(r.cfg.Logger, f)
 			return
 		}
 		r.call("OnError", func() { r.cfg.OnError(f) })

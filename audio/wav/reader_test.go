@@ -406,24 +406,24 @@ func TestFfmpegAndSoxWriteWhatWeRead(t *testing.T) {
 		{"µ-law", "pcm_mulaw", []string{"-e", "u-law"}, law(audio.EncodeULaw, audio.DecodeULaw)},
 	} {
 		dir := t.TempDir()
-		files := map[string]func() []byte{
-			"ffmpeg into a pipe": func() []byte {
+		files := map[string]func(t *testing.T) []byte{
+			"ffmpeg into a pipe": func(t *testing.T) []byte {
 				return run(t, source, "ffmpeg", "-v", "error", "-i", "-", "-c:a", c.ffmpeg, "-f", "wav", "-")
 			},
-			"ffmpeg into a file": func() []byte {
+			"ffmpeg into a file": func(t *testing.T) []byte {
 				name := filepath.Join(dir, "ffmpeg.wav")
 				run(t, source, "ffmpeg", "-v", "error", "-y", "-i", "-", "-c:a", c.ffmpeg, name)
 				return load(t, name)
 			},
-			"ffmpeg as RF64": func() []byte {
+			"ffmpeg as RF64": func(t *testing.T) []byte {
 				name := filepath.Join(dir, "rf64.wav")
 				run(t, source, "ffmpeg", "-v", "error", "-y", "-i", "-", "-c:a", c.ffmpeg, "-rf64", "always", name)
 				return load(t, name)
 			},
-			"sox into a pipe": func() []byte {
+			"sox into a pipe": func(t *testing.T) []byte {
 				return run(t, source, "sox", append(append([]string{"-D", "-t", "wav", "-"}, c.sox...), "-t", "wav", "-")...)
 			},
-			"sox into a file": func() []byte {
+			"sox into a file": func(t *testing.T) []byte {
 				name := filepath.Join(dir, "sox.wav")
 				run(t, source, "sox", append(append([]string{"-D", "-t", "wav", "-"}, c.sox...), name)...)
 				return load(t, name)
@@ -431,7 +431,7 @@ func TestFfmpegAndSoxWriteWhatWeRead(t *testing.T) {
 		}
 		for how, write := range files {
 			t.Run(c.coding+" by "+how, func(t *testing.T) {
-				r, got := decode(t, write())
+				r, got := decode(t, write(t))
 				if r.Coding() != c.coding || r.Format() != audio.Stereo(audio.Rate22k) {
 					t.Errorf("%s, %v", r.Coding(), r.Format())
 				}

@@ -8,7 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,10 +25,10 @@ import (
 )
 
 type callCommand struct {
-	Caller string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV or MP3."`
+	Caller string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV, or MP3 of 16 kHz or more."`
 	Output string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
 	Mono   bool   `help:"Write the conversation as one channel, both mixed."`
-	Fast   bool   `help:"As fast as the machine allows, paced by a virtual clock; the result is the same. Emulator only."`
+	Fast   bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample. Emulator only."`
 	JSON   bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output."`
 
 	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
@@ -65,9 +69,30 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	if c.JSON {
 		human = con.err
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	screen := newScreen(human, con)
+	// Signals are heard out here: they cannot reach into virtual time.
+	var hurry atomic.Bool
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	heard := make(chan struct{})
+	var ears sync.WaitGroup
+	ears.Go(func() {
+		select {
+		case <-signals:
+			signal.Stop(signals) // the next one kills
+			screen.println("Ending the call; interrupt again to stop at once.")
+			hurry.Store(true)
+		case <-heard:
+			signal.Stop(signals)
+		}
+	})
+	defer ears.Wait()
+	defer close(heard)
 	var summary Summary
-	converse := func() error { return c.converse(ctx, con, screen, &summary) }
+	converse := func() error { return c.converse(ctx, con, screen, &hurry, &summary) }
 	var err error
 	if c.Fast {
 		err = virtualtime.Run(converse)
@@ -90,9 +115,22 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	return err
 }
 
+// check refuses numbers that make no sense.
+func (c *callCommand) check() error {
+	switch {
+	case c.Caller == "-" || filepath.Base(c.Caller) == "-":
+		return usageError{errors.New("-: standard input is not read; name a file, or /dev/stdin")}
+	case c.HangUpAfter <= 0:
+		return usageError{fmt.Errorf("--hang-up-after=%v: it must be more than nothing", c.HangUpAfter)}
+	case c.MaxDuration < 0:
+		return usageError{fmt.Errorf("--max-duration=%v: it cannot be negative", c.MaxDuration)}
+	}
+	return nil
+}
+
 // converse sets the pipeline up and runs it. Everything that it starts has
 // ended when it returns, so that it can run in virtual time.
-func (c *callCommand) converse(ctx context.Context, con console, screen *screen, summary *Summary) (err error) {
+func (c *callCommand) converse(ctx context.Context, con console, screen *screen, hurry *atomic.Bool, summary *Summary) (err error) {
 	layout := recorder.Stereo
 	if c.Mono {
 		layout = recorder.Mono
@@ -133,17 +171,21 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	if c.Service == "emulator" {
 		screen.println("Emulator: the built-in one answers, not AWS; nothing leaves this machine.")
 	} else {
-		screen.println("AWS: Amazon Bedrock answers, with " + c.Model + ".")
+		screen.println("AWS: calling " + c.Model + " at Amazon Bedrock.")
 	}
 
-	pipe := pipeline.Config{Logger: c.logger(con.err)}
-	if !c.Fast { // a signal cannot reach into virtual time: there it just ends the program
-		pipe.Signals = []os.Signal{os.Interrupt, syscall.SIGTERM}
-	}
 	sonic := novasonic.New(config)
-	ears := &listener{say: screen.line}
-	p := pipeline.New(pipe, call.Input(), sonic, ears, call.Output())
+	ears := newListener(screen.line)
+	p := pipeline.New(pipeline.Config{Logger: c.logger(con.err), EndTimeout: 2 * time.Minute, OnError: ears.failed},
+		call.Input(), sonic, ears, call.Output())
+	obeyed := make(chan struct{})
+	go func() {
+		defer close(obeyed)
+		c.obey(p, hurry, ears.over)
+	}()
 	err = p.Run(ctx)
+	ears.hangUp()
+	<-obeyed
 	screen.done()
 
 	*summary = Summary{
@@ -164,6 +206,30 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		summary.Dropped += int64(s.System.Shed + s.Ordered.Shed + s.Upstream.Shed)
 	}
 	return err
+}
+
+// obey ends the call when the user is in a hurry: in order if it has begun, at
+// once if not. It returns when over is closed.
+func (c *callCommand) obey(p *pipeline.Pipeline, hurry *atomic.Bool, over <-chan struct{}) {
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-look.C:
+			if !hurry.Load() {
+				continue
+			}
+			if p.Started() {
+				p.End("interrupted")
+			} else {
+				p.Cancel("interrupted", errors.New("interrupted before the call began"))
+			}
+			<-over
+			return
+		}
+	}
 }
 
 func (c *callCommand) logger(w io.Writer) *slog.Logger {
@@ -192,6 +258,12 @@ func (s *Summary) print(w io.Writer) {
 		fmt.Fprintf(w, " (%v in all)", s.AudioGapsMS.Duration())
 	}
 	fmt.Fprintln(w)
+	if s.Turns == 0 {
+		fmt.Fprintln(w, "the caller was not heard: is there speech in the recording?")
+	}
+	if s.Ended == "interrupted" {
+		fmt.Fprintln(w, "the call was ended before its time")
+	}
 	if len(s.Errors) > 0 {
 		fmt.Fprintf(w, "survived: %s\n", strings.Join(s.Errors, "; "))
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -462,4 +463,87 @@ func TestACallThatDoesNotBeginLeavesAnEarlierRecordingAlone(t *testing.T) {
 	if b, err := os.ReadFile(keep); err != nil || string(b) != "precious" {
 		t.Errorf("the file now holds %d bytes (%v)", len(b), err)
 	}
+}
+
+func TestTheCallersRecordingIsNotWrittenOverThroughALink(t *testing.T) {
+	b, err := os.ReadFile(calls + "bargein.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := write(t, "in.wav", b)
+	for name, link := range map[string]func(string, string) error{"soft.wav": os.Symlink, "hard.wav": os.Link} {
+		out := filepath.Join(filepath.Dir(in), name)
+		if err := link(in, out); err != nil {
+			t.Skipf("links cannot be made here: %v", err)
+		}
+		status, _, stderr := parley(t, "call", "--fast", in, "-o", out)
+		if after, err := os.ReadFile(in); status != 1 || err != nil || !bytes.Equal(after, b) {
+			t.Errorf("%s: exit status %d, the recording has %d bytes of %d: %s", name, status, len(after), len(b), stderr)
+		}
+	}
+}
+
+// interrupted runs the program, sends it an interrupt after a while, and returns
+// its exit status and output. It uses a process and real time because signals do.
+func interrupted(t *testing.T, after time.Duration, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = append(os.Environ(), runMain+"=1")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { cmd.Process.Signal(os.Interrupt) })
+	defer timer.Stop()
+	if err := cmd.Wait(); ctx.Err() != nil {
+		t.Fatalf("it did not end: %v", err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+func TestAnInterruptEndsACallInOrder(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be sent an interrupt on Windows")
+	}
+	long := write(t, "long.wav", wavOf(t, audio.Mono(8000), 8000*3600*2))
+	for name, args := range map[string][]string{
+		"in real time":    {calls + "bargein.wav"},
+		"in virtual time": {"--fast", long},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "o.wav")
+			status, stdout, stderr := interrupted(t, 2*time.Second, append([]string{"call", "--json", "-o", out}, args...)...)
+			var s Summary
+			if err := json.Unmarshal([]byte(stdout), &s); status != 0 || err != nil || s.Ended != "interrupted" {
+				t.Fatalf("exit status %d, ended %q (%v): %s", status, s.Ended, err, stderr)
+			}
+			left, _, rate := stereo(t, out)
+			if d := rate.Duration(int64(len(left))); d < 500*time.Millisecond {
+				t.Errorf("%v was kept", d)
+			}
+		})
+	}
+	t.Run("before it begins", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		t.Setenv("AWS_REGION", "us-east-1")
+		t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+		t.Setenv("AWS_SECRET_ACCESS_KEY", "example")
+		t.Setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "https://"+l.Addr().String())
+		began := time.Now()
+		status, _, stderr := interrupted(t, time.Second, "call", calls+"bargein.wav", "--service", "aws")
+		if took := time.Since(began); status != 1 || took > 10*time.Second || !strings.Contains(stderr, "before the call began") {
+			t.Errorf("exit status %d after %v: %s", status, took, stderr)
+		}
+	})
 }

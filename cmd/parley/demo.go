@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,5 +51,9 @@ func loadScript(path string) (*script.Script, error) {
 	if path == "" {
 		return demo.Script()
 	}
-	return script.Load(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+	s, err := script.Load(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+	if e := (*script.Error)(nil); errors.As(err, &e) {
+		e.File = path // as the user knows it
+	}
+	return s, err
 }

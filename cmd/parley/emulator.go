@@ -18,11 +18,11 @@ import (
 )
 
 type emulatorCommand struct {
-	Command []string `arg:"" optional:"" passthrough:"" help:"Program to run with those variables; the emulator ends with it. Put -- before it."`
+	Command []string `arg:"" optional:"" help:"Program to run with those variables; the emulator ends with it. Write -- before it."`
 
 	Addr    string        `default:"127.0.0.1:8443" placeholder:"HOST:PORT" help:"Address to listen on; port 0 chooses a free one. Default: ${default}."`
 	Script  string        `type:"path" placeholder:"FILE" help:"What it knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one, which knows the shipped recordings."`
-	H2C     bool          `help:"Speak HTTP/2 without TLS, for debugging. Most SDKs have to be told."`
+	H2C     bool          `name:"h2c" help:"Speak HTTP/2 without TLS, for debugging. Most SDKs have to be told."`
 	Seed    uint64        `default:"1" help:"Of everything random."`
 	Life    time.Duration `default:"480s" help:"When a connection is cut. Default: ${default}."`
 	Idle    time.Duration `default:"55s" help:"How long a connection may hear nothing. Default: ${default}."`
@@ -33,20 +33,19 @@ type emulatorCommand struct {
 func (c *emulatorCommand) Help() string {
 	return `The emulator speaks the real protocol: HTTP/2 and TLS with a CA of its own, request and chunk signatures, the service's ordering rules, limits and error texts. It is not AWS, and says so.
 
-It prints the variables that point any AWS SDK at it, and runs until it gets SIGINT or SIGTERM:
+It runs a program with the variables that point any AWS SDK at it, and ends with it:
 
-  parley emulator --addr 127.0.0.1:8443 > emulator.env &
-  . ./emulator.env
-  node my-bot.js
+  parley emulator -- node my-bot.js
 
-Or it runs a program with these variables, and ends with it:
-
-  parley emulator -- node my-bot.js`
+Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT or SIGTERM.`
 }
 
 func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return usageError{fmt.Errorf("--addr %s: it is not of the form HOST:PORT", c.Addr)}
+	}
+	if c.Life <= 0 || c.Idle <= 0 || c.Streams <= 0 {
+		return usageError{errors.New("--life, --idle and --streams must be more than nothing")}
 	}
 	script, err := loadScript(c.Script)
 	if err != nil {
@@ -72,7 +71,7 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 		listen = srv.StartH2C
 	}
 	if err := listen(c.Addr); err != nil {
-		return fmt.Errorf("listen on %s: %w", c.Addr, err)
+		return fmt.Errorf("listen on %s: %w; choose another --addr, port 0 for a free one", c.Addr, err)
 	}
 	defer srv.Close()
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
@@ -103,19 +102,16 @@ func shellQuote(s string) string {
 // runCommand runs a program that finds the emulator in its environment.
 func (c *emulatorCommand) runCommand(ctx context.Context, con console, srv *sonictest.Server) error {
 	args := c.Command
-	if args[0] == "--" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		return usageError{errors.New("there is no program behind --")}
-	}
-	fmt.Fprintf(con.err, "An emulator of Amazon Nova Sonic, not AWS, answers %s at %s.\n", args[0], srv.URL())
+	fmt.Fprintf(con.err, "An emulator of Amazon Nova Sonic, not AWS, answers at %s; running %s.\n", srv.URL(), args[0])
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), srv.Environ()...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, con.out, con.err
 	if err := cmd.Run(); err != nil {
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() > 0 {
+			return exitError{fmt.Errorf("%s: %w", args[0], err), exit.ExitCode()}
+		}
 		return fmt.Errorf("run %s: %w", args[0], err)
 	}
 	return nil

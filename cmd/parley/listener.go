@@ -18,7 +18,8 @@ import (
 // Times are on the output's clock, which is also that of the caller's
 // recording: both begin with the call.
 type listener struct {
-	say func(Line) // called with each line when it begins to be heard, or was understood
+	say  func(Line)    // called with each line when it begins to be heard, or was understood
+	over chan struct{} // closed by hangUp
 
 	mu        sync.Mutex // protects the following
 	lines     []*heardLine
@@ -31,6 +32,19 @@ type listener struct {
 	asked     time.Duration // when that turn ended
 	latencies []time.Duration
 	errors    []string
+	ended     string
+}
+
+func newListener(say func(Line)) *listener { return &listener{say: say, over: make(chan struct{})} }
+
+// hangUp tells those who wait that the call is over.
+func (l *listener) hangUp() { close(l.over) }
+
+// failed keeps an error that the call survived.
+func (l *listener) failed(f *frames.Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.errors = append(l.errors, f.Err.Error())
 }
 
 // heardLine is a line with the place of its audio on the agent's track.
@@ -70,8 +84,6 @@ func (l *listener) see(f frames.Frame, dir frames.Direction) {
 			l.playout(f)
 		case *frames.BotStartedSpeaking:
 			l.botStarted(f)
-		case *frames.Error:
-			l.errors = append(l.errors, f.Err.Error())
 		}
 		return
 	}
@@ -95,6 +107,8 @@ func (l *listener) see(f frames.Frame, dir frames.Direction) {
 		l.spoken(f)
 	case *frames.Interruption:
 		l.interrupted()
+	case *frames.End:
+		l.ended = f.Reason
 	}
 }
 
@@ -176,6 +190,7 @@ func (l *listener) fill(s *Summary) {
 	s.Turns, s.Answers, s.BargeIns = max(l.turns, l.stops), l.answers, l.bargeIns
 	s.Latency = latencyOf(l.latencies)
 	s.Errors = l.errors
+	s.Ended = l.ended
 	s.Lines = []Line{}
 	lines := slices.Clone(l.lines)
 	slices.SortStableFunc(lines, func(a, b *heardLine) int { return int(a.Start - b.Start) })

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -91,17 +92,36 @@ func run(ctx context.Context, args []string, con console) (status int) {
 			return 2
 		}
 		fmt.Fprintf(con.err, "parley: %v\n", oneLine(err))
+		var exit exitError
+		if errors.As(err, &exit) {
+			return exit.status
+		}
 		return 1
 	}
 	return 0
 }
 
+// exitError is the failure of a program that was run, with its exit status.
+type exitError struct {
+	error
+	status int
+}
+
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
 
-// oneLine keeps the promise of one line for an error that has several parts.
+// oneLine keeps the promise of one line for an error that has several parts, and
+// says what two parts have in common once.
 func oneLine(err error) string {
-	return strings.Join(strings.Split(strings.TrimSpace(err.Error()), "\n"), "; ")
+	var parts []string
+	for line := range strings.Lines(err.Error()) {
+		line = strings.TrimSpace(line)
+		if line == "" || slices.ContainsFunc(parts, func(p string) bool { return strings.HasSuffix(p, line) || strings.HasSuffix(line, p) }) {
+			continue
+		}
+		parts = append(parts, line)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // version is the module's version, or that of the commit it was built from.

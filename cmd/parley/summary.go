@@ -16,6 +16,7 @@ type Summary struct {
 	Model    string `json:"model"`
 	Duration Millis `json:"duration_ms"` // of the conversation as both heard it
 	Virtual  bool   `json:"virtual"`     // paced by a virtual clock (--fast)
+	Ended    string `json:"ended"`       // why the call ended, in words
 
 	Turns    int     `json:"turns"`     // utterances of the caller
 	Answers  int     `json:"answers"`   // answers of the agent that were heard, at least in part

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
 )
 
@@ -42,7 +43,8 @@ func (c *Config) client(ctx context.Context) (client *Client, own bool, err erro
 		client, err = NewClient(*c.AWS)
 		return client, true, err
 	}
-	loaded, err := config.LoadDefaultConfig(ctx)
+	// What the SDK has to say on the way is in the error, or of no interest.
+	loaded, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return nil, false, fmt.Errorf("load AWS configuration: %w", err)
 	}

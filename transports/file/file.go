@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -96,14 +97,27 @@ func (c Config) validate() error {
 	switch {
 	case c.Input == "":
 		return errors.New("there is no recording to play: set Input to a WAV or MP3 file")
-	case c.Input == c.Output:
-		return fmt.Errorf("%s would be written over while it is played: choose another Output", c.Input)
+	case sameFile(c.Input, c.Output):
+		return fmt.Errorf("%s is the recording that is played: it would be written over; choose another file for the conversation", c.Output)
 	case c.Chunk < time.Millisecond || c.Chunk > time.Second:
 		return fmt.Errorf("a chunk of %v is not between 1ms and 1s", c.Chunk)
 	case c.HangUpAfter < 0 || c.MaxTail < 0 || c.MaxDuration < 0:
 		return errors.New("HangUpAfter, MaxTail and MaxDuration cannot be negative")
 	}
 	return nil
+}
+
+// sameFile reports whether two paths lead to one file, by whatever links.
+func sameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // Transport is one call. Make it with [New]; it serves one run of a pipeline.
@@ -153,7 +167,7 @@ func New(cfg Config) (*Transport, error) {
 // a pity to find out at its end that it was cut off.
 func openWhole(path string) (*audiofile.Reader, error) {
 	r, err := audiofile.Open(path)
-	if err != nil || r.Kind() != "WAV" || r.Duration() == 0 {
+	if err != nil || r.Kind() != "WAV" || r.Duration() == 0 || !isRegular(path) {
 		return r, err
 	}
 	if err := audiofile.Check(path); err != nil {
@@ -161,6 +175,13 @@ func openWhole(path string) (*audiofile.Reader, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// isRegular reports whether a path is that of an ordinary file, which can be
+// read twice.
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // Input returns the caller: the first processor of the pipeline.

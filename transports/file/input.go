@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -27,6 +28,7 @@ type Input struct {
 	over  bool    // the recording is
 	total time.Duration
 
+	ended  atomic.Bool // an end has passed: there is nobody to talk to
 	close  sync.Once
 	closed error
 }
@@ -34,8 +36,11 @@ type Input struct {
 // Name returns "file input".
 func (in *Input) Name() string { return "file input" }
 
-// Process passes everything on.
+// Process passes everything on. With the end, the recording stops.
 func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, ok := f.(*frames.End); ok && dir == frames.Downstream {
+		in.ended.Store(true)
+	}
 	if _, ok := f.(*frames.Interruption); ok {
 		return nil // the engine tells everybody
 	}
@@ -58,6 +63,9 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
+			return nil
+		}
+		if in.ended.Load() {
 			return nil
 		}
 		samples, err := in.read(int(end - begin))
