@@ -1,0 +1,7 @@
+module example.com/othermodule
+
+go 1.26.0
+
+require github.com/parley-go/parley v0.0.0
+
+replace github.com/parley-go/parley => ../..
