@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -483,29 +484,53 @@ func TestTheCallersRecordingIsNotWrittenOverThroughALink(t *testing.T) {
 	}
 }
 
-// interrupted runs the program, sends it an interrupt after a while, and returns
-// its exit status and output. It uses a process and real time because signals do.
-func interrupted(t *testing.T, after time.Duration, args ...string) (status int, stdout, stderr string) {
+// firstWrite tells when something is written for the first time.
+type firstWrite struct {
+	written bytes.Buffer // not embedded: its ReadFrom would be used in place of Write
+	once    sync.Once
+	seen    chan struct{}
+}
+
+func (w *firstWrite) Write(p []byte) (int, error) {
+	defer w.once.Do(func() { close(w.seen) })
+	return w.written.Write(p)
+}
+
+// interrupted runs the program, sends it an interrupt a second after it has
+// said who answers, and returns its exit status and output. It uses a process
+// and real time because signals do.
+func interrupted(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), runMain+"=1")
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	var out bytes.Buffer
+	said := &firstWrite{seen: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &out, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(after, func() { cmd.Process.Signal(os.Interrupt) })
-	defer timer.Stop()
-	if err := cmd.Wait(); ctx.Err() != nil {
+	var interrupter sync.WaitGroup
+	interrupter.Go(func() {
+		select {
+		case <-said.seen:
+			time.Sleep(time.Second)
+			cmd.Process.Signal(os.Interrupt)
+		case <-ctx.Done():
+		}
+	})
+	err = cmd.Wait()
+	if ctx.Err() != nil {
 		t.Fatalf("it did not end: %v", err)
 	}
-	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+	said.once.Do(func() { close(said.seen) })
+	interrupter.Wait()
+	return cmd.ProcessState.ExitCode(), out.String(), said.written.String()
 }
 
 func TestAnInterruptEndsACallInOrder(t *testing.T) {
@@ -519,7 +544,7 @@ func TestAnInterruptEndsACallInOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "o.wav")
-			status, stdout, stderr := interrupted(t, 2*time.Second, append([]string{"call", "--json", "-o", out}, args...)...)
+			status, stdout, stderr := interrupted(t, append([]string{"call", "--json", "-o", out}, args...)...)
 			var s Summary
 			if err := json.Unmarshal([]byte(stdout), &s); status != 0 || err != nil || s.Ended != "interrupted" {
 				t.Fatalf("exit status %d, ended %q (%v): %s", status, s.Ended, err, stderr)
@@ -541,8 +566,8 @@ func TestAnInterruptEndsACallInOrder(t *testing.T) {
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "example")
 		t.Setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "https://"+l.Addr().String())
 		began := time.Now()
-		status, _, stderr := interrupted(t, time.Second, "call", calls+"bargein.wav", "--service", "aws")
-		if took := time.Since(began); status != 1 || took > 10*time.Second || !strings.Contains(stderr, "before the call began") {
+		status, _, stderr := interrupted(t, "call", "--json", calls+"bargein.wav", "--service", "aws")
+		if took := time.Since(began); status != 1 || took > 30*time.Second || !strings.Contains(stderr, "before the call began") {
 			t.Errorf("exit status %d after %v: %s", status, took, stderr)
 		}
 	})

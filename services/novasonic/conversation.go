@@ -185,8 +185,10 @@ func (v *conversation) run(ctx context.Context, deadline time.Time, farewell fun
 	for _, k := range v.calls {
 		k.cancel(context.Canceled)
 	}
+	var goodbyes sync.WaitGroup
+	leave := func(c *connection) { goodbyes.Go(func() { c.close(farewell()) }) }
 	if c := v.listening; c != nil {
-		v.retire(c, farewell())
+		leave(c)
 	}
 	// What those who are still at work bring may be a stream that nobody else
 	// would close.
@@ -195,24 +197,17 @@ func (v *conversation) run(ctx context.Context, deadline time.Time, farewell fun
 		v.tasks.Wait()
 		close(idle)
 	}()
-	for open := true; open; {
+	for working := true; working || len(v.inbox) > 0; {
 		select {
 		case e := <-v.inbox:
-			v.discard(e, farewell())
+			if e, ok := e.(streamOpened); ok && e.c != nil {
+				leave(e.c)
+			}
 		case <-idle:
-			open = false
+			idle, working = nil, false
 		}
 	}
-	for len(v.inbox) > 0 {
-		v.discard(<-v.inbox, farewell())
-	}
-	v.tasks.Wait()
-}
-
-func (v *conversation) discard(event any, farewell time.Duration) {
-	if e, ok := event.(streamOpened); ok && e.c != nil {
-		v.retire(e.c, farewell)
-	}
+	goodbyes.Wait()
 }
 
 func (v *conversation) loop(ctx context.Context, deadline time.Time) {

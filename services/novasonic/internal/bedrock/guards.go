@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -81,10 +82,24 @@ const (
 
 // link is what the guards tell a stream.
 type link struct {
+	answered  signal // the transport has an answer, or failed
+	failure   error  // why it failed; valid once answered
 	accepted  signal // the service has answered 200
 	request   signal // the transport is done with the request
 	framed    signal // the response is cut into frames here, not by the SDK
 	lastFrame signal // the response ended, and between two frames
+}
+
+// failed returns why the transport failed to get an answer; nil if it got one.
+// It waits for the transport to say so, which it is about to do where it has
+// closed the request.
+func (l *link) failed() error {
+	select {
+	case <-l.answered.c:
+		return l.failure
+	case <-time.After(time.Second):
+		return nil
+	}
 }
 
 // signal is something that happens once.
@@ -297,8 +312,11 @@ func (c *guardedClient) Do(req *http.Request) (*http.Response, error) {
 		if cause := inHTTP1(req.URL.Scheme, err); cause != nil {
 			err = fmt.Errorf("%w: %w", ErrNotHTTP2, cause)
 		}
+		c.call.stream.link.failure = err
+		c.call.stream.link.answered.set()
 		return resp, err
 	}
+	c.call.stream.link.answered.set()
 	if resp.StatusCode != http.StatusOK {
 		// The SDK reads a refusal whole, however long it is.
 		resp.Body = limitedBody{io.LimitReader(resp.Body, maxRefusal), resp.Body}

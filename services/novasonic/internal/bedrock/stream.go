@@ -46,7 +46,7 @@ func newStream(d *SDKDialer, model string, expires time.Time) *sdkStream {
 		dialer:  d,
 		model:   model,
 		expires: expires,
-		link:    link{accepted: newSignal(), request: newSignal(), framed: newSignal(), lastFrame: newSignal()},
+		link:    link{answered: newSignal(), accepted: newSignal(), request: newSignal(), framed: newSignal(), lastFrame: newSignal()},
 		chunks:  make(chan []byte),
 		sending: make(chan struct{}, 1),
 	}
@@ -139,6 +139,13 @@ func (s *sdkStream) whyEnded() error {
 		return cause
 	}
 	err := s.events.Err()
+	if errors.Is(err, io.ErrClosedPipe) {
+		// A Send met the pipe that the transport closed when it failed, and
+		// came first: what the transport says is what happened.
+		if failure := s.link.failed(); failure != nil {
+			err = failure
+		}
+	}
 	switch {
 	case err != nil:
 	case !s.link.lastFrame.isSet():
