@@ -148,7 +148,7 @@ func dial(ctx context.Context, dialer bedrock.Dialer, cfg *Config, number int, h
 		opened:  time.Now(),
 		blocks:  make(map[string]*block),
 	}
-	c.queue.block(cfg.preamble(c.prompt, history)...)
+	c.tell(cfg.preamble(c.prompt, history)...)
 	c.tasks.Go(c.write)
 	c.tasks.Go(func() { c.read(deliver) })
 
@@ -270,7 +270,7 @@ func (c *connection) fail(err error) {
 // listen opens the AUDIO block: from here on the stream hears, and no more
 // history can be told.
 func (c *connection) listen() {
-	c.queue.block(wire.AudioStart{PromptName: c.prompt, ContentName: c.audio, Rate: c.cfg.InputRate}.AppendEvent(nil))
+	c.tell(wire.AudioStart{PromptName: c.prompt, ContentName: c.audio, Rate: c.cfg.InputRate}.AppendEvent(nil))
 	c.listening = true
 }
 
@@ -292,6 +292,13 @@ func (c *connection) silence(n int64, user audio.Position) {
 	c.send(make([]int16, n))
 }
 
+// tell sends events that belong together.
+func (c *connection) tell(events ...[]byte) {
+	if !c.queue.block(events...) {
+		c.fail(ErrStalled)
+	}
+}
+
 func (c *connection) send(samples []int16) {
 	c.heardAudio += c.cfg.InputRate.Duration(int64(len(samples)))
 	if !c.queue.audio(samples) {
@@ -304,12 +311,12 @@ func (c *connection) say(text string, user audio.Position) {
 	if missing := minTextAudio - c.heardAudio; missing > 0 {
 		c.silence(c.cfg.InputRate.Samples(missing), user)
 	}
-	c.queue.block(wire.TextBlock{PromptName: c.prompt, ContentName: uuid.NewString(), Role: wire.RoleUser, Text: text, Interactive: true}.Events()...)
+	c.tell(wire.TextBlock{PromptName: c.prompt, ContentName: uuid.NewString(), Role: wire.RoleUser, Text: text, Interactive: true}.Events()...)
 }
 
 // answer sends the result of a tool that this stream asked for.
 func (c *connection) answer(callID string, result []byte) {
-	c.queue.block(wire.ToolResult{PromptName: c.prompt, ContentName: uuid.NewString(), ToolUseID: callID, Result: result}.Events()...)
+	c.tell(wire.ToolResult{PromptName: c.prompt, ContentName: uuid.NewString(), ToolUseID: callID, Result: result}.Events()...)
 }
 
 // close ends the stream in order, waits until the service has ended its half,

@@ -10,8 +10,8 @@ import (
 // of events between which no audio may come. One goroutine writes a stream, and
 // takes from here; the conversation puts, and never waits.
 //
-// It is bounded by the audio in it. Where the service takes less than it is
-// given for that long, it is not going to catch up.
+// It is bounded by the audio and by the blocks in it. Where the service takes
+// less than it is given for that long, it is not going to catch up.
 type sendQueue struct {
 	limit int // samples
 
@@ -40,7 +40,7 @@ func newSendQueue(rate audio.SampleRate, seconds int) *sendQueue {
 func (q *sendQueue) audio(samples []int16) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.samples+len(samples) > q.limit {
+	if q.samples+len(samples) > q.limit || len(q.items) >= maxItems {
 		return false
 	}
 	q.samples += len(samples)
@@ -48,11 +48,20 @@ func (q *sendQueue) audio(samples []int16) bool {
 	return true
 }
 
-// block queues events that belong together.
-func (q *sendQueue) block(events ...[]byte) {
+// maxItems bounds what is queued: more than as many pieces of audio as the
+// limit holds.
+const maxItems = 1 << 14
+
+// block queues events that belong together. It reports false if the queue is
+// full.
+func (q *sendQueue) block(events ...[]byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.items) >= maxItems {
+		return false
+	}
 	q.put(sendItem{events: events})
+	return true
 }
 
 // finish queues the last events of the stream; what comes after is ignored.
