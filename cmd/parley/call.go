@@ -147,19 +147,6 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	if c.Service == "emulator" {
-		s, err := loadScript(c.Script)
-		if err != nil {
-			return err
-		}
-		server := sonictest.NewServer(sonictest.Config{Seed: c.Seed, Brain: s.Brain(), Library: s.Library()})
-		if err := server.StartPipe(); err != nil {
-			return fmt.Errorf("start emulator: %w", err)
-		}
-		defer server.Close()
-		aws := server.AWSConfig()
-		config.AWS = &aws
-	}
 	call, err := file.New(file.Config{
 		Input: c.Caller, Output: c.Output, Layout: layout,
 		HangUpAfter: c.HangUpAfter, MaxDuration: c.MaxDuration,
@@ -168,7 +155,19 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if summary.Caller == "" {
+			call.Close() // it never began; its error says more than that of closing files
+		}
+	}()
 	if c.Service == "emulator" {
+		server, err := c.startEmulator()
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		aws := server.AWSConfig()
+		config.AWS = &aws
 		screen.println("Emulator: the built-in one answers, not AWS; nothing leaves this machine.")
 	} else {
 		screen.println("AWS: calling " + c.Model + " at Amazon Bedrock.")
@@ -206,6 +205,18 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		summary.Dropped += int64(s.System.Shed + s.Ordered.Shed + s.Upstream.Shed)
 	}
 	return err
+}
+
+func (c *callCommand) startEmulator() (*sonictest.Server, error) {
+	s, err := loadScript(c.Script)
+	if err != nil {
+		return nil, err
+	}
+	server := sonictest.NewServer(sonictest.Config{Seed: c.Seed, Brain: s.Brain(), Library: s.Library()})
+	if err := server.StartPipe(); err != nil {
+		return nil, fmt.Errorf("start emulator: %w", err)
+	}
+	return server, nil
 }
 
 // obey ends the call when the user is in a hurry: in order if it has begun, at
