@@ -2,19 +2,26 @@ package sonictest
 
 import (
 	"strings"
+	"time"
+
+	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
 )
 
+// longestEcho is how long Echo talks about one thing.
+const longestEcho = 30 * time.Second
+
 // Echo is a brain that says back what it heard, in one sentence, reads tool
-// results aloud, and is silent about what it did not understand.
+// results aloud, and is silent about what it did not understand. Of what takes
+// longer than 30 s to say it says the beginning.
 func Echo() Brain {
 	return BrainFunc(func(c *Conversation, t Turn) Answer {
 		switch {
 		case t.Kind == ToolResults:
-			return Say("The tool said " + t.Latest.Content + ".")
+			return Say("The tool said " + voice.Within(t.Latest.Content, longestEcho) + ".")
 		case t.Text == "":
 			return Answer{}
 		default:
-			return Say("You said " + strings.TrimRight(t.Text, ".!? ") + ".")
+			return Say("You said " + strings.TrimRight(voice.Within(t.Text, longestEcho), ".!? ") + ".")
 		}
 	})
 }

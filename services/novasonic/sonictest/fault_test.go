@@ -337,6 +337,7 @@ func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
 	cfg := sonictest.Config{
 		Brain:    sonictest.Sequence(sonictest.Answer{Sentences: []sonictest.Sentence{minutes}}),
 		Delivery: sonictest.Delivery{Speed: math.Inf(1)},
+		Limits:   sonictest.Limits{Sentence: -1},
 	}
 	for name, reads := range map[string]bool{"that reads": true, "that does not": false} {
 		t.Run(name, func(t *testing.T) {

@@ -18,6 +18,7 @@ type Limits struct {
 	ClockSkew    time.Duration // between the request's date and now; default 5 min
 	HTTPStreams  uint32        // on one connection; default 100
 	Close        time.Duration // wait for the client's half-close after sessionEnd; default 1 s
+	Sentence     time.Duration // of speech in one sentence, of which the rest is never said; default 120 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -30,6 +31,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.ClockSkew, 5*time.Minute)
 	orDefault(&l.HTTPStreams, 100)
 	orDefault(&l.Close, time.Second)
+	orDefault(&l.Sentence, 2*time.Minute)
 	return l
 }
 

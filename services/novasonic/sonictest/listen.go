@@ -16,8 +16,12 @@ import (
 // StartTLS listens on addr, such as "127.0.0.1:0", with a certificate of a CA
 // made for the purpose. It is what an unmodified SDK needs: see Environ.
 func (s *Server) StartTLS(addr string) error {
+	if err := s.claim(); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
+		s.release()
 		return fmt.Errorf("start emulator: %w", err)
 	}
 	authority, err := newAuthority(l.Addr(), time.Now())
@@ -32,6 +36,7 @@ func (s *Server) StartTLS(addr string) error {
 		})
 	}
 	if err != nil {
+		s.release()
 		return errors.Join(err, l.Close(), s.removeCA())
 	}
 	return nil
@@ -40,8 +45,12 @@ func (s *Server) StartTLS(addr string) error {
 // StartH2C listens on addr without TLS, for HTTP/2 with prior knowledge. The
 // AWS SDKs for Go and JavaScript need to be told to speak it; AWSConfig does.
 func (s *Server) StartH2C(addr string) error {
+	if err := s.claim(); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
+		s.release()
 		return fmt.Errorf("start emulator: %w", err)
 	}
 	if err := s.start(l, "http://"+reachable(l.Addr()), nil); err != nil {
@@ -54,6 +63,9 @@ func (s *Server) StartH2C(addr string) error {
 // AWSConfig, in this process, can reach it. It needs no socket, and therefore
 // works in the virtual time of testing/synctest, if the server was made there.
 func (s *Server) StartPipe() error {
+	if err := s.claim(); err != nil {
+		return err
+	}
 	return s.start(newPipeListener(), "http://parley-emulator.invalid", nil)
 }
 
@@ -66,7 +78,9 @@ func reachable(a net.Addr) string {
 	return net.JoinHostPort("localhost", fmt.Sprint(tcp.Port))
 }
 
-func (s *Server) start(l net.Listener, address string, secure *tls.Config) error {
+// claim makes sure that the server is started once: a second start must not
+// touch what the running one needs, such as the CA's file.
+func (s *Server) claim() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -75,7 +89,25 @@ func (s *Server) start(l net.Listener, address string, secure *tls.Config) error
 	case s.started:
 		return errors.New("start emulator: it has been started before")
 	}
-	s.started, s.listener, s.address = true, l, address
+	s.started = true
+	return nil
+}
+
+// release lets a start that failed be tried again.
+func (s *Server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started = false
+}
+
+// start serves on l. The server has been claimed.
+func (s *Server) start(l net.Listener, address string, secure *tls.Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("start emulator: it is closed")
+	}
+	s.listener, s.address = l, address
 	s.wg.Add(1)
 	go func() {
 		defer s.wg.Done()
@@ -124,7 +156,7 @@ func (s *Server) serve(raw net.Conn, secure *tls.Config) {
 	c.http = &http.Server{
 		Handler:           s,
 		Protocols:         &protocols,
-		TLSConfig:         secure,
+		TLSConfig:         secure.Clone(), // each server writes to its own
 		ReadHeaderTimeout: 20 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

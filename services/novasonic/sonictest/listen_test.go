@@ -2,8 +2,13 @@ package sonictest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -72,4 +77,76 @@ func (s *Server) connections() (all []*connection) {
 		all = append(all, c)
 	}
 	return all
+}
+
+func TestASecondStartLeavesTheRunningServerAlone(t *testing.T) {
+	starts := map[string]func(*Server) error{
+		"TLS":  func(s *Server) error { return s.StartTLS("127.0.0.1:0") },
+		"h2c":  func(s *Server) error { return s.StartH2C("127.0.0.1:0") },
+		"pipe": func(s *Server) error { return s.StartPipe() },
+	}
+	for name, again := range starts {
+		t.Run(name, func(t *testing.T) {
+			srv := NewServer(Config{})
+			if err := srv.StartTLS("127.0.0.1:0"); err != nil {
+				t.Fatal(err)
+			}
+			defer srv.Close()
+			file, address := srv.CAFile(), srv.URL()
+			if err := again(srv); err == nil || !strings.Contains(err.Error(), "started before") {
+				t.Errorf("a second start returned %v", err)
+			}
+			if _, err := os.Stat(file); err != nil || srv.CAFile() != file || srv.URL() != address {
+				t.Errorf("the CA's file was %s and is %s: %v", file, srv.CAFile(), err)
+			}
+			reply, err := srv.AWSConfig().HTTPClient.(*http.Client).Get(address)
+			if err != nil {
+				t.Fatalf("the server does not answer any more: %v", err)
+			}
+			reply.Body.Close()
+		})
+	}
+}
+
+func TestAStartThatFailedCanBeRepeated(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	srv := NewServer(Config{})
+	defer srv.Close()
+	if err := srv.StartTLS(taken.Addr().String()); err == nil {
+		t.Fatal("it listens on a port that is taken")
+	}
+	if err := srv.StartTLS("127.0.0.1:0"); err != nil {
+		t.Errorf("after a start that failed: %v", err)
+	}
+}
+
+// The race detector is the oracle: net/http writes to the configuration of each
+// connection's server.
+func TestConnectionsDoNotShareATLSConfiguration(t *testing.T) {
+	srv := NewServer(Config{})
+	if err := srv.StartTLS("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(srv.roots)
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			c, err := tls.Dial("tcp", strings.TrimPrefix(srv.URL(), "https://"), &tls.Config{RootCAs: pool, NextProtos: []string{"h2"}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			if p := c.ConnectionState().NegotiatedProtocol; p != "h2" {
+				t.Errorf("the protocol is %q", p)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -93,8 +93,8 @@ func (s *session) begin(q asked) {
 		s.talk.said = append(s.talk.said, Message{Role: protocol.RoleUser, Text: q.turn.Text})
 		s.talk.turns++
 	}
-	a := &answer{asked: q, calls: s.callsOf(given), group: &callGroup{asked: q.turn}}
-	a.sentences = s.render(given.Sentences)
+	a := &answer{asked: q, sentences: s.render(given.Sentences), group: &callGroup{asked: q.turn}}
+	a.calls = s.callsOf(given, len(a.sentences))
 	s.rec.note(func(l *StreamLog) {
 		a.index = len(l.Answers)
 		l.Answers = append(l.Answers, AnswerLog{At: s.now, Turn: q.turn, Sentences: slices.Clone(a.sentences)})
@@ -104,33 +104,53 @@ func (s *session) begin(q asked) {
 	s.proceed(a, s.cfg.Latency.Think)
 }
 
-// callsOf returns the calls in the order of the sentences that they follow.
-func (s *session) callsOf(given Answer) []ToolCall {
+// callsOf returns the calls in the order of the sentences that they follow, of
+// which so many are said.
+func (s *session) callsOf(given Answer, sentences int) []ToolCall {
 	if s.behaviour.ToolsNever {
 		return nil
 	}
 	calls := slices.Clone(given.Calls)
 	for i := range calls {
-		calls[i].After = min(max(calls[i].After, 0), len(given.Sentences))
+		calls[i].After = min(max(calls[i].After, 0), sentences)
 	}
 	slices.SortStableFunc(calls, func(a, b ToolCall) int { return a.After - b.After })
 	return calls
 }
 
 // render makes the sentences' audio, within the budget of maxTokens: what is
-// beyond it is never said.
+// beyond it is never said. What a sentence costs is known before its audio is
+// made, which takes more memory than the text by a factor of some thousands.
 func (s *session) render(sentences []Sentence) []Said {
 	var said []Said
 	spent := 0
 	for _, sentence := range sentences {
-		pcm := s.pcm(sentence)
-		spent += textTokens(sentence.Text) + speechTokens(s.talk.rate.Duration(int64(len(pcm))))
+		sentence, length := s.shortened(sentence)
+		spent += textTokens(sentence.Text) + speechTokens(length)
 		if s.maxTokens > 0 && spent > s.maxTokens {
 			break
 		}
-		said = append(said, Said{Text: sentence.Text, Rate: s.talk.rate, PCM: pcm})
+		said = append(said, Said{Text: sentence.Text, Rate: s.talk.rate, PCM: s.pcm(sentence)})
 	}
 	return said
+}
+
+// shortened returns what is said of a sentence, and how long that takes.
+func (s *session) shortened(sentence Sentence) (Sentence, time.Duration) {
+	limit := s.cfg.Limits.Sentence
+	if sentence.Audio == nil {
+		if limit > 0 {
+			sentence.Text = voice.Within(sentence.Text, limit)
+		}
+		return sentence, voice.Duration(sentence.Text)
+	}
+	if sentence.Rate == 0 {
+		sentence.Rate = audio.Rate24k
+	}
+	if limit > 0 {
+		sentence.Audio = sentence.Audio[:min(len(sentence.Audio), int(sentence.Rate.Samples(limit)))]
+	}
+	return sentence, sentence.Rate.Duration(int64(len(sentence.Audio)))
 }
 
 func (s *session) pcm(sentence Sentence) []int16 {
@@ -140,14 +160,10 @@ func (s *session) pcm(sentence Sentence) []int16 {
 		seed := s.cfg.Seed + uint64(s.talk.stream)<<32 + s.mouth.spoken
 		return voice.Synthesize(sentence.Text, voice.Options{Rate: s.talk.rate, Seed: seed})
 	}
-	from := sentence.Rate
-	if from == 0 {
-		from = audio.Rate24k
-	}
-	if from == s.talk.rate {
+	if sentence.Rate == s.talk.rate {
 		return sentence.Audio
 	}
-	r, err := audio.NewResampler(from, s.talk.rate, 1)
+	r, err := audio.NewResampler(sentence.Rate, s.talk.rate, 1)
 	if err != nil {
 		s.violation("", "the brain's audio cannot be converted: "+err.Error(), false)
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-go/parley/services/novasonic/sonictest"
 	"github.com/parley-go/parley/services/novasonic/sonictest/hearing"
+	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
 )
 
 const (
@@ -168,9 +169,9 @@ func (b brain) echo(introduction string, t sonictest.Turn) []sonictest.Sentence 
 		if t.Text == "" {
 			return nil
 		}
-		return []sonictest.Sentence{b.speak(introduction), b.speak(t.Text)}
+		return []sonictest.Sentence{b.speak(introduction), b.speak(voice.Within(t.Text, longestEcho))}
 	}
-	text := t.Text
+	text := voice.Within(t.Text, longestEcho)
 	if text == "" {
 		text = unknownWords
 	}

@@ -45,6 +45,18 @@ func Duration(text string) time.Duration {
 	return time.Duration(n) * time.Second / charactersPerSecond
 }
 
+// Within returns as much of the beginning of text as can be said in d.
+func Within(text string, d time.Duration) string {
+	n := int64(d) * charactersPerSecond / int64(time.Second)
+	for i := range text {
+		if n <= 0 {
+			return text[:i]
+		}
+		n--
+	}
+	return text
+}
+
 // Synthesize says text: mono, at most -8 dBFS, [Duration] long; nil for an
 // empty text. Nobody would understand it, but it has vowels, consonants, pauses
 // and intonation where the text has them. The same text and options give the

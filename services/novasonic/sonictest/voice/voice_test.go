@@ -304,3 +304,18 @@ func ExampleAnalyse() {
 	fmt.Println(report.Gaps[0].Len(), "samples lost at", time.Duration(report.Gaps[0].At)*time.Second/24000)
 	// Output: 480 samples lost at 1.5s
 }
+
+func TestWithinReturnsWhatCanBeSaidInTheTime(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		d    time.Duration
+		want string
+	}{
+		{"héllo wörld", time.Second / 3, "héllo"}, {"short", time.Hour, "short"},
+		{"short", 0, ""}, {"short", -time.Second, ""}, {"", time.Second, ""},
+	} {
+		if got := Within(test.text, test.d); got != test.want || Duration(got) > max(test.d, 0) {
+			t.Errorf("in %v %q can be said of %q, want %q", test.d, got, test.text, test.want)
+		}
+	}
+}
