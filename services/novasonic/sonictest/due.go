@@ -8,7 +8,7 @@ import (
 
 // advance passes the time up to the age now.
 func (s *session) advance(now time.Duration) {
-	for !s.ended {
+	for !s.told {
 		at, why := s.due()
 		if at > now || why == nil {
 			break
@@ -21,7 +21,7 @@ func (s *session) advance(now time.Duration) {
 
 // next is when advance has something to do; false if never.
 func (s *session) next() (time.Duration, bool) {
-	if s.ended {
+	if s.told {
 		return 0, false
 	}
 	at, why := s.due()
@@ -35,11 +35,14 @@ func (s *session) due() (at time.Duration, do func()) {
 			at, do = t, f
 		}
 	}
-	if t, ok := s.timers.next(); ok {
-		consider(t, func() { s.timers.pop().do() })
-	}
 	if t, ok := s.nextFault(); ok {
 		consider(t, s.strikeDue)
+	}
+	if s.mute { // neither speaks nor ends; a further fault may end it
+		return at, do
+	}
+	if t, ok := s.timers.next(); ok && (do == nil || t <= at) {
+		at, do = t, func() { s.timers.pop().do() }
 	}
 	if s.over {
 		return at, do

@@ -44,9 +44,10 @@ func (s *session) raise(kind EndKind, name, message string, isError bool) {
 	s.finish(End{Kind: kind, Exception: name, Message: message})
 }
 
-// prefixed introduces an error text as the service does.
+// prefixed introduces an error text as the service does, with the request's id,
+// which says that it is none of AWS's.
 func (s *session) prefixed(text string) string {
-	id := s.newID()
+	id := s.requestID
 	switch s.behaviour.Prefix {
 	case PrefixErrors:
 		return "RequestId=" + id + " : Error(s):\nError 1 : " + text
@@ -57,13 +58,29 @@ func (s *session) prefixed(text string) string {
 	}
 }
 
-// finish ends the response after what has been said.
+// finish ends the response after what has been said. If a fault has stopped the
+// output, the client does not learn of it, and for the client the stream goes
+// on.
 func (s *session) finish(e End) {
 	if s.ended {
 		return
 	}
 	s.ended = true
-	e.At = s.now
+	if s.mute && e.Kind != Faulted {
+		return
+	}
 	s.frames = append(s.frames, frame{end: true})
+	s.tell(e)
+}
+
+// gone ends the stream because the response cannot be ended any more.
+func (s *session) gone(e End) {
+	s.ended = true
+	s.tell(e)
+}
+
+func (s *session) tell(e End) {
+	s.told = true
+	e.At = s.now
 	s.rec.note(func(l *StreamLog) { l.End = e })
 }

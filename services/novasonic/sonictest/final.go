@@ -45,6 +45,9 @@ func (s *session) registerFinal(a *answer, i int) {
 // or written something new tells the service that the time has come for those
 // that waited for it.
 func (s *session) releaseFinals(news bool) {
+	if s.mute {
+		return
+	}
 	m := &s.mouth
 	for len(m.finals) > 0 && s.finalDue(m.finals[0], news) {
 		f := m.finals[0]
@@ -97,7 +100,7 @@ func (s *session) bargeIn() {
 	form := s.behaviour.Interruption
 	a := s.mouth.current
 	playing := s.playing()
-	if form.Never || a == nil && !playing {
+	if s.mute || form.Never || a == nil && !playing {
 		return
 	}
 	if a != nil {

@@ -213,7 +213,7 @@ func (s *Server) enter(c *connection, now time.Time) *stream {
 		return nil
 	}
 	s.wg.Add(1)
-	st := &stream{server: s, conn: c, number: s.requests, opened: now, strikes: make(chan Action, 16)}
+	st := &stream{server: s, conn: c, number: s.requests, opened: now, strikes: make(chan Action, 16), greeted: make(chan struct{})}
 	s.requests++
 	st.rec = &recorder{changed: s.tell}
 	st.rec.log.Number, st.rec.log.Opened = st.number, now

@@ -31,8 +31,12 @@ type session struct {
 	timers timers
 	frames []frame
 	ended  bool // nothing more is to be said or heard
+	told   bool // the log has the end; false though it has ended if a fault keeps that from the client
+	mute   bool // a fault stopped the output: only faults have an effect on it
 	over   bool // sessionEnd was seen; what is left is to end the response
 	deaf   bool // the stream will be closed without a word, whatever comes
+
+	requestID string
 
 	// The response headers, and when they are sent.
 	headersDelay, headersAt time.Duration
@@ -43,7 +47,7 @@ type session struct {
 	talk           *Conversation
 	maxTokens      int
 	sensitivity    string
-	usage, told    protocol.Tokens
+	usage, counted protocol.Tokens
 
 	ears  ears
 	mouth mouth
@@ -59,6 +63,8 @@ type frame struct {
 	headers bool       // the response headers may be sent now
 	action  actionKind // a fault of the connection's
 	end     bool       // the response ends here
+
+	fault bool // sent even though a fault stopped the output
 }
 
 // newSession begins a stream. Its log has been begun by the caller.
@@ -88,7 +94,10 @@ func newSession(cfg Config, b Behaviour, m protocol.Model, number int, rec *reco
 	if b.HeadersAt == AtOnce {
 		s.frames = append(s.frames, frame{headers: true})
 	}
-	rec.note(func(l *StreamLog) { l.SessionID = s.out.SessionID })
+	rec.note(func(l *StreamLog) {
+		l.SessionID = s.out.SessionID
+		s.requestID = l.RequestID
+	})
 	return s
 }
 
@@ -258,7 +267,7 @@ func (s *session) recordEvent(name string, ev protocol.Event) {
 
 // send sends an output event, and remembers what it was.
 func (s *session) send(b []byte, l OutputLog) {
-	if s.ended || s.over {
+	if s.ended || s.over || s.mute {
 		return
 	}
 	l.At = s.now

@@ -35,7 +35,8 @@ type stream struct {
 	requestID string
 	rec       *recorder
 	faults    []*armed
-	strikes   chan Action // from Server.Strike
+	strikes   chan Action   // from Server.Strike
+	greeted   chan struct{} // closed when the response headers have been sent
 	padding   *rand.Rand
 }
 
@@ -129,25 +130,25 @@ func (st *stream) loop(ctx context.Context, s *session, inputs <-chan item, fram
 				silent = true
 				continue
 			}
-			if silent {
+			if silent && !f.fault {
 				continue
 			}
-			if !st.push(ctx, frames, f) {
-				s.finish(End{Kind: ServerClosed, Message: "the client does not read"})
+			if failure := st.push(ctx, frames, f); failure.Kind != Open {
+				s.gone(failure)
 				rc.SetWriteDeadline(time.Now()) // every HTTP/2 stream has deadlines
 				return
 			}
 		}
-		if s.ended {
-			if silent { // there is no end either
-				<-ctx.Done()
-				return
+		if s.told {
+			select {
+			case <-st.greeted:
+			case <-ctx.Done():
 			}
 			rc.SetWriteDeadline(time.Now().Add(maxDrain)) // every HTTP/2 stream has deadlines
 			return
 		}
 		var wake <-chan time.Time
-		if at, ok := s.next(); ok && !silent {
+		if at, ok := s.next(); ok {
 			clock.Reset(time.Until(st.opened.Add(at)))
 			wake = clock.C
 		}
@@ -164,33 +165,45 @@ func (st *stream) loop(ctx context.Context, s *session, inputs <-chan item, fram
 			s.advance(st.age())
 		case <-ctx.Done():
 			s.advance(st.age())
-			end := End{Kind: Dropped, Message: "the client went away"}
-			if st.server.ctx.Err() != nil {
-				end = End{Kind: ServerClosed, Message: "the server was closed"}
-			}
-			s.finish(end)
+			s.gone(st.lost())
 			return
 		}
 	}
 }
 
+// lost is how a stream ended whose context has.
+func (st *stream) lost() End {
+	if st.server.ctx.Err() != nil {
+		return End{Kind: ServerClosed, Message: "the server was closed"}
+	}
+	return End{Kind: Dropped, Message: "the client went away"}
+}
+
 // push hands a frame to the writer. It waits for a client that is slow to read,
-// and returns false if it does not read at all.
-func (st *stream) push(ctx context.Context, frames chan<- frame, f frame) bool {
+// from when it may read at all; if it does not, push returns how the stream
+// ended by that.
+func (st *stream) push(ctx context.Context, frames chan<- frame, f frame) (failure End) {
 	select {
 	case frames <- f:
-		return true
+		return End{}
 	default:
+	}
+	select {
+	case frames <- f:
+		return End{}
+	case <-st.greeted:
+	case <-ctx.Done():
+		return st.lost()
 	}
 	patience := time.NewTimer(maxDrain)
 	defer patience.Stop()
 	select {
 	case frames <- f:
-		return true
+		return End{}
 	case <-patience.C:
-		return false
+		return End{Kind: ServerClosed, Message: "the client does not read"}
 	case <-ctx.Done():
-		return true // the loop will see to it
+		return st.lost()
 	}
 }
 
@@ -220,7 +233,8 @@ func (s *session) garbled(err error) {
 		name, text = "invalidSignatureException", "The event signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method."
 	case errors.Is(err, wire.ErrTooLarge), errors.Is(err, wire.ErrMessage), errors.Is(err, wire.ErrEnvelope), errors.Is(err, wire.ErrTrailing), errors.Is(err, io.ErrUnexpectedEOF):
 	default:
-		s.finish(End{Kind: Dropped, Message: err.Error()})
+		s.gone(End{Kind: Dropped, Message: err.Error()})
+		s.frames = append(s.frames, frame{end: true, fault: true})
 		return
 	}
 	if s.over {
@@ -252,6 +266,7 @@ func (st *stream) write(w http.ResponseWriter, r *http.Request, frames <-chan fr
 		st.introduce(w)
 		w.Header().Set("Content-Type", eventStreamType)
 		w.WriteHeader(http.StatusOK)
+		close(st.greeted)
 		st.rec.note(func(l *StreamLog) { l.Accepted = st.age() })
 	}
 	var buf []byte

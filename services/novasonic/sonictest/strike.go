@@ -34,7 +34,7 @@ func (s *session) strikeDue() {
 func (s *session) strike(of func(*Fault) string, name string) {
 	for _, f := range s.faults {
 		want := of(&f.Fault)
-		if s.ended || f.spent || want == "" || want != "*" && want != name || s.now < f.After {
+		if s.told || f.spent || want == "" || want != "*" && want != name || s.now < f.After {
 			continue
 		}
 		f.seen++
@@ -44,9 +44,24 @@ func (s *session) strike(of func(*Fault) string, name string) {
 	}
 }
 
-// act does what a fault does.
+// act does what a fault does. An earlier one that stopped the output does not
+// stop this one, unless that has ended the stream.
 func (s *session) act(f *armed) {
 	f.spent = true
+	if s.told {
+		return
+	}
+	before := len(s.frames)
+	ended := s.ended
+	s.ended = false
+	s.do(f)
+	s.ended = s.ended || ended
+	for i := range s.frames[before:] {
+		s.frames[before+i].fault = true
+	}
+}
+
+func (s *session) do(f *armed) {
 	switch f.Do.kind {
 	case actException:
 		s.raise(Faulted, f.Do.name, s.prefixed(f.Do.message), false)
@@ -60,6 +75,9 @@ func (s *session) act(f *armed) {
 		s.end(f.Do.kind, "truncated message")
 	case actKill:
 		s.end(f.Do.kind, "connection closed")
+	case actStall, actStallWrites:
+		s.mute = true
+		fallthrough
 	default:
 		s.frames = append(s.frames, frame{action: f.Do.kind})
 	}
@@ -67,5 +85,9 @@ func (s *session) act(f *armed) {
 
 func (s *session) end(kind actionKind, message string) {
 	s.frames = append(s.frames, frame{action: kind})
-	s.finish(End{Kind: Faulted, Message: message})
+	if kind == actTruncate {
+		s.finish(End{Kind: Faulted, Message: message})
+		return
+	}
+	s.gone(End{Kind: Faulted, Message: message}) // the writer needs no telling
 }

@@ -12,14 +12,14 @@ import (
 func (s *session) spend(t protocol.Tokens) { s.usage = s.usage.Add(t) }
 
 func (s *session) tellUsage() {
-	if s.usage == s.told {
+	if s.usage == s.counted {
 		return
 	}
 	delta := protocol.Tokens{
-		InputSpeech: s.usage.InputSpeech - s.told.InputSpeech, InputText: s.usage.InputText - s.told.InputText,
-		OutputSpeech: s.usage.OutputSpeech - s.told.OutputSpeech, OutputText: s.usage.OutputText - s.told.OutputText,
+		InputSpeech: s.usage.InputSpeech - s.counted.InputSpeech, InputText: s.usage.InputText - s.counted.InputText,
+		OutputSpeech: s.usage.OutputSpeech - s.counted.OutputSpeech, OutputText: s.usage.OutputText - s.counted.OutputText,
 	}
-	s.told = s.usage
+	s.counted = s.usage
 	s.send(s.out.Usage(delta, s.usage), OutputLog{Name: "usageEvent", Answer: -1})
 }
 
