@@ -62,9 +62,18 @@ type Config struct {
 	KeepAudio bool
 
 	// KeepStreams is how many streams that have ended are kept in Streams;
-	// older ones are forgotten. A busy stream of eight minutes takes about 1 MB,
-	// without its audio. Default: 256. Negative keeps none.
+	// older ones are forgotten, and the same number of refused requests beside
+	// them. Without its samples the record of a busy stream of eight minutes takes
+	// about 1 MB. Default: 256. Negative keeps none.
 	KeepStreams int
+
+	// KeepSamples is how many bytes of samples the records hold: those of
+	// answers and of utterances, which are some 3 MB a minute of speech at
+	// 24 kHz. When there are more, the streams that ended first lose theirs; an
+	// open stream that has an eighth of that of its own loses those of its
+	// oldest turns. Nothing else in the records is lost. Default: 128 MiB.
+	// Negative, or with KeepAudio, there is no limit.
+	KeepSamples int
 }
 
 // Credentials are an access key that the server accepts.
@@ -94,6 +103,10 @@ func (c Config) withDefaults() Config {
 	}
 	if c.KeepStreams == 0 {
 		c.KeepStreams = 256
+	}
+	orDefault(&c.KeepSamples, 128<<20)
+	if c.KeepAudio {
+		c.KeepSamples = -1
 	}
 	c.Limits = c.Limits.withDefaults()
 	c.Latency = c.Latency.withDefaults()

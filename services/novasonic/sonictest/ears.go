@@ -147,6 +147,7 @@ func (s *session) heard(ev hearing.Event) {
 			index = len(l.Heard)
 			l.Heard = append(l.Heard, Heard{At: s.now, Block: e.block, Utterance: ev.Utterance, Answer: -1})
 		})
+		s.rec.hold(len(ev.Utterance.Audio))
 		e.unanswered++
 		s.after(s.latency(s.cfg.Latency.UserText), func() { s.spoken(ev.Utterance, index) })
 	}

@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// Limits are the limits of the service. Zero fields are the service's own; a
-// negative field is no limit.
+// Limits are the limits of the service, and some that keep the emulator's memory
+// in bounds. Zero fields are the service's own; a negative field is no limit.
 type Limits struct {
 	Life         time.Duration // of a stream; default 480 s
 	Idle         time.Duration // without audio or interactive text; default 55 s (v1: 59 s). The other value seen is 295 s
@@ -18,6 +18,10 @@ type Limits struct {
 	ClockSkew    time.Duration // between the request's date and now; default 5 min
 	HTTPStreams  uint32        // on one connection; default 100
 	Close        time.Duration // wait for the client's half-close after sessionEnd; default 1 s
+	Ahead        time.Duration // of input audio beyond the age of the stream: how much may come faster than real time; default 5 min
+	Events       int           // input events of a stream; default 250,000, which is 80 minutes of audio in pieces of 20 ms
+	Text         int           // bytes of all that a stream is sent as text or tool results; default 4 MiB
+	Message      int           // bytes of one message of the event stream; default 1 MiB. The format allows 16 MiB
 	Sentence     time.Duration // of speech in one sentence, of which the rest is never said; default 120 s
 }
 
@@ -31,6 +35,10 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.ClockSkew, 5*time.Minute)
 	orDefault(&l.HTTPStreams, 100)
 	orDefault(&l.Close, time.Second)
+	orDefault(&l.Ahead, 5*time.Minute)
+	orDefault(&l.Events, 250_000)
+	orDefault(&l.Text, 4<<20)
+	orDefault(&l.Message, 1<<20)
 	orDefault(&l.Sentence, 2*time.Minute)
 	return l
 }

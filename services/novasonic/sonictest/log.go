@@ -11,8 +11,9 @@ import (
 // in it, what was answered, and how it ended. All times are since Opened, on
 // the server's clock.
 //
-// A StreamLog that Server.Streams returned is a copy, except for the samples in
-// it, which must not be changed.
+// A StreamLog that Server.Streams returned does not change any more. Its slices
+// must not be changed either: all who ask for a stream that has ended get the
+// same ones.
 type StreamLog struct {
 	Number     int       // in the order of requests, refused ones included
 	Connection int       // which of the server's connections it came on
@@ -140,7 +141,8 @@ type Said struct {
 	Rate audio.SampleRate
 
 	// PCM is the whole sentence as it is to be heard, at the rate that the
-	// client asked for, and Sent how many of its samples were sent.
+	// client asked for, and Sent how many of its samples were sent. It is nil
+	// once Config.KeepSamples has had to drop it.
 	PCM  []int16
 	Sent int
 

@@ -100,6 +100,9 @@ func (s *session) begin(q asked) {
 		l.Answers = append(l.Answers, AnswerLog{At: s.now, Turn: q.turn, Sentences: slices.Clone(a.sentences)})
 		q.answered(l, a.index)
 	})
+	for _, said := range a.sentences {
+		s.rec.hold(len(said.PCM))
+	}
 	s.mouth.current = a
 	s.proceed(a, s.cfg.Latency.Think)
 }

@@ -41,6 +41,8 @@ type Server struct {
 	faults   []Fault
 	live     map[*stream]bool
 	done     []*recorder   // streams that have ended, oldest first
+	refused  []*recorder   // requests that were, oldest first
+	samples  int           // bytes of samples in done
 	news     chan struct{} // closed, and replaced, when a log changes; nil if nobody waits
 }
 
@@ -130,10 +132,11 @@ func (s *Server) Strike(number int, a Action) bool {
 }
 
 // Streams returns the records of all streams, in the order of their requests:
-// of those that are open, and of the last Config.KeepStreams that have ended.
+// of those that are open, of the last Config.KeepStreams that have ended, and of
+// as many requests that were refused.
 func (s *Server) Streams() []StreamLog {
 	s.mu.Lock()
-	recorders := slices.Clone(s.done)
+	recorders := append(slices.Clone(s.done), s.refused...)
 	for st := range s.live {
 		recorders = append(recorders, st.rec)
 	}
@@ -148,9 +151,15 @@ func (s *Server) Streams() []StreamLog {
 
 // Stream returns the record of one stream. It reports whether there is one.
 func (s *Server) Stream(number int) (StreamLog, bool) {
-	for _, l := range s.Streams() {
-		if l.Number == number {
-			return l, true
+	s.mu.Lock()
+	recorders := append(slices.Clone(s.done), s.refused...)
+	for st := range s.live {
+		recorders = append(recorders, st.rec)
+	}
+	s.mu.Unlock()
+	for _, r := range recorders {
+		if r.number == number {
+			return r.snapshot(), true
 		}
 	}
 	return StreamLog{}, false
@@ -169,6 +178,10 @@ func (s *Server) Violations() []Violation {
 // Wait returns when the condition holds of the streams' records, which it
 // checks whenever something happens on a stream, or with ctx's error.
 func (s *Server) Wait(ctx context.Context, condition func([]StreamLog) bool) error {
+	return s.wait(ctx, func() bool { return condition(s.Streams()) })
+}
+
+func (s *Server) wait(ctx context.Context, condition func() bool) error {
 	for {
 		s.mu.Lock()
 		if s.news == nil {
@@ -176,7 +189,7 @@ func (s *Server) Wait(ctx context.Context, condition func([]StreamLog) bool) err
 		}
 		news := s.news
 		s.mu.Unlock()
-		if condition(s.Streams()) {
+		if condition() {
 			return nil
 		}
 		select {
@@ -189,8 +202,15 @@ func (s *Server) Wait(ctx context.Context, condition func([]StreamLog) bool) err
 
 // WaitIdle returns when no stream is open, or with ctx's error.
 func (s *Server) WaitIdle(ctx context.Context) error {
-	return s.Wait(ctx, func(logs []StreamLog) bool {
-		return !slices.ContainsFunc(logs, func(l StreamLog) bool { return l.End.Kind == Open })
+	return s.wait(ctx, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for st := range s.live {
+			if st.rec.open() {
+				return false
+			}
+		}
+		return true
 	})
 }
 
@@ -215,7 +235,7 @@ func (s *Server) enter(c *connection, now time.Time) *stream {
 	s.wg.Add(1)
 	st := &stream{server: s, conn: c, number: s.requests, opened: now, strikes: make(chan Action, 16), greeted: make(chan struct{})}
 	s.requests++
-	st.rec = &recorder{changed: s.tell}
+	st.rec = &recorder{number: st.number, limit: s.cfg.KeepSamples / 8, changed: s.tell}
 	st.rec.log.Number, st.rec.log.Opened = st.number, now
 	if c != nil {
 		st.rec.log.Connection = c.number
@@ -239,11 +259,31 @@ func (s *Server) leave(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.live, st)
-	if s.cfg.KeepStreams > 0 {
-		if len(s.done) >= s.cfg.KeepStreams {
-			s.done = slices.Delete(s.done, 0, len(s.done)-s.cfg.KeepStreams+1)
+	if s.cfg.KeepStreams <= 0 {
+		return
+	}
+	kept := &s.done
+	if st.rec.seal() == Refused {
+		kept = &s.refused // a client that tries again and again leaves the others' records alone
+	}
+	for len(*kept) >= s.cfg.KeepStreams {
+		s.samples -= (*kept)[0].samples()
+		*kept = slices.Delete(*kept, 0, 1)
+	}
+	*kept = append(*kept, st.rec)
+	s.samples += st.rec.samples()
+	s.dropSamples()
+}
+
+// dropSamples takes their samples from the streams that ended first, if all
+// together have too many. The caller holds mu.
+func (s *Server) dropSamples() {
+	for _, r := range s.done {
+		if s.cfg.KeepSamples < 0 || s.samples <= s.cfg.KeepSamples {
+			return
 		}
-		s.done = append(s.done, st.rec)
+		s.samples -= r.samples()
+		r.drop(0)
 	}
 }
 

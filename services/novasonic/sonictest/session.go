@@ -38,6 +38,9 @@ type session struct {
 
 	requestID string
 
+	events int // input events so far
+	text   int // bytes of text so far
+
 	// The response headers, and when they are sent.
 	headersDelay, headersAt time.Duration
 
@@ -145,6 +148,9 @@ func (s *session) input(now time.Duration, b []byte) {
 	name, ev, refusal := protocol.Parse(b)
 	var block *protocol.Block
 	if refusal == nil {
+		refusal = s.excessive(ev)
+	}
+	if refusal == nil {
 		refusal = s.hasty(ev)
 	}
 	if refusal == nil {
@@ -169,6 +175,36 @@ func (s *session) input(now time.Duration, b []byte) {
 		s.frames = append(s.frames, frame{headers: true})
 	}
 	s.strike(func(f *Fault) string { return f.Input }, name)
+}
+
+// excessive refuses what would take too much memory. The service must have such
+// bounds as well, but they are not known.
+func (s *session) excessive(ev protocol.Event) *protocol.Refusal {
+	limits := s.cfg.Limits
+	text := ""
+	s.events++
+	switch ev := ev.(type) {
+	case protocol.AudioInput:
+		heard := s.ears.clock()
+		if s.ears.block >= 0 {
+			heard += s.ears.rate.Duration(int64(len(ev.PCM)))
+		}
+		if limits.Ahead > 0 && heard > s.now+limits.Ahead {
+			return &protocol.Refusal{Exception: protocol.ExceptionThrottling, Text: protocol.TextThrottling}
+		}
+	case protocol.TextInput:
+		text = ev.Text
+	case protocol.ToolResult:
+		text = ev.Text
+	}
+	s.text += len(text)
+	switch {
+	case limits.Text > 0 && s.text > limits.Text:
+		return &protocol.Refusal{Exception: protocol.ExceptionValidation, Text: protocol.TextHistoryLimit}
+	case limits.Events > 0 && s.events > limits.Events:
+		return &protocol.Refusal{Exception: protocol.ExceptionThrottling, Text: protocol.TextThrottling}
+	}
+	return nil
 }
 
 // hasty refuses audio that begins before the client can know that the stream

@@ -74,7 +74,7 @@ func (st *stream) run(w http.ResponseWriter, r *http.Request) {
 	wg.Add(2)
 	go func() {
 		defer wg.Done()
-		st.read(ctx, wire.NewReader(r.Body, o.key, st.server.cfg.Region, o.seed), inputs)
+		st.read(ctx, wire.NewReader(r.Body, o.key, st.server.cfg.Region, o.seed, st.server.cfg.Limits.Message), inputs)
 	}()
 	go func() {
 		defer wg.Done()

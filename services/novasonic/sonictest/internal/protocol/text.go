@@ -32,6 +32,7 @@ const (
 	TextToolMedia    = "Tool result media type must be one of: [text/plain]"
 	TextFiltered     = "This request has been blocked by our content filters."
 	TextInstability  = "System instability detected. Please retry your request."
+	TextThrottling   = "Too many requests, please wait before trying again."
 	TextModelID      = "The provided model identifier is invalid."
 	Text531          = "InternalErrorCode=531::RST_STREAM closed stream. HTTP/2 error code: NO_ERROR"
 )

@@ -29,15 +29,15 @@ var (
 	ErrTrailing  = errors.New("a message follows the empty one that ends the input")
 )
 
-// maxMessage bounds a message. The service's bound is not known; AWS's event
-// stream format allows 16 MiB, and the largest event that makes sense, a whole
-// history in one text, has some 300 KB.
-const maxMessage = 1 << 20
+// maxMessage bounds a message, whatever the reader's own limit: AWS's event
+// stream format allows 16 MiB.
+const maxMessage = 16<<20 + 64<<10
 
 // Reader reads the events of a request's body. It is not safe for concurrent
 // use.
 type Reader struct {
 	body    io.Reader
+	limit   int64
 	signer  *v4.StreamSigner // nil: messages need no signature
 	decoder *eventstream.Decoder
 	buf     []byte
@@ -45,9 +45,13 @@ type Reader struct {
 }
 
 // NewReader reads body, whose messages are signed by key, beginning with the
-// request's signature seed. A nil seed means that they are not signed.
-func NewReader(body io.Reader, key Key, region string, seed []byte) *Reader {
-	r := &Reader{body: body, decoder: eventstream.NewDecoder()}
+// request's signature seed. A nil seed means that they are not signed. A message
+// may have up to limit bytes; 0 or less is as many as the format allows.
+func NewReader(body io.Reader, key Key, region string, seed []byte, limit int) *Reader {
+	r := &Reader{body: body, limit: int64(limit), decoder: eventstream.NewDecoder()}
+	if limit <= 0 || limit > maxMessage {
+		r.limit = maxMessage
+	}
 	if seed != nil {
 		creds := aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret, SessionToken: key.Token}
 		r.signer = v4.NewStreamSigner(creds, Service, region, seed)
@@ -114,7 +118,7 @@ func (r *Reader) message() ([]byte, error) {
 	switch {
 	case n < prelude+4:
 		return nil, ErrMessage
-	case n > maxMessage:
+	case n > r.limit:
 		return nil, ErrTooLarge
 	}
 	if int64(cap(r.buf)) < n {

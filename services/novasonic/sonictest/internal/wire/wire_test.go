@@ -97,7 +97,7 @@ func signed(t testing.TB, key Key, seed []byte, events ...string) []byte {
 func TestEventsAreReadInOrderUntilTheEmptyMessage(t *testing.T) {
 	key, seed := Key{ID: "AK", Secret: "s"}, make([]byte, 32)
 	want := []string{"{}", `{"event":{}}`, strings.Repeat("x", 100_000)}
-	r := NewReader(bytes.NewReader(signed(t, key, seed, want...)), key, "us-east-1", seed)
+	r := NewReader(bytes.NewReader(signed(t, key, seed, want...)), key, "us-east-1", seed, 1<<20)
 	for _, w := range want {
 		got, err := r.Next()
 		if err != nil || string(got) != w {
@@ -136,7 +136,7 @@ func TestMessagesAreFramedAsTheSDKFramesThem(t *testing.T) {
 }
 
 func TestPaddingIsIgnored(t *testing.T) {
-	r := NewReader(bytes.NewReader(AppendEvent(nil, []byte("{}"), 30)), Key{}, "", nil)
+	r := NewReader(bytes.NewReader(AppendEvent(nil, []byte("{}"), 30)), Key{}, "", nil, 1<<20)
 	if got, err := r.Next(); err != nil || string(got) != "{}" {
 		t.Errorf("read %q, %v", got, err)
 	}
@@ -148,7 +148,7 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	for i := range len(good) * 8 {
 		b := bytes.Clone(good)
 		b[i/8] ^= 1 << (i % 8)
-		r := NewReader(bytes.NewReader(b), key, "us-east-1", seed)
+		r := NewReader(bytes.NewReader(b), key, "us-east-1", seed, 1<<20)
 		var err error
 		for err == nil {
 			_, err = r.Next()
@@ -163,7 +163,7 @@ func TestEveryCutIsNoticed(t *testing.T) {
 	key, seed := Key{ID: "AK", Secret: "s"}, make([]byte, 32)
 	good := signed(t, key, seed, `{"event":{}}`)
 	for n := range good {
-		r := NewReader(bytes.NewReader(good[:n]), key, "us-east-1", seed)
+		r := NewReader(bytes.NewReader(good[:n]), key, "us-east-1", seed, 1<<20)
 		var err error
 		for err == nil {
 			_, err = r.Next()
@@ -189,7 +189,7 @@ func FuzzReader(f *testing.F) {
 		if !verify {
 			s = nil
 		}
-		r := NewReader(bytes.NewReader(body), key, "us-east-1", s)
+		r := NewReader(bytes.NewReader(body), key, "us-east-1", s, 1<<20)
 		for range len(body) + 1 {
 			if _, err := r.Next(); err != nil {
 				return
