@@ -44,11 +44,19 @@ func barrierOf(f frames.Frame) barrier {
 // it.
 type barrierState struct{ in, out atomic.Uint64 }
 
-// sendBarrier sends a barrier frame downstream.
-func (r *run) sendBarrier(ctx context.Context, p *Port, l link, it item, kind barrier) error {
+// sendBarrier sends a barrier frame downstream. fresh says that p is the first
+// to send it.
+func (r *run) sendBarrier(ctx context.Context, p *Port, l link, it item, kind barrier, fresh bool) error {
 	id := it.frame.ID()
-	if kind == endBarrier && !r.beginEnd(it.frame) {
-		return nil // another one is on its way
+	if kind == endBarrier {
+		begins, known := r.beginEnd(it.frame)
+		if !known {
+			return nil // another one is on its way
+		}
+		fresh = begins
+	}
+	if fresh && p.node.branched {
+		return r.sendFromHead(it, kind)
 	}
 	if l.to != nil && !l.to.joins() { // where branches meet it counts when it has come out of all
 		l.to.barriers[kind].in.Store(id)
@@ -70,6 +78,17 @@ func (r *run) sendBarrier(ctx context.Context, p *Port, l link, it item, kind ba
 		p.node.barriers[kind].out.Store(id)
 	}
 	return err
+}
+
+// sendFromHead sends a barrier which begins in a branch through the whole
+// pipeline: where the branches meet it would wait for those that it never went
+// into.
+func (r *run) sendFromHead(it item, kind barrier) error {
+	switch kind {
+	case endBarrier, stopBarrier:
+		r.inject(it.frame, kind)
+	}
+	return nil // Start and Heartbeat are the engine's own
 }
 
 // holders returns the processors that have been reached by the last barrier of
@@ -94,6 +113,38 @@ func (r *run) holders(kind barrier, id uint64) []Stuck {
 		}
 	}
 	return stuck
+}
+
+// queued reports whether an ordered frame on its way downstream is in a queue or
+// in hand anywhere.
+func (r *run) queued(id uint64) bool {
+	for _, n := range r.nodes {
+		if n.has(id) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *node) has(id uint64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, w := range n.downLane.waiters {
+		if w.item.frame.ID() == id {
+			return true
+		}
+	}
+	for i := range n.downLane.n {
+		if n.downLane.ring[(n.downLane.head+i)&(len(n.downLane.ring)-1)].frame.ID() == id {
+			return true
+		}
+	}
+	for _, it := range n.ord.items[min(int(n.ord.at.Load()), n.ord.n):n.ord.n] {
+		if it.frame.ID() == id {
+			return true
+		}
+	}
+	return false
 }
 
 func anyHolds(n *node, holds func(*node) bool) bool {

@@ -46,8 +46,10 @@ type inline struct {
 // neighbour's queue is full. Interruptions are delivered to it as well, not
 // ordered with its frames.
 //
-// The first processor of a pipeline, and processors that are a [SystemProcessor]
-// or a structure, keep their queues.
+// Inline of a [Chain] is Inline of each of its members, and the function of an
+// inline [On] must be safe for concurrent use as well. The first processor of a
+// pipeline keeps its queues. Run fails if p is a [SystemProcessor], a [Parallel]
+// or a [Switch], which cannot do without.
 func Inline(p Processor) Processor { return &inline{processor: p} }
 
 // On makes a processor of a function for one type of frame: only frames of
@@ -60,7 +62,8 @@ func Inline(p Processor) Processor { return &inline{processor: p} }
 //
 // Frames of T's own lane keep their order and so wait while fn is busy; those
 // of the other lane do not. fn is never called by two goroutines at once,
-// unless T is an interface that both system and other frames implement. It
+// unless T is an interface that both system and other frames implement, or the
+// processor is [Inline]. It
 // sends f on if f shall go on. With T = *[frames.Interruption] fn is told of
 // interruptions.
 func On[T frames.Frame](fn func(ctx context.Context, f T, dir frames.Direction, out *Port) error) Processor {
@@ -81,6 +84,10 @@ func (o *on[T]) Process(ctx context.Context, f frames.Frame, dir frames.Directio
 func (o *on[T]) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.Direction, out *Port) error {
 	return o.Process(ctx, f, dir, out)
 }
+
+// sameForBothLanes says that it is a SystemProcessor only so as not to hold up
+// one lane for the other; Inline has none.
+func (o *on[T]) sameForBothLanes() {}
 
 // Name returns, for instance, "On[*frames.Text]".
 func (o *on[T]) Name() string { return "On[" + reflect.TypeFor[T]().String() + "]" }

@@ -136,6 +136,9 @@ type StuckError struct {
 func (e *StuckError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "did not %s within %v: ", e.What, e.Within)
+	if len(e.Processors) == 0 {
+		b.WriteString("no processor holds it, so somebody dropped it on its way")
+	}
 	for i, p := range e.Processors {
 		if i > 0 {
 			b.WriteString(", ")

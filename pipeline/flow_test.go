@@ -396,6 +396,22 @@ func TestSendRefusesWhatCannotBeSent(t *testing.T) {
 	})
 }
 
+func TestAProcessorThatSendsToItsPipelineFromStartIsRefusedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p *pipeline.Pipeline
+		p = pipeline.New(pipeline.Config{}, &parts{start: func(ctx context.Context, out *pipeline.Port) error {
+			return p.Send(ctx, &probe{})
+		}})
+		begin := time.Now()
+		if err := p.Run(context.Background()); !errors.Is(err, pipeline.ErrSendFromInside) {
+			t.Errorf("Run returned %v, want ErrSendFromInside", err)
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("it took %v, want no time at all", took)
+		}
+	})
+}
+
 func TestProcessorsHaveNamesOfTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, pipeline.Config{}, &parts{name: "tts"}, &parts{name: "tts"}, &recorder{}, pass(),

@@ -13,6 +13,7 @@ type builder struct {
 	names map[string]bool
 	given map[Processor]bool
 	scope *scope
+	depth int // how many Parallels and Switches are open around what is built
 	err   error
 }
 
@@ -54,7 +55,7 @@ func (b *builder) add(p Processor, where string) segment {
 	case *chain:
 		return b.row(p.processors, where+".")
 	case *inline:
-		return b.addInline(p, where)
+		return b.addInline(p.processor, where)
 	case *parallel:
 		return b.addBranches("Parallel", p.branches, nil, where)
 	case *switcher:
@@ -64,12 +65,35 @@ func (b *builder) add(p Processor, where string) segment {
 	return segment{n, n}
 }
 
-func (b *builder) addInline(p *inline, where string) segment {
-	s := b.add(p.processor, where)
-	if s.first == nil || s.first != s.last || s.first.system != nil || s.first.router != nil || len(b.run.nodes) == 1 {
+// addInline adds p without queues: each of its members, if it is a chain.
+func (b *builder) addInline(p Processor, where string) segment {
+	switch p := p.(type) {
+	case *inline:
+		return b.addInline(p.processor, where)
+	case *chain:
+		var all segment
+		for i, member := range p.processors {
+			all = join(all, b.addInline(member, fmt.Sprintf("%s.%d", where, i+1)))
+		}
+		return all
+	case *parallel, *switcher:
+		b.fail("processor %s is Inline of branches, which need the queues where they part and meet: put Inline around processors within the branches", where)
+		return segment{}
+	}
+	s := b.add(p, where)
+	if b.err != nil {
 		return s
 	}
-	s.first.inline = true
+	n := s.first
+	if _, ok := p.(interface{ sameForBothLanes() }); ok {
+		n.system = nil // ProcessSystem is Process
+	}
+	switch {
+	case n.system != nil:
+		b.fail("processor %s, %s, is Inline of a SystemProcessor, which takes its time and needs queues of its own: leave Inline away", where, n.name)
+	case len(b.run.nodes) > 1: // the first needs a queue, for what comes from outside
+		n.inline = true
+	}
 	return s
 }
 
@@ -85,7 +109,7 @@ func (b *builder) node(p Processor, where string) *node {
 			b.given[p] = true
 		}
 	}
-	n := b.bare(b.nameOf(p))
+	n := b.bare(b.nameOf(p, where))
 	n.proc = p
 	n.system, _ = p.(SystemProcessor)
 	if n.system == nil {
@@ -97,7 +121,7 @@ func (b *builder) node(p Processor, where string) *node {
 // bare makes a node with two goroutines and no processor.
 func (b *builder) bare(name string) *node {
 	r := b.run
-	n := &node{run: r, name: b.unique(name), scope: b.scope, sysBed: newBed(), ordBed: newBed()}
+	n := &node{run: r, name: b.unique(name), scope: b.scope, branched: b.depth > 0, sysBed: newBed(), ordBed: newBed()}
 	n.logger = r.cfg.Logger.With("processor", n.name)
 	n.port = Port{node: n}
 	n.turn = Port{node: n, turning: true}
@@ -108,9 +132,12 @@ func (b *builder) bare(name string) *node {
 	return n
 }
 
-func (b *builder) nameOf(p Processor) (name string) {
+func (b *builder) nameOf(p Processor, where string) (name string) {
 	if named, ok := p.(Namer); ok && b.err == nil {
-		if name = named.Name(); name != "" {
+		if err := protect(func() { name = named.Name() }); err != nil {
+			b.fail("processor %s, a %T, has no name: %w", where, p, err)
+		}
+		if name != "" {
 			return name
 		}
 	}

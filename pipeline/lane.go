@@ -151,6 +151,16 @@ func (l *lane) newWaiter(it item, from *node) *waiter {
 	return w
 }
 
+// waitsDetached reports whether a barrier of a kind waits which the engine sent.
+func (l *lane) waitsDetached(kind barrier) bool {
+	for _, w := range l.waiters {
+		if w.detached && barrierOf(w.item.frame) == kind {
+			return true
+		}
+	}
+	return false
+}
+
 // drop counts the item of a waiter which an interruption has made unwanted, and
 // returns what its sender is told: only one that works for the generation needs
 // to know. To any other it is as if the frame had been dropped from the lane a

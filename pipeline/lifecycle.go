@@ -12,9 +12,13 @@ import (
 // execute runs from start to close.
 func (r *run) execute() error {
 	side := r.startSide()
-	opened, err := r.startProcessors()
+	var opened []*node
+	var err error
+	if !r.abandoned() {
+		opened, err = r.startProcessors()
+	}
 	errs := []error{nil, err}
-	if err == nil && r.ctx.Err() == nil {
+	if err == nil && !r.abandoned() && r.ctx.Err() == nil {
 		if err := r.passStart(); err != nil {
 			r.stop(outcome{err: err})
 		} else {
@@ -44,6 +48,15 @@ func (r *run) execute() error {
 	}
 	errs = append(errs, asErr(side.wait("return", r.cfg.CancelTimeout)))
 	return result(errs)
+}
+
+// abandoned reports whether the context of Run is over, and ends the run if so.
+func (r *run) abandoned() bool {
+	if r.parent.Err() == nil {
+		return false
+	}
+	r.stop(outcome{err: context.Cause(r.parent)})
+	return true
 }
 
 func asErr(stuck *StuckError) error {
@@ -123,7 +136,7 @@ func (r *run) attendTo() {
 		case <-r.beaten:
 			heart.passed()
 		case <-heart.late:
-			heart.complain()
+			heart.overdue()
 		case <-idle.timer:
 			idle.check()
 		}

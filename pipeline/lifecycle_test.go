@@ -311,6 +311,39 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestRunReturnsTheCauseOfAContextThatEndedBeforeOrDuringTheStart(t *testing.T) {
+	cause := errors.New("the caller has hung up")
+	opens := func(j *journal, d time.Duration) *parts {
+		return &parts{
+			start: func(context.Context, *pipeline.Port) error {
+				time.Sleep(d) // deaf to its context
+				j.note("opened")
+				return nil
+			},
+			run:   func(context.Context, *pipeline.Port) error { j.note("ran"); return nil },
+			close: func(context.Context) error { j.note("closed"); return nil },
+		}
+	}
+	inVirtualTime(t, "before, so that nothing is opened", func(t *testing.T) {
+		var j journal
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(cause)
+		if err := pipeline.New(pipeline.Config{}, opens(&j, 0)).Run(ctx); !errors.Is(err, cause) {
+			t.Errorf("Run returned %v, want the cause", err)
+		}
+		expect(t, "journal", j.lines(), []string(nil))
+	})
+	inVirtualTime(t, "during, so that what was opened is closed", func(t *testing.T) {
+		var j journal
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Second, func() { cancel(cause) })
+		if err := pipeline.New(pipeline.Config{}, opens(&j, 2*time.Second)).Run(ctx); !errors.Is(err, cause) {
+			t.Errorf("Run returned %v, want the cause", err)
+		}
+		expect(t, "journal", j.lines(), []string{"opened", "closed"})
+	})
+}
+
 func TestRequestsBeforeRunAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last recorder

@@ -14,16 +14,17 @@ import (
 // node is a processor in its place in a run: its lanes, and the goroutines
 // that empty them.
 type node struct {
-	run    *run
-	name   string
-	proc   Processor
-	system SystemProcessor // proc, if it is one; nil otherwise
-	router router          // for the engine's own nodes, where branches meet; nil otherwise
-	inline bool            // has no lanes: runs on its neighbours' goroutines
-	scope  *scope          // the innermost switch that it belongs to, nil if none
-	logger *slog.Logger
-	port   Port
-	turn   Port // port of an inline node for frames that go upstream
+	run      *run
+	name     string
+	proc     Processor
+	system   SystemProcessor // proc, if it is one; nil otherwise
+	router   router          // for the engine's own nodes, where branches meet; nil otherwise
+	inline   bool            // has no lanes: runs on its neighbours' goroutines
+	scope    *scope          // the innermost switch that it belongs to, nil if none
+	branched bool            // is in a branch of a Parallel or a Switch
+	logger   *slog.Logger
+	port     Port
+	turn     Port // port of an inline node for frames that go upstream
 
 	links [2]link // where its frames go, by direction
 	guest []*node // inline nodes that this one tells of interruptions

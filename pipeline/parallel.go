@@ -47,6 +47,7 @@ type branches struct {
 	merged  [2]window // at exit, for frames that go downstream; system and ordered
 	mergedU [2]window // at entry, for frames that go upstream
 	arrived [2]map[uint64]uint64
+	beat    uint64 // the last heartbeat that came out of any branch
 }
 
 // addBranches makes the nodes for branches that part and meet. choice is nil
@@ -61,6 +62,7 @@ func (b *builder) addBranches(name string, parts []Processor, ch *choice, where 
 	br.entry = b.bare(name)
 	br.entry.router = br
 	outer := b.scope
+	b.depth++
 	var all []segment
 	for i, part := range parts {
 		if ch != nil {
@@ -69,6 +71,7 @@ func (b *builder) addBranches(name string, parts []Processor, ch *choice, where 
 		all = append(all, b.add(part, fmt.Sprintf("%s[%d]", where, i+1)))
 	}
 	b.scope = outer
+	b.depth--
 	br.exit = b.bare(br.entry.name + " end")
 	br.exit.router = br
 
@@ -140,7 +143,7 @@ func (br *branches) merge(ctx context.Context, n *node, it *item, system bool) e
 	kind := barrierOf(f)
 	switch {
 	case it.dir == frames.Downstream && kind != noBarrier:
-		if !br.allArrived(lane, f.ID(), it.tag) {
+		if !br.allArrived(lane, kind, f.ID(), it.tag) {
 			return nil
 		}
 		n.barriers[kind].in.Store(f.ID())
@@ -156,7 +159,11 @@ func (br *branches) merge(ctx context.Context, n *node, it *item, system bool) e
 
 // allArrived notes that a barrier came out of the branch tag, and reports
 // whether that was the last.
-func (br *branches) allArrived(lane int, id uint64, tag uint16) bool {
+func (br *branches) allArrived(lane int, kind barrier, id uint64, tag uint16) bool {
+	if kind == heartbeatBarrier && id > br.beat {
+		delete(br.arrived[lane], br.beat) // it is here or lost, or there would be no new one
+		br.beat = id
+	}
 	all := ^uint64(0) >> (64 - len(br.heads))
 	have := br.arrived[lane][id] | 1<<tag
 	if have != all {

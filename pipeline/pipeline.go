@@ -95,6 +95,9 @@ func (p *Pipeline) ask(request pending) {
 // outside of the pipeline; with the context of one of the pipeline's own
 // processors it returns [ErrSendFromInside].
 func (p *Pipeline) Send(ctx context.Context, f frames.Frame) error {
+	if r, ok := ctx.Value(runKey{}).(*run); ok && r.pipeline == p {
+		return ErrSendFromInside
+	}
 	r := p.live.Load()
 	if r == nil {
 		select {
@@ -105,9 +108,6 @@ func (p *Pipeline) Send(ctx context.Context, f frames.Frame) error {
 		if r = p.live.Load(); r == nil {
 			return ErrCancelled // it could not start
 		}
-	}
-	if ctx.Value(runKey{}) == r {
-		return ErrSendFromInside
 	}
 	return r.outside.port.Send(ctx, f, frames.Downstream)
 }

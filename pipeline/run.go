@@ -113,10 +113,16 @@ const maxCallbacks = 1024
 // now returns the run time in nanoseconds, never 0.
 func (r *run) now() int64 { return int64(time.Since(r.begin)) + 1 }
 
-// admitNew gives a frame its identity when it is sent for the first time.
+// admitNew gives a frame its identity when it is sent for the first time. It
+// calls back, and may stop the run: genMu must not be held.
 func (r *run) admitNew(f frames.Frame) {
 	frames.Stamp(f, &r.ids)
-	if r.cfg.IdleTimeout > 0 && r.cfg.Activity(f) {
+	if r.cfg.IdleTimeout <= 0 {
+		return
+	}
+	active := false
+	r.call("Activity", func() { active = r.cfg.Activity(f) })
+	if active {
 		r.lastActivity.Store(r.now())
 	}
 }
@@ -124,19 +130,38 @@ func (r *run) admitNew(f frames.Frame) {
 // interrupt begins a new generation.
 func (r *run) interrupt(source, reason string) {
 	f := &frames.Interruption{Source: source, Reason: reason}
-	r.genMu.Lock()
-	old := r.gen.Load()
-	if old.refuses != nil {
-		r.genMu.Unlock()
+	r.admitNew(f)
+	old := r.replaceGeneration(f)
+	if old == nil {
 		return
 	}
-	r.admitNew(f)
-	r.gen.Store(newGeneration(r, old.number+1, f))
-	r.genMu.Unlock()
 	old.cancel(ErrInterrupted)
 	for _, n := range r.nodes {
 		n.poke()
 	}
+}
+
+// replaceGeneration begins a new generation and returns the one before, or nil
+// if the run has not started or is over.
+func (r *run) replaceGeneration(f *frames.Interruption) *generation {
+	r.genMu.Lock()
+	defer r.genMu.Unlock()
+	old := r.gen.Load()
+	if old.refuses != nil {
+		return nil
+	}
+	r.gen.Store(newGeneration(r, old.number+1, f))
+	return old
+}
+
+// refuseAll lets no more frames be sent.
+func (r *run) refuseAll() {
+	r.genMu.Lock()
+	defer r.genMu.Unlock()
+	last := *r.gen.Load()
+	last.number++
+	last.refuses = ErrCancelled
+	r.gen.Store(&last)
 }
 
 // openPorts lets frames be sent. The generation stays the same: a processor may
@@ -154,12 +179,7 @@ func (r *run) openPorts() {
 func (r *run) stop(o outcome) {
 	r.stopOnce.Do(func() {
 		r.outcome = o
-		r.genMu.Lock()
-		last := *r.gen.Load()
-		last.number++
-		last.refuses = ErrCancelled
-		r.gen.Store(&last)
-		r.genMu.Unlock()
+		r.refuseAll()
 		r.cancel(ErrCancelled)
 		close(r.stopped)
 	})
@@ -169,19 +189,19 @@ func (r *run) stop(o outcome) {
 func (r *run) requestEnd(reason string) {
 	f := &frames.End{Reason: reason}
 	r.admitNew(f)
-	if r.beginEnd(f) {
+	if begins, _ := r.beginEnd(f); begins {
 		r.inject(f, endBarrier)
 	}
 }
 
-// beginEnd reports whether f is the End that ends the run; that is the first
-// one which anybody sent.
-func (r *run) beginEnd(f frames.Frame) bool {
+// beginEnd reports whether f begins the end of the run, being the first End that
+// anybody sends, and whether it is the one that did.
+func (r *run) beginEnd(f frames.Frame) (begins, known bool) {
 	if r.endID.CompareAndSwap(0, f.ID()) {
 		close(r.ending)
-		return true
+		return true, true
 	}
-	return r.endID.Load() == f.ID()
+	return false, r.endID.Load() == f.ID()
 }
 
 // inject puts a barrier into the first processor's lane without waiting.
@@ -232,12 +252,9 @@ func (r *run) onError(f *frames.Error) {
 
 // call calls back, and makes a panic there the run's error.
 func (r *run) call(name string, fn func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.stop(outcome{err: &Error{Processor: name, Class: frames.ErrorApplication, Fatal: true, Err: &PanicError{Value: v}}})
-		}
-	}()
-	fn()
+	if err := protect(fn); err != nil {
+		r.stop(outcome{err: &Error{Processor: name, Class: frames.ErrorApplication, Fatal: true, Err: err}})
+	}
 }
 
 // isFlow reports whether an error that Send returned is no failure.

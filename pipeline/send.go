@@ -33,7 +33,7 @@ func (r *run) send(ctx context.Context, p *Port, l link, f frames.Frame, dir fra
 	}
 	if class == frames.ControlClass {
 		if kind := barrierOf(f); kind != noBarrier && dir == frames.Downstream {
-			return r.sendBarrier(ctx, p, l, it, kind)
+			return r.sendBarrier(ctx, p, l, it, kind, fresh)
 		}
 	}
 	return r.deliver(ctx, p, l, it)
@@ -89,7 +89,7 @@ func (r *run) sendSystem(ctx context.Context, p *Port, l link, it item, fresh bo
 	switch f := it.frame.(type) {
 	case *frames.Start:
 		if it.dir == frames.Downstream {
-			return r.sendBarrier(ctx, p, l, it, startBarrier)
+			return r.sendBarrier(ctx, p, l, it, startBarrier, fresh)
 		}
 	case *frames.Cancel:
 		r.stop(outcome{reason: f.Reason, err: f.Err})
@@ -308,10 +308,15 @@ func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
 }
 
 // pushLater is pushDown for the engine itself, which must not wait: the frame
-// takes its place behind all senders that wait.
+// takes its place behind all senders that wait. A Stop that waits there speaks
+// for those which come after it, so that no more than one of each kind waits.
 func (n *node) pushLater(it item) {
 	n.mu.Lock()
 	if n.closed {
+		n.mu.Unlock()
+		return
+	}
+	if _, ok := it.frame.(*frames.Stop); ok && n.downLane.waitsDetached(stopBarrier) {
 		n.mu.Unlock()
 		return
 	}

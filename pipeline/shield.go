@@ -7,6 +7,19 @@ import (
 	"github.com/parley-go/parley/frames"
 )
 
+// protect calls fn and returns its panic, or nil. Every function of a
+// configuration is called through it, since on whose goroutine and under which
+// locks that happens is none of the application's business.
+func protect(fn func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	fn()
+	return nil
+}
+
 // shield turns a panic into an error.
 func (r *run) shield(n *node, fn func() error) (err error) {
 	returned := false

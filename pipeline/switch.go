@@ -156,10 +156,14 @@ func (c *choice) obey(n *node, f *frames.SwitchService) bool {
 	return f.Switch != ""
 }
 
-// fail notes an error of a service. It returns the error to send on in its
+// failOver notes an error of a service. It returns the error to send on in its
 // place, or nil if the switch can do nothing about it.
-func (c *choice) fail(branch int, f *frames.Error) *frames.Error {
-	if !f.Fatal && !c.cfg.FailOver(f) {
+func (r *run) failOver(c *choice, branch int, f *frames.Error) *frames.Error {
+	lasting := f.Fatal
+	if !lasting {
+		r.call("FailOver", func() { lasting = c.cfg.FailOver(f) })
+	}
+	if !lasting {
 		return nil
 	}
 	c.mu.Lock()
@@ -187,7 +191,7 @@ func (c *choice) fail(branch int, f *frames.Error) *frames.Error {
 // It returns the frame to send upstream, or nil.
 func (r *run) judge(n *node, f *frames.Error) frames.Frame {
 	for s := n.scope; s != nil; s = s.outer {
-		if mended := s.choice.fail(s.branch, f); mended != nil {
+		if mended := r.failOver(s.choice, s.branch, f); mended != nil {
 			r.admitNew(mended)
 			return mended
 		}

@@ -16,6 +16,7 @@ type heart struct {
 	late     <-chan time.Time
 	sequence int64
 	waiting  *frames.Heartbeat // on its way
+	told     bool              // that none passes
 }
 
 func newHeart(r *run) *heart {
@@ -37,7 +38,8 @@ func (h *heart) stop() {
 	}
 }
 
-// send sends one, unless the last is still on its way.
+// send sends one, unless the last is still on its way: a processor that is slow
+// must not find a queue of them.
 func (h *heart) send() {
 	if h.waiting != nil {
 		return
@@ -52,17 +54,30 @@ func (h *heart) send() {
 // passed notes that one has left the last processor.
 func (h *heart) passed() {
 	if h.waiting != nil && h.run.beat.Load() == int64(h.waiting.ID()) {
-		h.waiting = nil
+		h.waiting, h.told = nil, false
 		h.timer.Stop()
 	}
 }
 
-// complain reports who holds the heartbeat.
-func (h *heart) complain() {
+// overdue reports who holds the heartbeat, once until one passes, and gives it
+// up if it is lost, so that the next can tell whether things are well again.
+func (h *heart) overdue() {
 	h.passed()
 	if h.waiting == nil {
 		return
 	}
+	if !h.told {
+		h.told = true
+		h.complain()
+	}
+	if h.run.queued(h.waiting.ID()) {
+		h.timer.Reset(h.run.cfg.HeartbeatTimeout)
+		return
+	}
+	h.waiting = nil
+}
+
+func (h *heart) complain() {
 	stuck := &StuckError{What: "pass on a heartbeat", Within: h.run.cfg.HeartbeatTimeout,
 		Processors: h.run.holders(heartbeatBarrier, h.waiting.ID())}
 	f := &frames.Error{Kind: frames.ErrorApplication, Err: stuck}

@@ -56,6 +56,67 @@ func TestAHeartbeatThatDoesNotArriveNamesWhoHoldsItOncePerEpisode(t *testing.T) 
 	})
 }
 
+// swallower drops some heartbeats.
+func swallower(drops func(sequence int64) bool) *parts {
+	return &parts{name: "swallower", process: func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+		if f, ok := f.(*frames.Heartbeat); ok && drops(f.Sequence) {
+			return nil
+		}
+		return out.Send(ctx, f, dir)
+	}}
+}
+
+func TestHeartbeatsGoOnAfterSomeWereLost(t *testing.T) {
+	for name, in := range map[string]func(pipeline.Processor) pipeline.Processor{
+		"in a row":         func(p pipeline.Processor) pipeline.Processor { return p },
+		"in a branch":      func(p pipeline.Processor) pipeline.Processor { return pipeline.Parallel(p, pass()) },
+		"in an inline one": pipeline.Inline,
+	} {
+		inVirtualTime(t, name, func(t *testing.T) {
+			var last recorder
+			var reported []*frames.Error
+			r := start(t, pipeline.Config{HeartbeatInterval: time.Second, OnError: func(f *frames.Error) { reported = append(reported, f) }},
+				pass(), in(swallower(func(n int64) bool { return n == 2 || n == 3 || n == 20 })), &last)
+			time.Sleep(time.Minute + time.Millisecond)
+			r.finish()
+			beats := 0
+			for _, f := range last.seen {
+				if _, ok := f.(*frames.Heartbeat); ok {
+					beats++
+				}
+			}
+			// Each that is lost costs the timeout of 3s, for which none is sent; in
+			// which of two orders the ends of both fall makes a difference of one.
+			if beats < 60-3*4 || beats > 60-3*3 {
+				t.Errorf("%d heartbeats came in a minute, want about 50", beats)
+			}
+			if len(reported) != 2 {
+				t.Fatalf("reported %v, want one error for each of two episodes", reported)
+			}
+			if reported[0].Processor != "swallower" || reported[1].Processor != "swallower" {
+				t.Errorf("reported %v, want the swallower both times", reported)
+			}
+		})
+	}
+}
+
+func TestAStuckProcessorDoesNotFindAQueueOfHeartbeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stuck recorder
+		r := start(t, pipeline.Config{HeartbeatInterval: time.Second, OnError: func(*frames.Error) {}}, pass(),
+			on(func(ctx context.Context, f *probe, dir frames.Direction, out *pipeline.Port) error {
+				time.Sleep(time.Hour)
+				return out.Send(ctx, f, dir)
+			}), &stuck)
+		r.send(&probe{n: 1})
+		time.Sleep(time.Hour - time.Second)
+		if depth := r.Stats()[1].Ordered.Depth; depth != 1 {
+			t.Errorf("%d frames wait in front of the stuck processor, want one heartbeat", depth)
+		}
+		r.finish()
+	})
+}
+
 func TestAnIdlePipelineEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
