@@ -11,7 +11,8 @@ import (
 // answered, one call at a time for each stream, but concurrently for different
 // streams. It must not block: in virtual time nothing else would pass the time
 // meanwhile. The same turns must get the same answers if a test is to be
-// repeatable.
+// repeatable. If it panics, the stream ends with internalServerException, and
+// the StreamLog tells where.
 //
 // A conversation that moves from stream to stream is several Conversations to
 // the brain: what went before is in [Conversation.History], as the client

@@ -133,9 +133,9 @@ func (s *session) heard(ev hearing.Event) {
 		if tell {
 			s.send(s.out.UserSpeechStart(clock(ev.At)), OutputLog{Name: "userSpeechStart", Answer: -1})
 		}
-		s.completionStart()
 		s.releaseFinals(true)
 		s.bargeIn()
+		s.completionStart()
 	case hearing.SpeechEnded:
 		e.speaking = false
 		if tell {
@@ -238,9 +238,9 @@ func (s *session) notices() bool {
 // written has interactive text answered. Its index is that in the log's Texts,
 // or -1.
 func (s *session) written(text string, index int) {
-	s.completionStart()
 	s.releaseFinals(true)
 	s.bargeIn()
+	s.completionStart()
 	turn := Turn{Kind: Written, Text: text}
 	s.after(s.latency(s.cfg.Latency.AfterText-s.cfg.Latency.Think), func() {
 		if !s.rules.Prompting() {

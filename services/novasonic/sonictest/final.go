@@ -81,7 +81,7 @@ func (s *session) sendFinal(f *final, text string) {
 	}
 	f.answer.finals++
 	s.logSaid(f.answer, f.index, func(l *Said) { l.Final = s.now })
-	s.sendText(protocol.RoleAssistant, protocol.StageFinal, text, stop, f.answer.index)
+	s.sendTextIn(f.answer.completion, protocol.RoleAssistant, protocol.StageFinal, text, stop, f.answer.index)
 }
 
 // playing tells whether audio that was sent is still being played.
@@ -92,11 +92,6 @@ func (s *session) playing() bool {
 // bargeIn interrupts what is being said, if anything is: the user has begun to
 // speak, or has written something.
 func (s *session) bargeIn() {
-	for id, c := range s.mouth.calls {
-		if !c.done {
-			s.rules.Late(id)
-		}
-	}
 	form := s.behaviour.Interruption
 	a := s.mouth.current
 	playing := s.playing()
@@ -109,6 +104,7 @@ func (s *session) bargeIn() {
 		if !a.announced {
 			s.unthink(a)
 			if !playing {
+				s.turnOver()
 				return
 			}
 		}
@@ -127,7 +123,7 @@ func (s *session) bargeIn() {
 		if a != nil {
 			index = a.index
 		}
-		s.sendText(protocol.RoleAssistant, protocol.StageFinal, protocol.Interrupted, protocol.StopInterrupted, index)
+		s.sendTextIn(s.mouth.completion, protocol.RoleAssistant, protocol.StageFinal, protocol.Interrupted, protocol.StopInterrupted, index)
 	}
 	s.cutFinals()
 	if trailing {
@@ -135,6 +131,16 @@ func (s *session) bargeIn() {
 	}
 	s.mouth.playClock, s.mouth.playWall = s.ears.clock(), s.now
 	s.tellUsage()
+	if a != nil {
+		s.turnOver()
+	}
+}
+
+// turnOver ends the completion, if it is that of a turn.
+func (s *session) turnOver() {
+	if s.behaviour.CompletionPerTurn {
+		s.completionEnd()
+	}
 }
 
 func (i Interruption) stop() string {
@@ -168,6 +174,11 @@ func (s *session) markInterrupted(a *answer) {
 	for _, f := range s.mouth.finals {
 		if !s.heardOut(f) {
 			cut[f.answer.index] = true
+		}
+	}
+	for id, c := range s.mouth.calls {
+		if cut[c.answer] && !c.done {
+			s.rules.Late(id)
 		}
 	}
 	s.rec.note(func(l *StreamLog) {

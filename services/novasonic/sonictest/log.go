@@ -48,6 +48,10 @@ type StreamLog struct {
 	// ended the stream.
 	Violations []Violation
 
+	// Panic is what the brain panicked with, which ended the stream, and where;
+	// else "".
+	Panic string
+
 	// End is how it ended; zero while it is open.
 	End End
 }

@@ -2,6 +2,8 @@ package sonictest
 
 import (
 	"encoding/json"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -22,6 +24,7 @@ type mouth struct {
 	// knows neither for sure, since it sends faster than real time.
 	playClock, playWall time.Duration
 	finals              []*final
+	completion          string // the id of the last answer's
 }
 
 // asked is a turn, and whom to tell which answer it got.
@@ -33,21 +36,23 @@ type asked struct {
 // answer is an answer on its way.
 type answer struct {
 	asked
-	index     int // in the log
-	sentences []Said
-	calls     []ToolCall
-	group     *callGroup
-	next      int // the sentence to be spoken next
-	called    int // calls made
-	announced bool
-	block     string // contentId of the open AUDIO block, or ""
-	finals    int    // FINAL texts sent
-	dead      bool
+	index      int    // in the log
+	completion string // the id of the completion that it belongs to
+	sentences  []Said
+	calls      []ToolCall
+	group      *callGroup
+	next       int // the sentence to be spoken next
+	called     int // calls made
+	announced  bool
+	block      string // contentId of the open AUDIO block, or ""
+	finals     int    // FINAL texts sent
+	dead       bool
 }
 
 // call is a tool call that was made.
 type call struct {
 	index  int // in the log
+	answer int // index of the answer that made it
 	group  *callGroup
 	result ToolResult
 	done   bool
@@ -62,17 +67,15 @@ type callGroup struct {
 // ask has a turn answered: at once, or when what is being said has been said
 // and the user is silent.
 func (s *session) ask(t Turn, answered func(*StreamLog, int)) {
-	a := asked{t, answered}
 	m := &s.mouth
-	busy := m.current != nil || s.ears.speaking || s.ears.unanswered > 0
-	switch {
-	case !busy:
-		s.begin(a)
-	case t.Kind == Spoken:
-		m.waiting = slices.Insert(m.waiting, 0, a)
-	default:
-		m.waiting = append(m.waiting, a)
+	i := len(m.waiting)
+	if t.Kind == Spoken { // before all that was not spoken
+		if first := slices.IndexFunc(m.waiting, func(w asked) bool { return w.turn.Kind != Spoken }); first >= 0 {
+			i = first
+		}
 	}
+	m.waiting = slices.Insert(m.waiting, i, asked{t, answered})
+	s.serve()
 }
 
 // serve takes up what waits, if it is the time.
@@ -88,7 +91,10 @@ func (s *session) serve() {
 
 // begin asks the brain.
 func (s *session) begin(q asked) {
-	given := s.cfg.Brain.Answer(s.talk, q.turn)
+	given, ok := s.think(q.turn)
+	if !ok {
+		return
+	}
 	if q.turn.Kind != ToolResults {
 		s.talk.said = append(s.talk.said, Message{Role: protocol.RoleUser, Text: q.turn.Text})
 		s.talk.turns++
@@ -103,8 +109,23 @@ func (s *session) begin(q asked) {
 	for _, said := range a.sentences {
 		s.rec.hold(len(said.PCM))
 	}
-	s.mouth.current = a
+	a.completion = s.out.CompletionID
+	s.mouth.current, s.mouth.completion = a, a.completion
 	s.proceed(a, s.cfg.Latency.Think)
+}
+
+// think asks the brain. A brain that panics ends its stream, and no other.
+func (s *session) think(t Turn) (given Answer, ok bool) {
+	defer func() {
+		if ok {
+			return
+		}
+		if p := recover(); p != nil {
+			s.rec.note(func(l *StreamLog) { l.Panic = fmt.Sprintf("%v\n\n%s", p, debug.Stack()) })
+			s.fail(&protocol.Refusal{Exception: protocol.ExceptionInternal, Text: fmt.Sprintf("the emulator's brain panicked: %v", p)})
+		}
+	}()
+	return s.cfg.Brain.Answer(s.talk, t), true
 }
 
 // callsOf returns the calls in the order of the sentences that they follow, of
@@ -203,6 +224,7 @@ func (s *session) afterFor(a *answer, d time.Duration, f func()) {
 
 // callTools makes the calls that come now.
 func (s *session) callTools(a *answer) {
+	s.completionStart() // a turn's may have ended before its tools' results came
 	ends := []func(){}
 	for ; a.called < len(a.calls) && a.calls[a.called].After == a.next; a.called++ {
 		t := a.calls[a.called]
@@ -210,7 +232,7 @@ func (s *session) callTools(a *answer) {
 			t.Arguments = "{}"
 		}
 		content, id := s.newID(), s.newID()
-		c := &call{group: a.group, result: ToolResult{ID: id, Name: t.Name, Arguments: t.Arguments}}
+		c := &call{answer: a.index, group: a.group, result: ToolResult{ID: id, Name: t.Name, Arguments: t.Arguments}}
 		a.group.calls = append(a.group.calls, c)
 		s.mouth.calls[id] = c
 		s.rules.Issued(id)
@@ -248,6 +270,7 @@ func (s *session) callTools(a *answer) {
 func (s *session) announce(a *answer) {
 	said := &a.sentences[a.next]
 	a.announced = true
+	s.completionStart() // a turn's may have ended before its tools' results came
 	s.logSaid(a, a.next, func(l *Said) { l.Announced = s.now })
 	s.sendText(protocol.RoleAssistant, protocol.StageSpeculative, s.shown(a.next, said.Text), protocol.StopPartial, a.index)
 	s.talk.said = append(s.talk.said, Message{Role: protocol.RoleAssistant, Text: said.Text})
@@ -321,7 +344,7 @@ func (s *session) sendAudio(a *answer, i int, block string, n int) {
 	pcm := said.PCM[said.Sent : said.Sent+n]
 	said.Sent += n
 	s.logSaid(a, i, func(l *Said) { l.Sent = said.Sent })
-	s.send(s.out.AudioOutput(block, pcm), OutputLog{Name: "audioOutput", ContentID: block, Answer: a.index, Samples: n})
+	s.send(s.in(a.completion).AudioOutput(block, pcm), OutputLog{Name: "audioOutput", ContentID: block, Answer: a.index, Samples: n})
 }
 
 // endAudio ends the sentence's block, and goes on.
@@ -340,7 +363,7 @@ func (s *session) endAudio(a *answer) {
 
 func (s *session) closeAudio(a *answer, stop string) {
 	s.logSaid(a, a.next, func(l *Said) { l.Ended = s.now })
-	s.send(s.out.ContentEnd(a.block, protocol.TypeAudio, stop), OutputLog{Name: "contentEnd", ContentID: a.block, Type: "AUDIO", StopReason: stop, Answer: a.index})
+	s.send(s.in(a.completion).ContentEnd(a.block, protocol.TypeAudio, stop), OutputLog{Name: "contentEnd", ContentID: a.block, Type: "AUDIO", StopReason: stop, Answer: a.index})
 	a.block = ""
 }
 
@@ -350,8 +373,8 @@ func (s *session) done(a *answer) {
 	s.mouth.current = nil
 	a.dead = true
 	s.tellUsage()
-	if s.behaviour.CompletionPerTurn && len(s.mouth.waiting) == 0 {
-		s.completionEnd()
+	if len(s.mouth.waiting) == 0 {
+		s.turnOver()
 	}
 	s.serve()
 }
@@ -369,10 +392,21 @@ func (s *session) logSaid(a *answer, i int, change func(*Said)) {
 	s.rec.note(func(l *StreamLog) { change(&l.Answers[a.index].Sentences[i]) })
 }
 
+// in writes output events of an earlier turn's completion, which may have ended.
+func (s *session) in(completion string) protocol.Output {
+	out := s.out
+	out.CompletionID = completion
+	return out
+}
+
 // sendText sends a whole TEXT block.
 func (s *session) sendText(role, stage, text, stop string, answer int) {
-	id := s.newID()
-	s.send(s.out.ContentStartText(id, role, stage), OutputLog{Name: "contentStart", ContentID: id, Type: "TEXT", Role: role, Stage: stage, Answer: answer})
-	s.send(s.out.TextOutput(id, role, text), OutputLog{Name: "textOutput", ContentID: id, Text: text, Answer: answer})
-	s.send(s.out.ContentEnd(id, protocol.TypeText, stop), OutputLog{Name: "contentEnd", ContentID: id, Type: "TEXT", StopReason: stop, Answer: answer})
+	s.sendTextIn(s.out.CompletionID, role, stage, text, stop, answer)
+}
+
+func (s *session) sendTextIn(completion, role, stage, text, stop string, answer int) {
+	id, out := s.newID(), s.in(completion)
+	s.send(out.ContentStartText(id, role, stage), OutputLog{Name: "contentStart", ContentID: id, Type: "TEXT", Role: role, Stage: stage, Answer: answer})
+	s.send(out.TextOutput(id, role, text), OutputLog{Name: "textOutput", ContentID: id, Text: text, Answer: answer})
+	s.send(out.ContentEnd(id, protocol.TypeText, stop), OutputLog{Name: "contentEnd", ContentID: id, Type: "TEXT", StopReason: stop, Answer: answer})
 }

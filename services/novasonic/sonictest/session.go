@@ -268,6 +268,7 @@ func (s *session) contentEnd(b *protocol.Block) {
 
 // promptEnd drops what has not been said.
 func (s *session) promptEnd() {
+	s.releaseFinals(true)
 	s.stopTalking()
 	if s.completionOpen {
 		s.after(s.latency(s.cfg.Latency.Completion), s.completionEnd)

@@ -354,6 +354,7 @@ func TestAToolResultThatBreaksARuleEndsTheStream(t *testing.T) {
 		model     string
 		before    []int16 // audio between call and result
 		results   []string
+		talks     bool // the answer says something besides
 		tolerated bool
 		want      string
 	}{
@@ -361,13 +362,20 @@ func TestAToolResultThatBreaksARuleEndsTheStream(t *testing.T) {
 		"an array":            {results: []string{"[1]"}, want: "Tool Response parsing error"},
 		"two results on 2.5":  {model: sonictest.ModelV25, results: []string{"{}", "{}"}, want: invalidInput},
 		"two results on v2":   {results: []string{"{}", "{}"}, tolerated: true},
-		"late, but accepted":  {before: join(words("2"), silence(time.Second)), results: []string{"{}"}, tolerated: true},
-		"late, and bare text": {before: join(words("2"), silence(time.Second)), results: []string{"sunny"}, want: invalidInput},
-		"late":                {behaviour: sonictest.Behaviour{LateResults: sonictest.Off}, before: join(words("2"), silence(time.Second)), results: []string{"{}"}, want: invalidInput},
+		"late, but accepted":  {talks: true, before: join(words("2"), silence(time.Second)), results: []string{"{}"}, tolerated: true},
+		"late, and bare text": {talks: true, before: join(words("2"), silence(time.Second)), results: []string{"sunny"}, want: invalidInput},
+		"late":                {talks: true, behaviour: sonictest.Behaviour{LateResults: sonictest.Off}, before: join(words("2"), silence(time.Second)), results: []string{"{}"}, want: invalidInput},
+		"of an answer that was not interrupted, though the user spoke": {behaviour: sonictest.Behaviour{LateResults: sonictest.Off}, before: join(words("2"), silence(time.Second)), results: []string{"{}"}, tolerated: true},
+		"late, of an assistant that cannot be interrupted": {talks: true, behaviour: sonictest.Behaviour{LateResults: sonictest.Off, Interruption: sonictest.Interruption{Never: true}},
+			before: join(words("2"), silence(time.Second)), results: []string{"{}"}, tolerated: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			serve(t, sonictest.Config{Brain: sonictest.Sequence(sonictest.Call("t", "{}")), Behaviour: test.behaviour}, func(t *testing.T, srv *sonictest.Server) {
+			answer := sonictest.Call("t", "{}")
+			if test.talks {
+				answer.Sentences = long.Sentences
+			}
+			serve(t, sonictest.Config{Brain: sonictest.Sequence(answer), Behaviour: test.behaviour}, func(t *testing.T, srv *sonictest.Server) {
 				p := open(t, srv, func(q *request) {
 					if test.model != "" {
 						q.model = test.model
