@@ -84,7 +84,8 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 		name, value, _ := strings.Cut(v, "=")
 		fmt.Fprintf(con.out, "export %s=%s\n", name, shellQuote(value))
 	}
-	fmt.Fprintln(con.out, "# all variables")
+	// SDKs would prefer these. This line also ends the variables.
+	fmt.Fprintln(con.out, "unset "+strings.Join(sonictest.Unwanted(), " "))
 	<-ctx.Done()
 	if c.Load {
 		return reportLateness(con.out, srv)
@@ -106,7 +107,7 @@ func (c *emulatorCommand) runCommand(ctx context.Context, con console, srv *soni
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = append(os.Environ(), srv.Environ()...)
+	cmd.Env = srv.ChildEnviron(os.Environ())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, con.out, con.err
 	if err := cmd.Run(); err != nil {
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() > 0 {

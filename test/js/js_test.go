@@ -73,7 +73,7 @@ func talk(t *testing.T, srv *sonictest.Server) []line {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "talk.mjs", question)
-	cmd.Env = append(os.Environ(), srv.Environ()...)
+	cmd.Env = srv.ChildEnviron(os.Environ())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -92,6 +92,10 @@ func talk(t *testing.T, srv *sonictest.Server) []line {
 }
 
 func TestTheSDKForJavaScriptHoldsAConversation(t *testing.T) {
+	// What a developer may have set, and what the SDK would prefer.
+	t.Setenv("AWS_PROFILE", "nobody")
+	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "nothing")
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 	srv := sonictest.NewServer(sonictest.Config{
 		Brain: sonictest.Replies(map[string]sonictest.Answer{
 			"one two":            sonictest.Call("opening_hours", `{"day":"Monday"}`),

@@ -55,7 +55,7 @@
 // # For other programs
 //
 //	srv.StartTLS("127.0.0.1:0")
-//	for _, v := range srv.Environ() { fmt.Println("export", v) }
+//	cmd.Env = srv.ChildEnviron(os.Environ())
 //
 // # What is checked, and what is a choice
 //

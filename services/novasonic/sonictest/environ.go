@@ -6,6 +6,9 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,10 +33,45 @@ func (s *Server) CAFile() string {
 // Credentials returns the keys that the server accepts.
 func (s *Server) Credentials() []Credentials { return append([]Credentials(nil), s.keys...) }
 
+// Unwanted returns the names of variables that would lead an AWS SDK away from
+// what Environ says: SDKs prefer profiles and bearer tokens to a key. They must
+// not be set, not even to nothing: the SDK for JavaScript takes that for a token.
+func Unwanted() []string {
+	return []string{
+		"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+		"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
+	}
+}
+
+// ChildEnviron returns the environment of a child process that is to talk to
+// this server: environ, which is usually os.Environ(), without what is Unwanted,
+// with Environ, and with this server's host among those that no proxy is used
+// for.
+func (s *Server) ChildEnviron(environ []string) []string {
+	host := s.URL()
+	if u, err := url.Parse(host); err == nil {
+		host = u.Hostname()
+	}
+	unwanted := Unwanted()
+	var env []string
+	direct := map[string]string{"NO_PROXY": host, "no_proxy": host}
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		switch {
+		case name == "NO_PROXY" || name == "no_proxy":
+			if value != "" {
+				direct[name] = value + "," + host
+			}
+		case !slices.Contains(unwanted, name):
+			env = append(env, v)
+		}
+	}
+	env = append(env, "NO_PROXY="+direct["NO_PROXY"], "no_proxy="+direct["no_proxy"])
+	return append(env, s.Environ()...)
+}
+
 // Environ returns the variables, as NAME=value, that point any AWS SDK at this
-// server with its first key. AWS_BEARER_TOKEN_BEDROCK, which SDKs prefer to a
-// key, must not be set, not even to nothing: the SDK for JavaScript takes that
-// for a token.
+// server with its first key, if none of the Unwanted ones is set.
 func (s *Server) Environ() []string {
 	key := s.keys[0]
 	env := []string{
