@@ -89,6 +89,26 @@ type Behaviour struct {
 	// RequireSystem refuses AUDIO before a SYSTEM block. Default: no.
 	RequireSystem bool
 
+	// AnyRoles accepts a history that does not begin with USER, or in which the
+	// roles do not alternate. Default: refused.
+	AnyRoles bool
+
+	// SilentSecondPrompt closes the stream without a word after a second prompt.
+	// Default: except by v1, which refuses it with one.
+	SilentSecondPrompt Switch
+
+	// SecondAudioException is the exception for an AUDIO block while one is open.
+	// Default: modelStreamErrorException.
+	SecondAudioException string
+
+	// RefuseSchemaExtras refuses tools whose input schema uses anyOf, oneOf,
+	// allOf, not, $ref or definitions. Default: no.
+	RefuseSchemaExtras bool
+
+	// IgnoreUnknownEvents lets input events of a name that is not known pass.
+	// Default: they are refused.
+	IgnoreUnknownEvents bool
+
 	// RefuseEmptyText refuses an empty textInput. Default: no.
 	RefuseEmptyText bool
 

@@ -85,6 +85,10 @@ func newSession(cfg Config, b Behaviour, m protocol.Model, number int, rec *reco
 			RefuseLateResults:     b.LateResults == Off,
 			RefuseSecondResult:    b.RefuseSecondResult.or(m.OneResult),
 			RequireSystem:         b.RequireSystem,
+			AnyRoles:              b.AnyRoles,
+			SecondPromptRefused:   !b.SilentSecondPrompt.or(m.ID != protocol.V1),
+			SecondAudio:           b.SecondAudioException,
+			RefuseSchemaExtras:    b.RefuseSchemaExtras,
 			RefuseEmptyText:       b.RefuseEmptyText,
 			AudioSettle:           b.AudioSettle,
 			Blocked:               b.Blocked,
@@ -146,6 +150,13 @@ func (s *session) input(now time.Duration, b []byte) {
 		return
 	}
 	name, ev, refusal := protocol.Parse(b)
+	if refusal != nil && refusal.Unknown && s.behaviour.IgnoreUnknownEvents {
+		s.recordEvent(name, nil)
+		s.violation(name, "an event of an unknown name", false)
+		if refusal = s.excessive(nil); refusal == nil {
+			return
+		}
+	}
 	var block *protocol.Block
 	if refusal == nil {
 		refusal = s.excessive(ev)

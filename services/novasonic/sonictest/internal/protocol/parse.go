@@ -189,7 +189,7 @@ func parse(b []byte) (name string, ev Event, refusal *Refusal) {
 	case "sessionEnd":
 		ev = SessionEnd{}
 	default:
-		o.fail(TextInvalid)
+		return name, nil, &Refusal{Exception: ExceptionValidation, Text: TextInvalid, Unknown: true}
 	}
 	if o.refusal != nil {
 		return name, nil, o.refusal

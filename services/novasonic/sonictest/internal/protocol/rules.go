@@ -20,6 +20,10 @@ type Options struct {
 	RefuseLateResults     bool          // results of calls whose answer was interrupted are refused
 	RefuseSecondResult    bool          // a second result for a call is refused, otherwise it is ignored
 	RequireSystem         bool          // AUDIO before a SYSTEM block is refused
+	AnyRoles              bool          // the history may begin with any role, and repeat it
+	SecondPromptRefused   bool          // a second prompt is refused with a word
+	SecondAudio           string        // exception for a second AUDIO block; "" is modelStreamErrorException
+	RefuseSchemaExtras    bool          // tools whose schema combines others (anyOf, $ref and the like) are refused
 	RefuseEmptyText       bool          // an empty textInput is refused
 	AudioSettle           time.Duration // audioInput this soon after its contentStart is refused
 	Blocked               []string      // phrases that trip the content filter
@@ -186,6 +190,9 @@ func (r *Rules) promptStart(ev PromptStart) *Refusal {
 		return invalid(TextInvalid)
 	case prompted:
 		// Nova 2 closes the stream some 200 ms later without a word.
+		if r.options.SecondPromptRefused {
+			return invalid(TextInvalid)
+		}
 		return &Refusal{Silent: true, Text: "a second prompt on the same stream"}
 	case over:
 		r.note("promptStart after sessionEnd has no effect")
@@ -193,11 +200,40 @@ func (r *Rules) promptStart(ev PromptStart) *Refusal {
 	default:
 		return invalid(TextInvalid)
 	}
+	for _, t := range ev.Tools {
+		if r.options.RefuseSchemaExtras && hasExtras(t.InputSchema) {
+			return invalid(TextInvalid)
+		}
+	}
 	if !r.model.hasVoice(ev.Voice) {
 		return invalidf("Received invalid id: '%s'", ev.Voice)
 	}
 	r.state, r.prompt, r.tools = prompting, ev.PromptName, ev.Tools
 	return nil
+}
+
+// hasExtras tells whether a schema uses, at its top or below, what combines
+// schemas.
+func hasExtras(schema string) bool {
+	var v any
+	if json.Unmarshal([]byte(schema), &v) != nil {
+		return false
+	}
+	return combines(v)
+}
+
+func combines(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, combines)
+	case map[string]any:
+		for name, sub := range v {
+			if slices.Contains([]string{"anyOf", "oneOf", "allOf", "not", "$ref", "$defs", "definitions"}, name) || combines(sub) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (r *Rules) promptEnd(ev PromptEnd) *Refusal {
@@ -244,7 +280,11 @@ func (r *Rules) contentStart(now time.Duration, ev ContentStart) (*Block, *Refus
 	case TypeAudio:
 		switch {
 		case r.audioBlock != nil:
-			return nil, &Refusal{Exception: ExceptionStreamError, Text: TextUnexpected}
+			name := r.options.SecondAudio
+			if name == "" {
+				name = ExceptionStreamError
+			}
+			return nil, &Refusal{Exception: name, Text: TextUnexpected}
 		case r.open(TypeText):
 			return nil, invalid(TextHistoryFirst)
 		case r.options.RequireSystem && !r.system:
@@ -460,7 +500,7 @@ func (r *Rules) textEnd(b *Block) *Refusal {
 	if n := len(r.history); n > 0 {
 		last = r.history[n-1].Role
 	}
-	if b.Role == last {
+	if b.Role == last && !r.options.AnyRoles {
 		// It has to begin with USER, and roles have to alternate.
 		return invalid(TextInvalid)
 	}

@@ -51,6 +51,9 @@ type Refusal struct {
 
 	// Silent tells that the stream is closed a little later without a word.
 	Silent bool
+
+	// Unknown tells that the event's name is not known.
+	Unknown bool
 }
 
 // Error returns the refusal as one line.
