@@ -82,7 +82,11 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		if cfg.Progress != nil {
 			cfg.Progress(Progress{Position: now, Total: in.reader.Duration(), Tail: in.over})
 		}
-		if reason := in.hangUp(now); reason != "" {
+		if reason, atOnce := in.hangUp(now); reason != "" {
+			if atOnce {
+				// An end would wait until all that the agent has to say is played.
+				out.Interrupt(reason)
+			}
 			return out.Send(ctx, &frames.End{Reason: reason}, frames.Downstream)
 		}
 	}
@@ -110,30 +114,30 @@ func (in *Input) read(n int) ([]int16, error) {
 }
 
 // hangUp says why the caller hangs up now; nothing if not yet. now is how much
-// of the call is over.
-func (in *Input) hangUp(now time.Duration) string {
+// of the call is over. A limit ends the call at once, whatever is being said.
+func (in *Input) hangUp(now time.Duration) (reason string, atOnce bool) {
 	cfg := in.transport.config
 	if cfg.MaxDuration > 0 && now >= cfg.MaxDuration {
-		return fmt.Sprintf("the call has lasted %v", cfg.MaxDuration)
+		return fmt.Sprintf("the call has lasted %v", cfg.MaxDuration), true
 	}
 	if !in.over {
-		return ""
+		return "", false
 	}
 	if in.total == 0 {
 		in.total = now // the piece in which the recording ended
 	}
 	if now-in.total >= cfg.MaxTail {
-		return fmt.Sprintf("the recording has been over for %v", cfg.MaxTail)
+		return fmt.Sprintf("the recording has been over for %v", cfg.MaxTail), true
 	}
 	agent := in.transport.output.Stats()
 	if agent.Queued > 0 {
-		return ""
+		return "", false
 	}
 	quiet := max(in.total, agent.Format.Rate.Duration(int64(agent.SpeechEnd)))
 	if now-quiet >= cfg.HangUpAfter {
-		return fmt.Sprintf("the agent has been silent for %v", cfg.HangUpAfter)
+		return fmt.Sprintf("the agent has been silent for %v", cfg.HangUpAfter), false
 	}
-	return ""
+	return "", false
 }
 
 // Close closes the recording.
