@@ -38,8 +38,11 @@ type Config struct {
 	StartTimeout time.Duration
 
 	// EndTimeout bounds the time from the request for an end to the moment when
-	// [frames.End] leaves the last processor; then the run is cancelled. It must
-	// suffice to play what is queued. Default 30 s; negative means no limit.
+	// [frames.End] leaves the last processor; then the run is cancelled, and
+	// what has not been played is lost. It must suffice to play what is queued:
+	// an output of package playout keeps up to 10 minutes unless its MaxQueued
+	// says less, so that an agent which speaks for longer than EndTimeout at a
+	// stretch is cut short. Default 30 s; negative means no limit.
 	EndTimeout time.Duration
 
 	// CancelTimeout bounds how long goroutines may take to return when the run
@@ -53,8 +56,8 @@ type Config struct {
 	HeartbeatInterval time.Duration
 
 	// HeartbeatTimeout is how long one may take before the processor that holds
-	// it is reported to OnError, once until heartbeats pass again. Default: three
-	// intervals.
+	// it is reported to OnError, once until heartbeats pass again. One that is
+	// lost is given up then, and others follow. Default: three intervals.
 	HeartbeatTimeout time.Duration
 
 	// IdleTimeout is how long nothing may happen before OnIdle is called. 0
@@ -63,7 +66,7 @@ type Config struct {
 
 	// Activity says which frames are something happening, when they are sent
 	// for the first time. It is called on many goroutines at once and must be
-	// quick. nil means what people say and hear: user and bot starting and
+	// quick; a panic ends the run. nil means what people say and hear: user and bot starting and
 	// stopping to speak, VAD events, transcriptions, text, agent audio, DTMF,
 	// function calls and transport messages.
 	Activity func(frames.Frame) bool

@@ -95,7 +95,9 @@
 //	         all contexts are cancelled; goroutines return within Config.CancelTimeout
 //	Close    of all processors at once, within Config.CancelTimeout
 //
-// An end is asked for by [Pipeline.End], or a [frames.End] sent by a processor;
+// An end is asked for by [Pipeline.End], or a [frames.End] sent by a processor
+// (one in a branch is sent through the whole pipeline, as a [frames.Stop] is,
+// since it must come out of all branches);
 // [Pipeline.Cancel], a [frames.Cancel], a fatal error, or the end of Run's
 // context go straight to the cancellation. Whoever does not do in time what is
 // due is named by a [StuckError], with the frame that it is busy with and since

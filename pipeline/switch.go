@@ -19,7 +19,7 @@ type SwitchConfig struct {
 	// FailOver says for which errors of the active service, other than fatal
 	// ones, another takes its place. nil means those that will not go away by
 	// themselves and are not the application's own: authentication, invalid
-	// request, quota and unclassified ones. It must be quick.
+	// request, quota and unclassified ones. It must be quick; a panic ends the run.
 	FailOver func(*frames.Error) bool
 }
 
