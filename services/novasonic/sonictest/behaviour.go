@@ -109,6 +109,12 @@ type Behaviour struct {
 	// Default: they are refused.
 	IgnoreUnknownEvents bool
 
+	// Filler is said once when the results of an answer's tools are not all there
+	// after FillerAfter, if nothing else is said or heard then: "One moment,
+	// please.", for instance. Default: nothing, and 2 s.
+	Filler      string
+	FillerAfter time.Duration
+
 	// RefuseEmptyText refuses an empty textInput. Default: no.
 	RefuseEmptyText bool
 

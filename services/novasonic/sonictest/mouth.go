@@ -62,6 +62,8 @@ type call struct {
 type callGroup struct {
 	asked Turn
 	calls []*call
+
+	filled bool // filler speech has been thought of
 }
 
 // ask has a turn answered: at once, or when what is being said has been said
@@ -99,6 +101,11 @@ func (s *session) begin(q asked) {
 		s.talk.said = append(s.talk.said, Message{Role: protocol.RoleUser, Text: q.turn.Text})
 		s.talk.turns++
 	}
+	s.give(q, given)
+}
+
+// give begins an answer.
+func (s *session) give(q asked, given Answer) {
 	a := &answer{asked: q, sentences: s.render(given.Sentences), group: &callGroup{asked: q.turn}}
 	a.calls = s.callsOf(given, len(a.sentences))
 	s.rec.note(func(l *StreamLog) {
@@ -264,6 +271,22 @@ func (s *session) callTools(a *answer) {
 	}
 	a.announced = true
 	s.tellUsage()
+	if s.behaviour.Filler != "" && !a.group.filled {
+		a.group.filled = true
+		patience := s.behaviour.FillerAfter
+		orDefault(&patience, 2*time.Second)
+		s.after(patience, func() { s.fill(a.group) })
+	}
+}
+
+// fill bridges the wait for a slow tool with speech.
+func (s *session) fill(g *callGroup) {
+	waits := slices.ContainsFunc(g.calls, func(c *call) bool { return !c.done })
+	m := &s.mouth
+	if !waits || !s.rules.Prompting() || m.current != nil || len(m.waiting) > 0 || s.ears.speaking || s.ears.unanswered > 0 || s.playing() {
+		return
+	}
+	s.give(asked{g.asked, func(*StreamLog, int) {}}, Say(s.behaviour.Filler))
 }
 
 // announce sends the text of the next sentence.

@@ -54,3 +54,45 @@ func TestWhatIsUncertainAboutTheRulesCanBeSwitched(t *testing.T) {
 		}
 	}
 }
+
+func TestASlowToolsWaitCanBeFilledWithSpeech(t *testing.T) {
+	for name, test := range map[string]struct {
+		behaviour sonictest.Behaviour
+		wait      time.Duration // until the result comes
+		want      int
+	}{
+		"by default":    {wait: 6 * time.Second},
+		"a slow tool":   {sonictest.Behaviour{Filler: "One moment, please."}, 6 * time.Second, 1},
+		"a fast one":    {sonictest.Behaviour{Filler: "One moment, please."}, time.Second, 0},
+		"more patience": {sonictest.Behaviour{Filler: "One moment, please.", FillerAfter: 10 * time.Second}, 6 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			brain := sonictest.Replies(map[string]sonictest.Answer{"one": sonictest.Call("t", "{}"), "tool:t": sonictest.Say("Here it is.")})
+			serve(t, sonictest.Config{Brain: brain, Behaviour: test.behaviour}, func(t *testing.T, srv *sonictest.Server) {
+				p := open(t, srv)
+				p.send(opening()...)
+				p.pace(join(words("1"), silence(time.Second)))
+				all := p.until("toolUse")
+				p.pace(silence(test.wait))
+				p.send(toolStart("T", all[len(all)-1].str("toolUseId")), toolResult("T", "{}"), contentEnd("T"))
+				p.pace(silence(5 * time.Second))
+				p.send(closing()...)
+				p.closeSend()
+				p.rest()
+				log, _ := srv.Stream(0)
+				filled := 0
+				for _, a := range log.Answers {
+					for _, said := range a.Sentences {
+						if said.Text == "One moment, please." && said.Sent == len(said.PCM) {
+							filled++
+						}
+					}
+				}
+				last := log.Answers[len(log.Answers)-1]
+				if filled != test.want || last.Sentences[0].Text != "Here it is." || last.Sentences[0].Sent == 0 {
+					t.Errorf("the filler was said %d times, want %d, and the last answer is %q", filled, test.want, last.Sentences[0].Text)
+				}
+			})
+		})
+	}
+}
