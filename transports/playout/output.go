@@ -112,6 +112,11 @@ type Output struct {
 	slipped  time.Duration
 	playing  bool // Run is at work
 
+	// What Stats returns, apart: frames are sent with mu held, so that they are
+	// in order with interruptions, and whoever gets them may ask.
+	statsMu sync.Mutex
+	told    Stats
+
 	changed chan struct{} // wakes Process, which waits for room or for the end
 	release chan struct{} // wakes the goroutine that sends on what was released
 	chunk   []int16       // owned by Run
@@ -130,6 +135,7 @@ func New(cfg Config, sink Sink) *Output {
 			chunk:     chunk,
 			stopDelay: cfg.Format.Rate.Samples(cfg.StopDelay),
 		},
+		told:    Stats{Format: cfg.Format},
 		changed: make(chan struct{}, 1),
 		release: make(chan struct{}, 1),
 	}
@@ -245,7 +251,7 @@ func (o *Output) drain(ctx context.Context) error {
 func (o *Output) setDraining(on bool) {
 	o.mu.Lock()
 	o.player.draining = on
-	o.mu.Unlock()
+	o.unlock()
 }
 
 // quiet reports whether there is nothing left to be heard or sent on.
@@ -264,15 +270,15 @@ func (o *Output) wait(ctx context.Context, ready func() bool, do func()) error {
 	for {
 		o.mu.Lock()
 		if err := context.Cause(ctx); err != nil {
-			o.mu.Unlock()
+			o.unlock()
 			return err
 		}
 		if ready() {
 			do()
-			o.mu.Unlock()
+			o.unlock()
 			return nil
 		}
-		o.mu.Unlock()
+		o.unlock()
 		select {
 		case <-o.changed:
 		case <-ctx.Done():

@@ -23,7 +23,7 @@ func (o *Output) Run(ctx context.Context, out *pipeline.Port) error {
 	start := o.config.Clock.Start()
 	o.mu.Lock()
 	o.playing = true
-	o.mu.Unlock()
+	o.unlock()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -43,7 +43,7 @@ func (o *Output) Run(ctx context.Context, out *pipeline.Port) error {
 // tell an event.
 func (o *Output) deadline(start time.Time) time.Time {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	rate := o.config.Format.Rate
 	next := rate.Duration(int64(o.player.position)) - o.config.Lead
 	if len(o.player.events) > 0 {
@@ -60,7 +60,7 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 	o.tell(ctx, o.heard(now), out)
 	late := now - o.slipped - (o.config.Format.Rate.Duration(int64(o.player.position)) - o.config.Lead)
 	if late < 0 {
-		o.mu.Unlock()
+		o.unlock()
 		return nil
 	}
 	if o.config.MaxLate > 0 && late > o.config.MaxLate {
@@ -69,7 +69,7 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 	}
 	chunk, err := o.player.build(o.chunk)
 	o.tell(ctx, o.heard(now), out)
-	o.mu.Unlock()
+	o.unlock()
 	if err != nil {
 		out.Report(fmt.Errorf("play audio: %w", err))
 	}
@@ -145,7 +145,7 @@ func (o *Output) interrupt(ctx context.Context, out *pipeline.Port) {
 	rate := o.config.Format.Rate
 	o.mu.Lock()
 	defer signal(o.changed)
-	defer o.mu.Unlock()
+	defer o.unlock()
 	flusher, canFlush := o.sink.(Flusher)
 	// Without a way to take it back, what was handed over will be heard.
 	heard := o.player.position
@@ -196,7 +196,7 @@ func (o *Output) pass(ctx context.Context, out *pipeline.Port) {
 			o.released = nil
 		}
 		o.passing = m.frame != nil
-		o.mu.Unlock()
+		o.unlock()
 		signal(o.changed)
 		if m.frame == nil {
 			select {

@@ -39,10 +39,15 @@ type Stats struct {
 }
 
 // Stats returns what the output has done so far. It may be called at any time
-// from any goroutine.
+// from any goroutine, a neighbour's that is being told something included.
 func (o *Output) Stats() Stats {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.statsMu.Lock()
+	defer o.statsMu.Unlock()
+	return o.told
+}
+
+// unlock ends a piece of work on the player, and lets its outcome be seen.
+func (o *Output) unlock() {
 	s := o.player.stats
 	s.Format = o.player.format
 	s.Speaking = o.player.speaking
@@ -50,5 +55,8 @@ func (o *Output) Stats() Stats {
 		s.SpeechEnd = o.player.speechEnd
 	}
 	s.Queued, s.Waiting = o.player.queued, o.player.marks
-	return s
+	o.statsMu.Lock()
+	o.told = s
+	o.statsMu.Unlock()
+	o.mu.Unlock()
 }
