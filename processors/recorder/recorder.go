@@ -66,9 +66,12 @@ type Recorder struct {
 	heard  unheard
 	turns  turns
 
-	wake   chan struct{} // something may have to be written
-	buffer []int16       // owned by Run, then by Close
-	failed bool          // the file; the same
+	wake  chan struct{} // something may have to be written
+	ready chan Turn     // to be told
+
+	fileMu sync.Mutex // guards all below: Close may come while Run is stuck
+	buffer []int16
+	failed bool // the file
 }
 
 // New makes a recorder. A configuration or a path that does not work is reported
@@ -80,7 +83,7 @@ func New(cfg Config) *Recorder {
 	if cfg.MaxTurn == 0 {
 		cfg.MaxTurn = defaultMaxTurn
 	}
-	r := &Recorder{config: cfg, caller: cfg.CallerTrack, wake: make(chan struct{}, 1)}
+	r := &Recorder{config: cfg, caller: cfg.CallerTrack, wake: make(chan struct{}, 1), ready: make(chan Turn, maxReady)}
 	r.timeline, r.broken = NewTimeline(cfg.Rate, cfg.Layout)
 	if r.broken == nil && cfg.MaxTurn < 0 {
 		r.broken = fmt.Errorf("configure recorder: turns of at most %v hold nothing", cfg.MaxTurn)
@@ -218,23 +221,48 @@ func (r *Recorder) rouse() {
 	}
 }
 
-// Run writes, beside the conversation.
+// Run writes, beside the conversation. Turns are told on a goroutine of their
+// own: whoever is told may take time, and the file must grow meanwhile.
 func (r *Recorder) Run(ctx context.Context, out *pipeline.Port) error {
+	var teller sync.WaitGroup
+	defer teller.Wait()
+	teller.Go(func() {
+		for {
+			select {
+			case t := <-r.ready:
+				if err := r.tell(t); err != nil {
+					out.Report(err)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	for {
 		select {
 		case <-r.wake:
 		case <-ctx.Done():
 			return nil
 		}
+		r.fileMu.Lock()
 		r.buffer = r.timeline.Take(r.buffer[:0])
-		if err := r.write(r.buffer); err != nil {
+		err := r.write(r.buffer)
+		r.fileMu.Unlock()
+		if err != nil {
 			out.Report(err)
 		}
-		if err := r.finishTurns(false); err != nil {
-			out.Report(err)
+		for _, t := range r.finished(false) {
+			select {
+			case r.ready <- t:
+			default:
+				out.Report(fmt.Errorf("record: a turn of %v is lost because %d others wait to be told", t.Voice, maxReady))
+			}
 		}
 	}
 }
+
+// maxReady is how many turns wait to be told.
+const maxReady = 64
 
 // write appends to the file. The first failure is the last.
 func (r *Recorder) write(samples []int16) error {
@@ -248,28 +276,45 @@ func (r *Recorder) write(samples []int16) error {
 	return nil
 }
 
-// Close writes what is left, and completes the file.
+// Close writes what is left and completes the file, and then tells of the turns
+// that nobody was told of yet.
 func (r *Recorder) Close(context.Context) error {
 	r.mu.Lock()
 	r.turns.endAll(max(r.timeline.end(Caller), r.timeline.end(Agent)))
 	r.mu.Unlock()
 	r.timeline.Finish(Caller)
 	r.timeline.Finish(Agent)
-	err := r.finishTurns(true)
+	last := r.finished(true)
+
+	r.fileMu.Lock()
 	r.buffer = r.timeline.Rest(r.buffer[:0])
-	err = errors.Join(err, r.write(r.buffer))
+	err := r.write(r.buffer)
 	if r.file != nil {
 		err = errors.Join(err, r.file.Close())
+	}
+	r.fileMu.Unlock()
+
+	for {
+		select {
+		case t := <-r.ready:
+			err = errors.Join(err, r.tell(t))
+			continue
+		default:
+		}
+		break
+	}
+	for _, t := range last {
+		err = errors.Join(err, r.tell(t))
 	}
 	return err
 }
 
-// finishTurns hands out the turns whose audio is complete; at the end, all.
-func (r *Recorder) finishTurns(all bool) error {
+// finished returns the turns whose audio is complete; at the end, all.
+func (r *Recorder) finished(all bool) []Turn {
 	if !r.wantsTurns() {
 		return nil
 	}
-	var err error
+	var done []Turn
 	for {
 		r.mu.Lock()
 		t, ok := r.turns.next(func(v Voice, end audio.Position) bool {
@@ -278,15 +323,26 @@ func (r *Recorder) finishTurns(all bool) error {
 		})
 		r.mu.Unlock()
 		if !ok {
-			return err
+			return done
 		}
 		t.Rate = r.config.Rate
 		t.Samples, t.Start = r.timeline.slice(t.Voice, t.Start, t.End)
-		if r.config.TurnFolder != "" {
-			err = errors.Join(err, t.save(r.config.TurnFolder))
-		}
-		if r.config.OnTurn != nil {
-			r.config.OnTurn(t)
-		}
+		done = append(done, t)
 	}
+}
+
+// tell saves a turn and calls back. A panic there costs that turn only.
+func (r *Recorder) tell(t Turn) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.Join(err, fmt.Errorf("record: OnTurn panicked: %v", p))
+		}
+	}()
+	if r.config.TurnFolder != "" {
+		err = t.save(r.config.TurnFolder)
+	}
+	if r.config.OnTurn != nil {
+		r.config.OnTurn(t)
+	}
+	return err
 }
