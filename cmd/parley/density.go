@@ -80,7 +80,7 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 			if kind == "parley" && c.Profile != "" {
 				work.Args = append(work.Args, "--profile", c.Profile)
 			}
-			work.Env = append(append(os.Environ(), environ...), "GOMAXPROCS=1")
+			work.Env = append(append(wanted(os.Environ()), environ...), "GOMAXPROCS=1")
 			work.Stderr = con.err
 			out, err := work.Output()
 			if err != nil {
@@ -104,6 +104,15 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 		runs[d.Kind] = append(runs[d.Kind], *d)
 	}
 	return c.report(con.out, runs)
+}
+
+// wanted is the environment without what would lead the SDK away from the
+// emulator.
+func wanted(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(sonictest.Unwanted(), name)
+	})
 }
 
 // work is one run, in a process of its own.

@@ -32,7 +32,8 @@ type Config struct {
 	Lead time.Duration
 
 	// MaxQueued is how much audio may wait to be played; 10 minutes by default.
-	// When there is more, whoever sends it waits.
+	// When there is more, whoever sends it waits. An end waits until it is
+	// played: where an answer may be long, so must pipeline.Config.EndTimeout.
 	MaxQueued time.Duration
 
 	// StopDelay is how long the agent must have been silent to have stopped
