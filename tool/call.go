@@ -20,6 +20,10 @@ func (t Tool) Call(ctx context.Context, args json.RawMessage) Result {
 	return r
 }
 
+// maxAbandoned is how many calls of one tool may go on after they were given
+// up. A model that tries again and again would otherwise pile them up.
+const maxAbandoned = 16
+
 // outcome is what came of the function itself.
 type outcome struct {
 	value any
@@ -38,6 +42,9 @@ func (t Tool) do(ctx context.Context, args json.RawMessage) Result {
 	mended, err := d.schema.mend(args)
 	if err != nil {
 		return failure(d.name, err, err.Error())
+	}
+	if n := d.abandoned.Load(); n >= maxAbandoned {
+		return failure(d.name, fmt.Errorf("%w: %d calls that ran out of time are still running", ErrBusy, n), d.name+" is still busy with earlier calls: do not call it again now")
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.options.timeout, ErrTimeout)
 	defer cancel()

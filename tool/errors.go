@@ -14,6 +14,7 @@ var (
 	ErrArguments = errors.New("the arguments do not fit")              // see ArgumentsError
 	ErrTimeout   = errors.New("the tool took too long")                // see Timeout
 	ErrCanceled  = errors.New("the call was cancelled")                // the context given to Call was
+	ErrBusy      = errors.New("the tool is busy")                      // too many calls that ran out of time are still running
 	ErrPanic     = errors.New("the tool panicked")                     // see PanicError
 	ErrResult    = errors.New("the result cannot be given to a model") // not JSON, or larger than MaxResult
 )

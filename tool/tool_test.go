@@ -403,6 +403,28 @@ func TestPanicErrorHoldsTheStackOfThePanic(t *testing.T) {
 
 func explode() (any, error) { panic("boom") }
 
+func TestAToolThatHangsIsNotCalledForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		stuck := failing(t, func(context.Context) (any, error) { <-release; return 1, nil })
+		for range 16 {
+			if r := stuck.Call(t.Context(), nil); !errors.Is(r.Err, tool.ErrTimeout) {
+				t.Fatalf("a call ended with %v", r.Err)
+			}
+		}
+		start := time.Now()
+		r := stuck.Call(t.Context(), nil)
+		if got, want := errorText(t, r), "job is still busy with earlier calls: do not call it again now"; got != want || !errors.Is(r.Err, tool.ErrBusy) || time.Since(start) != 0 {
+			t.Errorf("the model is told %q (%v) after %v, want %q at once", got, r.Err, time.Since(start), want)
+		}
+		close(release)
+		synctest.Wait()
+		if r := stuck.Call(t.Context(), nil); r.Err != nil {
+			t.Errorf("when the earlier calls have ended: %v", r.Err)
+		}
+	})
+}
+
 func TestCallEndsWhenItsTimeIsOverEvenIfTheFunctionDoesNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
