@@ -83,7 +83,14 @@ func (l *log) add(f frames.Frame, _ frames.Direction) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines = append(l.lines, fmt.Sprintf("%v %v", time.Since(l.start), f))
+	line := fmt.Sprintf("%v %v", time.Since(l.start), f)
+	if stop, ok := f.(*frames.BotStoppedSpeaking); ok {
+		line += fmt.Sprintf(" of %q", stop.Response)
+		if stop.Interrupted {
+			line += ", interrupted"
+		}
+	}
+	l.lines = append(l.lines, line)
 }
 
 func (l *log) String() string {
@@ -192,7 +199,7 @@ func TestPlayoutAndSpeakingAreReportedBothWays(t *testing.T) {
 		wantUp := `60ms BotStartedSpeaking(@1440)
 80ms Playout(voice heard 480)
 89.166667ms Playout(voice heard 700)
-89.166667ms BotStoppedSpeaking(@2140)`
+89.166667ms BotStoppedSpeaking(@2140) of "r"`
 		if diff := cmp.Diff(wantUp, up.String()); diff != "" {
 			t.Errorf("upstream (-want +got):\n%s", diff)
 		}
@@ -495,6 +502,44 @@ func TestASinkWithALeadIsFilledAheadAndFlushedByAnInterruption(t *testing.T) {
 		}
 		if s := output.Stats(); s.Speech != 4584 {
 			t.Errorf("%d samples of speech, want 4584", s.Speech)
+		}
+	})
+}
+
+func TestAnAnswerThatBeginsWhereTheLastOneEndedIsTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &log{start: time.Now()}
+		output := playout.New(playout.Config{Lead: 100 * time.Millisecond, StopDelay: 40 * time.Millisecond}, &tape{})
+		err := play(t, output, nil, script{
+			run: func(ctx context.Context, out *pipeline.Port) error {
+				// 40 ms of silence behind the first are full with the chunk that is
+				// handed over at 60 ms; the second is in the one after it.
+				for i, wait := range []time.Duration{10, 60} {
+					time.Sleep(wait * time.Millisecond)
+					if err := out.Send(ctx, speech(i*480, 480), frames.Downstream); err != nil {
+						return err
+					}
+				}
+				time.Sleep(time.Second)
+				return out.Send(ctx, end(), frames.Downstream)
+			},
+			seen: func(f frames.Frame, dir frames.Direction) {
+				if _, ok := f.(*frames.Metrics); !ok && dir == frames.Upstream {
+					up.add(f, dir)
+				}
+			},
+		})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		want := `120ms BotStartedSpeaking(@2880)
+140ms Playout(voice heard 480)
+180ms BotStoppedSpeaking(@3360) of "r"
+180ms BotStartedSpeaking(@4320)
+200ms Playout(voice heard 960)
+240ms BotStoppedSpeaking(@4800) of "r"`
+		if diff := cmp.Diff(want, up.String()); diff != "" {
+			t.Errorf("upstream (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -63,11 +63,13 @@ type event struct {
 
 type eventKind uint8
 
+// What ends at an instant goes before what begins there: built ahead, the end of
+// one answer may be queued together with the beginning of the next.
 const (
-	eventGap eventKind = iota
-	eventStarted
-	eventPlayout
+	eventPlayout eventKind = iota
 	eventStopped
+	eventGap
+	eventStarted
 	eventMark
 )
 
