@@ -60,6 +60,11 @@
 // it holds is discarded too. For every track that had something waiting, a
 // Playout with Flushed says what was heard and what never will be.
 //
+// A sink that is no Flusher plays what it was given, up to [Config.Lead] longer.
+// Nothing can change that any more, so all of it is reported at once, each thing
+// with its place on the output's clock: BotStartedSpeaking if that voice was not
+// begun to be heard, Playout, and BotStoppedSpeaking at the end.
+//
 // # Order
 //
 // Ordered frames keep their place in the audio: each goes on downstream when

@@ -506,6 +506,118 @@ func TestASinkWithALeadIsFilledAheadAndFlushedByAnInterruption(t *testing.T) {
 	})
 }
 
+// A sink that cannot flush plays what it holds, whatever happens. What it holds
+// is told when the interruption comes, at its place, and so is what was lost.
+func TestAnInterruptionTellsOfAllThatTheSinkWillStillPlay(t *testing.T) {
+	say := func(response string, position, n int) *frames.AudioOutput {
+		f := speech(position, n)
+		f.Response = response
+		return f
+	}
+	type step struct {
+		wait  time.Duration
+		frame frames.Frame // nil to interrupt
+	}
+	for name, c := range map[string]struct {
+		cfg   playout.Config
+		flush bool
+		steps []step
+		want  string
+	}{
+		"of speech that was not begun to be heard": {
+			cfg: playout.Config{Lead: 200 * time.Millisecond},
+			// Handed over from 20 ms on for 220 ms, and cut at 110 ms, when 100 ms of it are out.
+			steps: []step{{10, say("r", 0, 24_000)}, {100, nil}},
+			want: `110ms BotStartedSpeaking(@5280)
+110ms Playout(voice heard 2400, flushed 21600)
+110ms BotStoppedSpeaking(@7680) of "r", interrupted`,
+		},
+		"of the next answer, when the last one has not ended": {
+			cfg: playout.Config{Lead: 400 * time.Millisecond, StopDelay: 40 * time.Millisecond},
+			// The first is heard from 420 to 520 ms, the second from 640 ms on.
+			steps: []step{{10, say("r", 0, 2400)}, {220, say("s", 2400, 24_000)}, {200, nil}},
+			want: `420ms BotStartedSpeaking(@10080)
+430ms Playout(voice heard 2400)
+430ms BotStoppedSpeaking(@12480) of "r"
+430ms BotStartedSpeaking(@15360)
+430ms Playout(voice heard 7200, flushed 19200)
+430ms BotStoppedSpeaking(@20160) of "s", interrupted`,
+		},
+		"of speech with a hole in it": {
+			cfg: playout.Config{Lead: 400 * time.Millisecond},
+			// Heard from 420 to 520 ms and from 560 ms on.
+			steps: []step{{10, say("r", 0, 2400)}, {130, say("r", 2400, 24_000)}, {60, nil}},
+			want: `200ms BotStartedSpeaking(@10080)
+200ms Playout(voice heard 2400)
+200ms Metrics(output [{parley.playout.gap 0.04 s}])
+200ms Playout(voice heard 3840, flushed 22560)
+200ms BotStoppedSpeaking(@14880) of "r", interrupted`,
+		},
+		"of speech that has ended by then": {
+			cfg:   playout.Config{Lead: 400 * time.Millisecond, StopDelay: 40 * time.Millisecond},
+			steps: []step{{10, say("r", 0, 2400)}, {200, nil}},
+			want: `210ms BotStartedSpeaking(@10080)
+210ms Playout(voice heard 2400)
+210ms BotStoppedSpeaking(@12480) of "r"`,
+		},
+		"but not of what a sink that can flush has thrown away": {
+			cfg:   playout.Config{Lead: 200 * time.Millisecond},
+			flush: true,
+			steps: []step{{10, say("r", 0, 24_000)}, {100, nil}},
+			want:  `110ms Playout(voice heard 0, flushed 24000)`,
+		},
+		"nor of the next answer, when that was thrown away in the pause before it": {
+			cfg:   playout.Config{Lead: 400 * time.Millisecond, StopDelay: 160 * time.Millisecond},
+			flush: true,
+			// The first has been heard at 520 ms, and ended at 700; the second would be heard from 720 ms on.
+			steps: []step{{10, say("r", 0, 2400)}, {300, say("s", 2400, 24_000)}, {250, nil}},
+			want: `420ms BotStartedSpeaking(@10080)
+440ms Playout(voice heard 480)
+460ms Playout(voice heard 960)
+480ms Playout(voice heard 1440)
+500ms Playout(voice heard 1920)
+520ms Playout(voice heard 2400)
+560ms Playout(voice heard 2400, flushed 24000)
+560ms BotStoppedSpeaking(@12480) of "r", interrupted`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				up := &log{start: time.Now()}
+				var sink playout.Sink = &tape{}
+				if c.flush {
+					sink = &wire{}
+				}
+				err := play(t, playout.New(c.cfg, sink), nil, script{
+					run: func(ctx context.Context, out *pipeline.Port) error {
+						for _, s := range c.steps {
+							time.Sleep(s.wait * time.Millisecond)
+							if s.frame == nil {
+								out.Interrupt("barge-in")
+							} else if err := out.Send(out.Generation(), s.frame, frames.Downstream); err != nil {
+								return err
+							}
+						}
+						time.Sleep(time.Second)
+						return out.Send(ctx, end(), frames.Downstream)
+					},
+					seen: func(f frames.Frame, dir frames.Direction) {
+						if dir == frames.Upstream {
+							up.add(f, dir)
+						}
+					},
+				})
+				if err != nil {
+					t.Fatalf("Run: %v", err)
+				}
+				if diff := cmp.Diff(c.want, up.String()); diff != "" {
+					t.Errorf("upstream (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 func TestAnAnswerThatBeginsWhereTheLastOneEndedIsTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		up := &log{start: time.Now()}

@@ -24,9 +24,12 @@ type player struct {
 	spans    []Span
 	events   []event // of what was built, by due
 
+	// The speech that was told last: as far as the caller has heard it.
+	told  bool // BotStarted was told, BotStopped was not
+	voice Span // its last part; empty, at its beginning, if nothing of it was heard
+
 	// The speech that was built last.
 	speaking  bool           // since it began it has not ended
-	told      bool           // BotStarted was told, BotStopped was not
 	last      Span           // the last speech
 	speechEnd audio.Position // its end on the output's clock
 	finished  bool           // TTSStop came behind it
@@ -59,6 +62,10 @@ type event struct {
 	span Span // playout: what was heard; started, stopped: the response, and where
 	gap  int64
 	mark mark
+
+	// Of what an interruption ends.
+	cut    bool           // playout: something was thrown away; stopped: in mid-speech
+	queued audio.Position // playout: the end on the track of what was thrown away
 }
 
 type eventKind uint8
@@ -252,87 +259,135 @@ func (p *player) next(now audio.Position) (event, bool) {
 	e := p.events[0]
 	p.events[0] = event{}
 	p.events = p.events[1:]
-	switch e.kind {
-	case eventMark:
+	if e.kind == eventMark {
 		p.marks--
-	case eventStarted:
-		p.told = true
-	case eventStopped:
-		p.told = false
 	}
+	p.follow(e)
 	return e, true
 }
 
-// flushed is what an interruption threw away on one track.
-type flushed struct {
-	span   Span // the last that was heard; To is the first that was not
-	queued audio.Position
-	any    bool // something was thrown away
+// follow keeps book of the speech that is told.
+func (p *player) follow(e event) {
+	switch e.kind {
+	case eventStarted:
+		p.told, p.voice = true, e.span
+		p.voice.To, p.voice.End = e.span.From, e.span.Begin
+	case eventPlayout:
+		p.voice = e.span
+	case eventStopped:
+		p.told = false
+	}
 }
 
 // flush empties the buffer. What was built counts as heard up to the position
 // heard on the output's clock, where the next chunk then begins, or the chunk
-// boundary after it. It returns what was thrown away, track by track, and the
-// marks that survive, in order.
-func (p *player) flush(heard audio.Position) (tracks []flushed, survivors []mark) {
-	find := func(track string, otherwise flushed) *flushed {
-		for i := range tracks {
-			if tracks[i].span.Track == track {
-				return &tracks[i]
+// boundary after it.
+//
+// It returns what there is to tell at once: all that happens up to heard, even
+// where that is still to come, because nothing can change it any more; then what
+// was thrown away, with the last report on each track; and the end of the speech
+// that was cut. And it returns the marks that survive, in order.
+func (p *player) flush(heard audio.Position) (settled []event, survivors []mark) {
+	settled, survivors = p.settle(heard)
+	find := func(track string, otherwise Span) *event {
+		for i := len(settled) - 1; i >= 0; i-- {
+			if e := &settled[i]; e.kind == eventPlayout && e.span.Track == track {
+				return e
 			}
 		}
-		tracks = append(tracks, otherwise)
-		return &tracks[len(tracks)-1]
+		settled = append(settled, event{kind: eventPlayout, span: otherwise})
+		return &settled[len(settled)-1]
 	}
-	lose := func(t *flushed, to audio.Position, length time.Duration) {
-		t.queued, t.any = to, true
+	cut := false
+	lose := func(e *event, to audio.Position, length time.Duration) {
+		e.queued, e.cut, cut = to, true, true
 		p.stats.Flushed += length
 	}
-	keep := func(m mark) {
-		if !frames.Interruptible(m.frame) {
-			survivors = append(survivors, m)
-		}
-	}
 	for _, e := range p.events {
-		switch e.kind {
-		case eventMark:
-			keep(e.mark)
-		case eventPlayout:
-			cut := heardPart(e.span, heard)
-			t := find(e.span.Track, flushed{span: cut})
-			if !t.any {
-				t.span, t.queued = cut, cut.To
-			}
-			if cut.To != e.span.To {
-				lose(t, e.span.To, e.span.Rate.Duration(int64(e.span.To-cut.To)))
-				p.stats.Speech -= int64(e.span.End - cut.End)
-			}
+		if e.kind != eventPlayout {
+			continue
+		}
+		if part := heardPart(e.span, heard); part.To != e.span.To {
+			p.stats.Speech -= int64(e.span.End - part.End)
+			part.End = min(part.End, heard)
+			lose(find(e.span.Track, part), e.span.To, e.span.Rate.Duration(int64(e.span.To-part.To)))
 		}
 	}
 	if s := p.segment; s != nil && len(s.pieces) > 0 {
 		s.turnPage()
 		if end, at := s.end(), s.trackPosition(); end > at {
-			t := find(s.track, flushed{span: Span{Track: s.track, Rate: s.in.Rate, Response: p.last.Response, To: at, End: min(p.speechEnd, heard)}})
-			lose(t, end, s.in.Rate.Duration(int64(end-at)))
+			e := find(s.track, Span{Track: s.track, Rate: s.in.Rate, Response: p.voice.Response, To: at, End: p.voice.End})
+			lose(e, end, s.in.Rate.Duration(int64(end-at)))
 		}
 		s.ready, s.pieces, s.flushed = s.ready[:0], s.pieces[:0], true
 	}
 	for _, it := range p.items {
-		if it.audio == nil {
-			keep(it.mark)
-			continue
+		if f := it.audio; f != nil {
+			at := f.Position + audio.Position(f.Format.Frames(it.taken))
+			e := find(f.Track, Span{Track: f.Track, Rate: f.Format.Rate, To: at, End: heard})
+			lose(e, f.End(), f.Format.Duration(len(f.Samples)-it.taken))
+		} else if !frames.Interruptible(it.mark.frame) {
+			survivors = append(survivors, it.mark)
 		}
-		f := it.audio
-		at := f.Position + audio.Position(f.Format.Frames(it.taken))
-		t := find(f.Track, flushed{span: Span{Track: f.Track, Rate: f.Format.Rate, To: at, End: heard}})
-		lose(t, f.End(), f.Format.Duration(len(f.Samples)-it.taken))
+	}
+	if p.told {
+		settled = append(settled, event{kind: eventStopped, span: p.voice, cut: cut})
 	}
 	p.items, p.events, p.queued, p.marks = nil, nil, 0, 0
 	p.speaking, p.told, p.finished = false, false, true
-	p.speechEnd = min(p.speechEnd, heard)
+	p.last, p.speechEnd = p.voice, p.voice.End
 	p.position = (heard + audio.Position(p.chunk) - 1) / audio.Position(p.chunk) * audio.Position(p.chunk)
 	p.stats.Output = p.position
-	return tracks, survivors
+	return settled, survivors
+}
+
+// settle goes through the events as far as they happen up to heard, and returns
+// those, with one report for what is heard of a track without a pause. Marks
+// among them do not happen: of all marks, it returns those that an interruption
+// leaves in the queue.
+func (p *player) settle(heard audio.Position) (settled []event, survivors []mark) {
+	for _, e := range p.events {
+		switch e.kind {
+		case eventMark:
+			if !frames.Interruptible(e.mark.frame) {
+				survivors = append(survivors, e.mark)
+			}
+			continue
+		case eventGap:
+			if e.due >= heard { // nobody hears that the speech goes on
+				p.stats.Gaps--
+				p.stats.GapSamples -= e.gap
+				continue
+			}
+		case eventStarted:
+			if e.due >= heard {
+				continue
+			}
+		case eventStopped:
+			if e.due > heard {
+				continue
+			}
+		case eventPlayout:
+			if e.span.Begin >= heard {
+				continue
+			}
+			e.span = heardPart(e.span, heard)
+		}
+		p.follow(e)
+		if n := len(settled); n > 0 && e.continues(settled[n-1]) {
+			settled[n-1].span.To, settled[n-1].span.End = e.span.To, e.span.End
+			continue
+		}
+		settled = append(settled, e)
+	}
+	return settled, survivors
+}
+
+// continues reports whether both are reports of playout, and one is enough.
+func (e event) continues(before event) bool {
+	a, b := before.span, e.span
+	return e.kind == eventPlayout && before.kind == eventPlayout &&
+		a.Track == b.Track && a.Response == b.Response && a.To == b.From && a.End == b.Begin
 }
 
 // heardPart returns the part of s that was heard by the position heard.

@@ -28,6 +28,7 @@ type deed struct {
 type heardOf struct {
 	mu      sync.Mutex
 	reports []*frames.Playout
+	heard   audio.Position
 	talking int // +1 for each start, -1 for each stop
 	wrong   string
 }
@@ -41,6 +42,10 @@ func (h *heardOf) see(f frames.Frame, dir frames.Direction) {
 	switch f := f.(type) {
 	case *frames.Playout:
 		h.reports = append(h.reports, f)
+		if f.Heard > h.heard && h.talking != 1 {
+			h.wrong = "was heard while it did not speak"
+		}
+		h.heard = max(h.heard, f.Heard, f.Queued)
 	case *frames.BotStartedSpeaking:
 		if h.talking++; h.talking != 1 {
 			h.wrong = "started to speak while it spoke"
@@ -55,7 +60,7 @@ func (h *heardOf) see(f frames.Frame, dir frames.Direction) {
 // Whatever a service sends, and whenever it is interrupted: what was not
 // interrupted is heard once, in order and whole; after an interruption nothing
 // old leaves but the chunk that was leaving; and the reports say exactly what
-// the sink has got.
+// the sink has got, where it has got it, and only while the agent speaks.
 func TestWhateverHappensTheReportsSayWhatWasHeard(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		deeds := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
@@ -65,8 +70,9 @@ func TestWhateverHappensTheReportsSayWhatWasHeard(t *testing.T) {
 			}
 			return d
 		}), 1, 20).Draw(rt, "deeds")
+		lead := rapid.SampledFrom([]time.Duration{0, 20 * time.Millisecond, 150 * time.Millisecond, time.Second}).Draw(rt, "lead")
 		wrong := ""
-		synctest.Test(t, func(t *testing.T) { wrong = checkDeeds(t, deeds) })
+		synctest.Test(t, func(t *testing.T) { wrong = checkDeeds(t, deeds, lead) })
 		if wrong != "" {
 			rt.Fatal(wrong) // which must not be called within the bubble
 		}
@@ -76,10 +82,10 @@ func TestWhateverHappensTheReportsSayWhatWasHeard(t *testing.T) {
 const chunk8k = 160 // samples of 20 ms at 8 kHz
 
 // checkDeeds says what is wrong, or nothing.
-func checkDeeds(t *testing.T, deeds []deed) string {
+func checkDeeds(t *testing.T, deeds []deed, lead time.Duration) string {
 	format := audio.Mono(audio.Rate8k)
 	sink, told := &tape{}, &heardOf{}
-	output := playout.New(playout.Config{Format: format}, sink)
+	output := playout.New(playout.Config{Format: format, Lead: lead, StopDelay: 100 * time.Millisecond}, sink)
 
 	type cut struct{ sent, left int } // by then sent; what may have left the output at most
 	var cuts []cut
@@ -93,7 +99,7 @@ func checkDeeds(t *testing.T, deeds []deed) string {
 				if d.interrupt {
 					out.Interrupt("test")
 					synctest.Wait()
-					now := int(audio.Rate8k.Samples(time.Since(start)))
+					now := int(audio.Rate8k.Samples(time.Since(start) + lead))
 					cuts = append(cuts, cut{sent, (now + chunk8k - 1) / chunk8k * chunk8k})
 					continue
 				}
@@ -146,6 +152,10 @@ func checkDeeds(t *testing.T, deeds []deed) string {
 		}
 		if i := int(r.Output) - 1; r.Heard > heard && sink.samples[i] != int16(r.Heard) {
 			return fmt.Sprintf("%v at %d, where the sink has sample %d", r, r.Output, sink.samples[i]-1)
+		}
+		// Between two reports there is no pause.
+		if n := int(r.Heard - heard); n > 0 && !slices.Equal(sink.samples[int(r.Output)-n:r.Output], ramp(int(heard)+1, n)) {
+			return fmt.Sprintf("%v at %d, before which the sink has not got the %d samples since the last report", r, r.Output, n)
 		}
 		heard = r.Heard
 		if r.Flushed {

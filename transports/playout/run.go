@@ -92,32 +92,43 @@ func (o *Output) heard(now time.Duration) audio.Position {
 // those never wait. o.mu is held, so that nothing is told after an interruption
 // which happened before it.
 func (o *Output) tell(ctx context.Context, now audio.Position, out *pipeline.Port) {
-	rate := o.config.Format.Rate
 	for {
 		e, ok := o.player.next(now)
 		if !ok {
 			return
 		}
-		switch e.kind {
-		case eventStarted:
-			o.both(ctx, out, func() frames.Frame {
-				return &frames.BotStartedSpeaking{Response: e.span.Response, Output: e.span.Begin, OutputRate: rate}
-			})
-		case eventStopped:
-			o.both(ctx, out, func() frames.Frame {
-				return &frames.BotStoppedSpeaking{Response: e.span.Response, Output: e.span.End, OutputRate: rate}
-			})
-		case eventPlayout:
-			o.both(ctx, out, func() frames.Frame {
-				return &frames.Playout{Track: e.span.Track, Rate: e.span.Rate, Heard: e.span.To, Queued: e.span.To, Response: e.span.Response, Output: e.span.End, OutputRate: rate}
-			})
-		case eventGap:
-			o.send(ctx, out, &frames.Metrics{Processor: out.Name(), Values: []frames.Metric{
-				{Name: "parley.playout.gap", Value: rate.Duration(e.gap).Seconds(), Unit: "s"},
-			}}, frames.Upstream)
-		case eventMark:
-			o.letGo(e.mark)
+		o.tellOne(ctx, e, out)
+	}
+}
+
+func (o *Output) tellOne(ctx context.Context, e event, out *pipeline.Port) {
+	rate := o.config.Format.Rate
+	switch e.kind {
+	case eventStarted:
+		o.both(ctx, out, func() frames.Frame {
+			return &frames.BotStartedSpeaking{Response: e.span.Response, Output: e.span.Begin, OutputRate: rate}
+		})
+	case eventStopped:
+		o.both(ctx, out, func() frames.Frame {
+			return &frames.BotStoppedSpeaking{Response: e.span.Response, Output: e.span.End, OutputRate: rate, Interrupted: e.cut}
+		})
+	case eventPlayout:
+		queued := e.span.To
+		if e.cut {
+			queued = e.queued
 		}
+		o.both(ctx, out, func() frames.Frame {
+			return &frames.Playout{
+				Track: e.span.Track, Rate: e.span.Rate, Heard: e.span.To, Response: e.span.Response,
+				Output: e.span.End, OutputRate: rate, Flushed: e.cut, Queued: queued,
+			}
+		})
+	case eventGap:
+		o.send(ctx, out, &frames.Metrics{Processor: out.Name(), Values: []frames.Metric{
+			{Name: "parley.playout.gap", Value: rate.Duration(e.gap).Seconds(), Unit: "s"},
+		}}, frames.Upstream)
+	case eventMark:
+		o.letGo(e.mark)
 	}
 }
 
@@ -142,40 +153,28 @@ func over(err error) bool {
 
 // interrupt throws away what has not been heard and says so.
 func (o *Output) interrupt(ctx context.Context, out *pipeline.Port) {
-	rate := o.config.Format.Rate
 	o.mu.Lock()
 	defer signal(o.changed)
 	defer o.unlock()
 	flusher, canFlush := o.sink.(Flusher)
 	// Without a way to take it back, what was handed over will be heard.
 	heard := o.player.position
-	if canFlush && o.playing {
-		heard = max(0, min(heard, o.heard(time.Since(o.config.Clock.Start()))))
-	}
 	if o.playing {
-		o.tell(ctx, o.heard(time.Since(o.config.Clock.Start())), out)
+		now := o.heard(time.Since(o.config.Clock.Start()))
+		o.tell(ctx, now, out)
+		if canFlush {
+			heard = max(0, min(heard, now))
+		}
 	}
 	wasSpeaking := o.player.told
-	tracks, survivors := o.player.flush(heard)
-	if canFlush && (wasSpeaking || len(tracks) > 0) {
+	settled, survivors := o.player.flush(heard)
+	if canFlush && (wasSpeaking || len(settled) > 0) {
 		if err := flusher.Flush(ctx); err != nil {
 			out.Report(fmt.Errorf("flush audio: %w", err))
 		}
 	}
-	cut := false
-	for _, t := range tracks {
-		cut = cut || t.any
-		o.both(ctx, out, func() frames.Frame {
-			return &frames.Playout{
-				Track: t.span.Track, Rate: t.span.Rate, Heard: t.span.To, Response: t.span.Response,
-				Output: t.span.End, OutputRate: rate, Flushed: t.any, Queued: t.queued,
-			}
-		})
-	}
-	if wasSpeaking {
-		o.both(ctx, out, func() frames.Frame {
-			return &frames.BotStoppedSpeaking{Response: o.player.last.Response, Output: o.player.speechEnd, OutputRate: rate, Interrupted: cut}
-		})
+	for _, e := range settled {
+		o.tellOne(ctx, e, out)
 	}
 	for _, m := range survivors {
 		o.letGo(m)
