@@ -86,7 +86,7 @@ func densityWork(ctx context.Context, kind string, calls int, warmUp, measured t
 	}
 	call := bareCaller(cfg)
 	if kind == "parley" {
-		client, err := novasonic.NewClient(cfg)
+		client, err := novasonic.NewClient(cfg, novasonic.ClientOptions{MaxStreams: 2 * calls})
 		if err != nil {
 			return density{}, err
 		}

@@ -1,0 +1,192 @@
+package novasonic
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// need is what a stream is asked for. It decides who comes first when streams
+// are short.
+type need uint8
+
+const (
+	// firstStream is that of a new conversation. Nobody has been heard yet, so
+	// it can wait, and it may not use the reserve.
+	firstStream need = iota
+
+	// standbyStream is to take over from one that still listens.
+	standbyStream
+
+	// orphanStream replaces one that died: the user speaks, and nobody listens.
+	orphanStream
+
+	needs // how many there are
+)
+
+// budget hands out the streams that an account may have open at the same time,
+// to all conversations of a process.
+//
+// A stream that is free goes to whoever waits, in this order, and in the order
+// of asking within each line:
+//
+//  1. conversations that nobody listens to,
+//  2. conversations whose next stream is to be prepared,
+//  3. new conversations, as long as the reserve stays free.
+//
+// Nothing starves. Every stream ends with its eight minutes, so streams come
+// free all the time, and each line moves up unless those before it take them
+// all:
+//   - A conversation waits for one stream at a time, and one that has got it
+//     asks again, if ever, at the end of a line. So the first line is never
+//     longer than there are conversations, and it is short: those in it hold no
+//     stream, which leaves theirs for the others in it. One whose streams keep
+//     dying pauses longer each time, and gives up after Config.GiveUpAfter.
+//   - Who waits in the second line for too long loses the old stream at its
+//     end, and moves to the first.
+//   - The last line only adds conversations while fewer than MaxStreams less
+//     Reserve are under way. Those before it never add any, and each gives a
+//     stream back for the one that it gets, so the last line moves when a
+//     conversation ends. Whether that is soon enough is for the one who waits
+//     to say, with the context: a process that is full has to refuse calls.
+type budget struct {
+	max     int // streams at the same time
+	reserve int // of them, those that a first stream may not use
+
+	mu            sync.Mutex
+	open          int // streams that were handed out and not given back
+	conversations int // that have joined, with or without a stream just now
+	lines         [needs][]*waiter
+}
+
+// waiter stands in a line.
+type waiter struct {
+	granted chan struct{} // closed, under the budget's lock, when it has its stream
+}
+
+func newBudget(streams, reserve int) *budget {
+	return &budget{max: streams, reserve: reserve}
+}
+
+// acquire waits for a stream until ctx ends, and returns what gives it back,
+// which may be called any number of times. If ctx ends by its deadline, the
+// error is a [QuotaError].
+func (b *budget) acquire(ctx context.Context, n need) (release func(), err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	began := time.Now()
+	w := &waiter{granted: make(chan struct{})}
+	b.mu.Lock()
+	b.lines[n] = append(b.lines[n], w)
+	b.serve()
+	b.mu.Unlock()
+
+	select {
+	case <-w.granted:
+		return sync.OnceFunc(b.giveBack), nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-w.granted: // meanwhile
+		b.open--
+	default:
+		b.leaveLine(n, w)
+	}
+	err = b.full(ctx, n, time.Since(began))
+	b.serve() // for a first stream, who stood behind w
+	return nil, err
+}
+
+// full says why ctx ended while it waited.
+func (b *budget) full(ctx context.Context, n need, waited time.Duration) error {
+	if ctx.Err() != context.DeadlineExceeded {
+		return context.Cause(ctx)
+	}
+	e := &QuotaError{Open: b.open, Conversations: b.conversations, MaxStreams: b.max, Waited: waited}
+	if n == firstStream {
+		e.Reserve = b.reserve
+	}
+	return e
+}
+
+func (b *budget) leaveLine(n need, w *waiter) {
+	for i, other := range b.lines[n] {
+		if other == w {
+			b.lines[n] = append(b.lines[n][:i], b.lines[n][i+1:]...)
+			return
+		}
+	}
+}
+
+func (b *budget) giveBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open--
+	b.serve()
+}
+
+// join counts a conversation until it leaves, so that new ones do not take its
+// place while it is between two streams. It has its first stream by then.
+func (b *budget) join() (leave func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conversations++
+	return sync.OnceFunc(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.conversations--
+		b.serve()
+	})
+}
+
+// serve hands out what is free. The lock is held.
+func (b *budget) serve() {
+	for _, n := range [...]need{orphanStream, standbyStream, firstStream} {
+		for len(b.lines[n]) > 0 && b.has(n) {
+			close(b.lines[n][0].granted)
+			b.lines[n][0] = nil
+			b.lines[n] = b.lines[n][1:]
+			b.open++
+		}
+	}
+}
+
+func (b *budget) has(n need) bool {
+	if n == firstStream {
+		return max(b.open, b.conversations) < b.max-b.reserve
+	}
+	return b.open < b.max
+}
+
+func (b *budget) stats() ClientStats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := ClientStats{MaxStreams: b.max, Reserve: b.reserve, Open: b.open, Conversations: b.conversations}
+	s.WaitingFirst = len(b.lines[firstStream])
+	s.WaitingNext = len(b.lines[standbyStream])
+	s.WaitingDeaf = len(b.lines[orphanStream])
+	s.Waiting = s.WaitingFirst + s.WaitingNext + s.WaitingDeaf
+	return s
+}
+
+// QuotaError says that a stream could not be opened, as no more may be open in
+// this process: the wait for one has used up the time.
+type QuotaError struct {
+	Open          int           // streams that are open
+	Conversations int           // conversations under way
+	MaxStreams    int           // streams that may be open: ClientOptions.MaxStreams
+	Reserve       int           // of them, those kept for conversations under way; 0 if this was one
+	Waited        time.Duration // in vain
+}
+
+func (e *QuotaError) Error() string {
+	s := fmt.Sprintf("no stream came free in %v: %d of %d are open in this process", e.Waited.Round(time.Millisecond), e.Open, e.MaxStreams)
+	if e.Reserve > 0 {
+		s += fmt.Sprintf(", by %d conversations, and the last %d are kept for those", e.Conversations, e.Reserve)
+	}
+	return s
+}
