@@ -35,6 +35,10 @@ type KeysConfig struct {
 type Keys struct {
 	config KeysConfig
 
+	// flushing holds something while an entry is taken and sent. Not a mutex:
+	// Send may wait for room, and whoever waits for it minds its context.
+	flushing chan struct{}
+
 	mu      sync.Mutex
 	pressed []byte
 	last    time.Time
@@ -55,7 +59,7 @@ func NewKeys(cfg KeysConfig) *Keys {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "DTMF: "
 	}
-	return &Keys{config: cfg, wake: make(chan struct{}, 1)}
+	return &Keys{config: cfg, flushing: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 }
 
 // Name returns "keys".
@@ -76,8 +80,8 @@ func (k *Keys) Start(context.Context, *pipeline.Port) error {
 
 func isKey(b byte) bool { return strings.IndexByte("0123456789*#ABCD", b) >= 0 }
 
-// Process gathers keys, and passes everything on. At the end, what was entered
-// so far goes before it.
+// Process gathers keys, and passes everything on. What was entered so far goes
+// before End and Stop.
 func (k *Keys) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	switch f := f.(type) {
 	case *frames.Interruption:
@@ -89,9 +93,9 @@ func (k *Keys) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 			}
 			return k.press(ctx, f.Digit, out)
 		}
-	case *frames.End:
+	case *frames.End, *frames.Stop:
 		if dir == frames.Downstream {
-			if err := k.flush(ctx, out); err != nil {
+			if err := k.flush(ctx, 0, out); err != nil {
 				return err
 			}
 		}
@@ -105,7 +109,7 @@ func (k *Keys) press(ctx context.Context, digit byte, out *pipeline.Port) error 
 	full := digit == k.config.End || len(k.pressed) >= k.config.Max
 	k.mu.Unlock()
 	if full {
-		return k.flush(ctx, out)
+		return k.flush(ctx, 0, out)
 	}
 	select {
 	case k.wake <- struct{}{}:
@@ -114,16 +118,33 @@ func (k *Keys) press(ctx context.Context, digit byte, out *pipeline.Port) error 
 	return nil
 }
 
-// flush sends the entry on, if there is one.
-func (k *Keys) flush(ctx context.Context, out *pipeline.Port) error {
-	k.mu.Lock()
-	text := string(k.pressed)
-	k.pressed = k.pressed[:0]
-	k.mu.Unlock()
+// flush sends the entry on, if there is one, and if its last key is as old as
+// age. When it returns nil, every entry that was taken before, by Run or by
+// Process, has been sent: nothing that is sent afterwards overtakes one.
+func (k *Keys) flush(ctx context.Context, age time.Duration, out *pipeline.Port) error {
+	select {
+	case k.flushing <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-k.flushing }()
+	text := k.take(age)
 	if text == "" {
 		return nil
 	}
 	return out.Send(ctx, &frames.Text{Text: k.config.Prefix + text}, frames.Downstream)
+}
+
+// take empties the entry, if its last key is as old as age, and returns it.
+func (k *Keys) take(age time.Duration) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.last) < age {
+		return "" // a key has come since its end was decided
+	}
+	text := string(k.pressed)
+	k.pressed = k.pressed[:0]
+	return text
 }
 
 // Run ends an entry after the pause.
@@ -146,7 +167,7 @@ func (k *Keys) Run(ctx context.Context, out *pipeline.Port) error {
 		case left > 0:
 			timer.Reset(left)
 		default:
-			if err := k.flush(ctx, out); err != nil {
+			if err := k.flush(ctx, k.config.Pause, out); err != nil {
 				return err
 			}
 		}
