@@ -179,6 +179,9 @@ func (n *node) below() []*node {
 
 // blockedBy returns the node in whose lane n waits for room, if it does.
 func (n *node) blockedBy() *node {
+	if n.next != nil && n.waitsForRoom() {
+		return n.next
+	}
 	for _, next := range n.below() {
 		next.mu.Lock()
 		waits := false

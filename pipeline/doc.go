@@ -29,6 +29,10 @@
 // upstream. Within a lane and direction frames keep their order. A processor
 // has one goroutine, which takes system frames first; a [SystemProcessor] has a
 // second one, so that its system frames do not wait for a long call of Process.
+// The one goroutine of others takes an ordered frame on its way downstream only
+// when there is room in the next queue, and so has time for system and upstream
+// frames while there is none, for instance while an output plays to the end
+// before a Stop.
 // [frames.Start] is the first frame that a processor gets; [frames.End] and
 // [frames.Stop] do not overtake the system frames that arrived before them.
 //

@@ -17,6 +17,7 @@ type hand struct {
 	at    atomic.Int32 // which item is handled now
 	since int64        // when the items were taken, in run time; 0 if nobody has looked at the clock since
 	limit int          // how many to take the next time
+	sure  bool         // the first item is handled whether there is room for it further on or not
 }
 
 // bed is where a goroutine sleeps when it has nothing to do.
@@ -124,8 +125,8 @@ func (n *node) finish(h *hand) {
 		h.adapt(n.run.now())
 	}
 	clear(h.items[:h.n])
-	h.n = 0
-	if l == &n.downLane && len(l.waiters) > 0 {
+	h.n, h.sure = 0, false
+	if l == &n.downLane && n.downFull.Load() {
 		n.admit() // nobody to wake: this is the goroutine
 	}
 }
@@ -146,9 +147,12 @@ func (n *node) admit() *bed {
 	if g.refuses == ErrCancelled {
 		return nil // close will tell them
 	}
+	if len(n.idle) > 0 && !l.isFull() {
+		n.wakeIdle()
+	}
 	admitted := 0
 	var wake *bed
-	for admitted < len(l.waiters) && l.n+l.held < l.limit {
+	for admitted < len(l.waiters) && !l.isFull() {
 		w := l.waiters[admitted]
 		admitted++
 		if w.item.gen != g.number && !w.keeps {
@@ -167,7 +171,8 @@ func (n *node) admit() *bed {
 		}
 	}
 	l.waiters = append(l.waiters[:0], l.waiters[admitted:]...)
-	n.downBlocked.Store(len(l.waiters) > 0)
+	n.downFull.Store(l.isFull())
+	n.downBlocked.Store(len(l.waiters)+len(n.idle) > 0)
 	return wake
 }
 

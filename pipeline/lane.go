@@ -43,7 +43,9 @@ type waiter struct {
 	detached bool
 }
 
-func (l *lane) hasRoom() bool { return l.n+l.held < l.limit && len(l.waiters) == 0 }
+func (l *lane) isFull() bool { return l.n+l.held >= l.limit }
+
+func (l *lane) hasRoom() bool { return !l.isFull() && len(l.waiters) == 0 }
 
 // put appends it.
 func (l *lane) put(it item) {
@@ -81,6 +83,20 @@ func (l *lane) take(into []item) int {
 	l.out += uint64(n)
 	l.held += n
 	return n
+}
+
+// putBack moves items that were taken last, and not handled, back to the front.
+func (l *lane) putBack(items []item) {
+	for i := len(items) - 1; i >= 0; i-- {
+		if l.n == len(l.ring) {
+			l.grow()
+		}
+		l.head = (l.head - 1) & (len(l.ring) - 1)
+		l.ring[l.head] = items[i]
+		l.n++
+	}
+	l.out -= uint64(len(items))
+	l.held = max(0, l.held-len(items))
 }
 
 func (l *lane) grow() {

@@ -27,6 +27,7 @@ type node struct {
 	turn     Port // port of an inline node for frames that go upstream
 
 	links [2]link // where its frames go, by direction
+	next  *node   // in whose queue it needs room before it takes an ordered frame; nil if in none
 	guest []*node // inline nodes that this one tells of interruptions
 
 	// seen is the number of the generation that the processor has been told of.
@@ -54,7 +55,12 @@ type node struct {
 	telling  *task // the interruption that the processor is being told of
 
 	sysPending  atomic.Bool // sysLane is not empty
-	downBlocked atomic.Bool // downLane has waiters
+	downFull    atomic.Bool // downLane has no room
+	downBlocked atomic.Bool // somebody waits for room in downLane
+	idle        []*node     // nodes upstream that take no frame until downLane has room
+	blocked     bool        // it is among the idle ones of next
+	looked      uint32      // the generation in which it last looked for room there
+	sure        bool        // it handles its next ordered frame whether there is room or not
 	purged      uint32      // downLane holds nothing interruptible of generations before this
 	drainWait   bool        // the ordered goroutine waits for system frames to be handled
 }

@@ -30,7 +30,10 @@ import (
 //     frames.
 //   - Process may take its time: what comes behind waits, and fills the bounded
 //     queue, until the sender waits too. Interruptions are not held up by that,
-//     but system frames are; see [SystemProcessor].
+//     but system frames are; see [SystemProcessor]. So that the next queue, if it
+//     is full, does not hold them up as well, an ordered frame that goes
+//     downstream is not handled before there is room for one. What Process sends
+//     beyond one for each, or with a goroutine of its own beside it, may wait.
 //   - Process must not keep out beyond the run, nor change f.
 //   - Frames it does not know must be passed on, in the same direction.
 //   - [frames.End] is passed on when everything before it has been dealt with.

@@ -79,6 +79,7 @@ func newRun(ctx context.Context, p *Pipeline) (*run, error) {
 		return nil, b.err
 	}
 	r.assignGuests()
+	r.assignNext()
 	r.outside = &node{run: r, logger: cfg.Logger, sysBed: newBed()}
 	r.outside.ordBed = r.outside.sysBed
 	r.outside.port = Port{node: r.outside}

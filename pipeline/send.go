@@ -230,6 +230,9 @@ func (n *node) pushDown(ctx context.Context, p *Port, it item) error {
 		n.run.observeHop(it, p.node, n)
 	}
 	b := n.enqueue(l, it)
+	if l.isFull() {
+		n.downFull.Store(true)
+	}
 	n.mu.Unlock()
 	if b != nil {
 		b.wake <- struct{}{}
@@ -300,7 +303,7 @@ func (n *node) pushDownSlowly(ctx context.Context, p *Port, it item) error {
 		if !l.withdraw(w) { // the lane, or an interruption, was quicker
 			err = <-w.ready
 		}
-		n.downBlocked.Store(len(l.waiters) > 0)
+		n.downBlocked.Store(len(l.waiters)+len(n.idle) > 0)
 		l.recycle(w)
 		n.mu.Unlock()
 		return err
@@ -331,7 +334,7 @@ func (n *node) pushLater(it item) {
 // purge drops from the downstream lane what is not of generation g.
 func (n *node) purge(g *generation) {
 	l := &n.downLane
-	if n.purged == g.number || l.n+l.held < l.limit {
+	if n.purged == g.number || !l.isFull() {
 		return
 	}
 	n.purged = g.number

@@ -64,11 +64,17 @@ func (n *node) takeAny() bool {
 			n.fill(&n.ord, &n.upLane)
 			n.mu.Unlock()
 			return true
-		case n.downLane.n > 0:
+		case n.downLane.n > 0 && n.mayTake():
+			if !n.findRoom() {
+				continue
+			}
 			n.fill(&n.ord, &n.downLane)
+			n.ord.sure = n.sure
+			n.sure = false
 			n.mu.Unlock()
 			return true
 		}
+		n.sure = false
 		if n.await(n.ordBed) {
 			return true
 		}
@@ -131,6 +137,10 @@ func (n *node) work(h *hand, system bool) bool {
 		if !system {
 			if n.sysPending.Load() && n.alone() && !n.drainSystem() {
 				return false
+			}
+			if n.mustWait(h, i) {
+				n.putBack(h, i)
+				return true
 			}
 			if i > 0 && n.downBlocked.Load() && h.lane == &n.downLane {
 				n.release(h)

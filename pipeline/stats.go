@@ -16,7 +16,8 @@ type ProcessorStats struct {
 	Upstream LaneStats // data and control frames on their way upstream
 
 	// Doing says what it is busy with, "Text#12 in Process", and For how long
-	// that has been going on; empty if it waits for frames. A SystemProcessor
+	// that has been going on; empty if it waits for frames, or
+	// for room in the next queue before it takes one. A SystemProcessor
 	// may be busy with two things: then it is what has taken longer. For is
 	// counted from when the frame was taken from a queue, with up to 15 others
 	// if they took microseconds; or, if it had not to wait in one, from when the
@@ -29,7 +30,7 @@ type ProcessorStats struct {
 type LaneStats struct {
 	Depth    int // frames that wait
 	Capacity int // how many may wait
-	Waiting  int // senders that wait for room
+	Waiting  int // senders, and processors with one goroutine, that wait for room
 
 	// Oldest is how long the oldest frame has been waiting. It is measured once
 	// for each time that the queue turns over, and may be too short by the time
@@ -80,6 +81,7 @@ func (n *node) stats() ProcessorStats {
 	s.System = n.sysLane.stats(now)
 	s.Ordered = n.downLane.stats(now)
 	s.Upstream = n.upLane.stats(now)
+	s.Ordered.Waiting += len(n.idle)
 	for _, h := range []*hand{&n.sys, &n.ord} {
 		left, begun := h.progress()
 		held := time.Duration(now - h.since)

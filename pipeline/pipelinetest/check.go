@@ -332,8 +332,20 @@ func (d *dam) Process(ctx context.Context, f frames.Frame, dir frames.Direction,
 	return out.Send(ctx, f, dir)
 }
 
+// doubler sends a second frame behind each ordered one. Where it is inline, whoever
+// sends the first waits for room for both, which the engine does not foresee.
+type doubler struct{ _ byte }
+
+func (*doubler) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	err := out.Send(ctx, f, dir)
+	if err != nil || dir == frames.Upstream || f.Class() == frames.SystemClass {
+		return err
+	}
+	return out.Send(ctx, &unknownLasting{}, dir)
+}
+
 func returnsFromSend(t T, make func() pipeline.Processor, busy []func() frames.Frame) {
-	h := NewWith(t, pipeline.Config{QueueSize: 1, CancelTimeout: soon}, make(), &dam{open: nil})
+	h := NewWith(t, pipeline.Config{QueueSize: 1, CancelTimeout: soon}, make(), pipeline.Inline(&doubler{}), &dam{open: nil})
 	full := 0
 	for i := 0; i < 100 && full == 0; i++ {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
