@@ -546,12 +546,12 @@ func TestAnInterruptionTellsOfAllThatTheSinkWillStillPlay(t *testing.T) {
 		"of speech with a hole in it": {
 			cfg: playout.Config{Lead: 400 * time.Millisecond},
 			// Heard from 420 to 520 ms and from 560 ms on.
-			steps: []step{{10, say("r", 0, 2400)}, {130, say("r", 2400, 24_000)}, {60, nil}},
-			want: `200ms BotStartedSpeaking(@10080)
-200ms Playout(voice heard 2400)
-200ms Metrics(output [{parley.playout.gap 0.04 s}])
-200ms Playout(voice heard 3840, flushed 22560)
-200ms BotStoppedSpeaking(@14880) of "r", interrupted`,
+			steps: []step{{10, say("r", 0, 2400)}, {135, say("r", 2400, 24_000)}, {45, nil}},
+			want: `190ms BotStartedSpeaking(@10080)
+190ms Playout(voice heard 2400)
+190ms Metrics(output [{parley.playout.gap 0.04 s}])
+190ms Playout(voice heard 3360, flushed 23040)
+190ms BotStoppedSpeaking(@14400) of "r", interrupted`,
 		},
 		"of speech that has ended by then": {
 			cfg:   playout.Config{Lead: 400 * time.Millisecond, StopDelay: 40 * time.Millisecond},
@@ -570,15 +570,15 @@ func TestAnInterruptionTellsOfAllThatTheSinkWillStillPlay(t *testing.T) {
 			cfg:   playout.Config{Lead: 400 * time.Millisecond, StopDelay: 160 * time.Millisecond},
 			flush: true,
 			// The first has been heard at 520 ms, and ended at 700; the second would be heard from 720 ms on.
-			steps: []step{{10, say("r", 0, 2400)}, {300, say("s", 2400, 24_000)}, {250, nil}},
+			steps: []step{{10, say("r", 0, 2400)}, {300, say("s", 2400, 24_000)}, {240, nil}},
 			want: `420ms BotStartedSpeaking(@10080)
 440ms Playout(voice heard 480)
 460ms Playout(voice heard 960)
 480ms Playout(voice heard 1440)
 500ms Playout(voice heard 1920)
 520ms Playout(voice heard 2400)
-560ms Playout(voice heard 2400, flushed 24000)
-560ms BotStoppedSpeaking(@12480) of "r", interrupted`,
+550ms Playout(voice heard 2400, flushed 24000)
+550ms BotStoppedSpeaking(@12480) of "r", interrupted`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
