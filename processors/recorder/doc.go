@@ -27,6 +27,12 @@
 // to the sample, whatever the network, the scheduler and the garbage collector
 // do: no time of day is looked at.
 //
+// Positions come from outside, so none may cost memory: a silence takes none,
+// however long, and is written piece by piece. One that claims to be longer than
+// [Config.MaxGap] is a broken clock, [ErrJump]: it is reported and counted
+// ([Recorder.Jumps]), and the audio is recorded behind what there is. From then
+// on that voice is no longer beside the other one to the sample.
+//
 // The recording is a file in one of the [Layout]s, written by a goroutine of its
 // own, so that a slow disk holds nobody up; or turns, one by one, as files or to
 // a function; or both.

@@ -1,6 +1,8 @@
 package recorder
 
 import (
+	"slices"
+
 	"github.com/parley-go/parley/audio"
 )
 
@@ -11,9 +13,13 @@ import (
 type lane struct {
 	rate audio.SampleRate
 
-	// samples holds the lane from start on. What lies between pieces is zero.
-	start   audio.Position
-	samples []int16
+	// runs hold the lane from start on, in order. What lies between them is zero;
+	// it takes no memory, since nothing tells how long a peer has been silent but
+	// the peer.
+	start audio.Position
+	runs  []run
+
+	anchor anchor
 
 	// The contiguous audio that is being added.
 	in        audio.SampleRate // its rate; 0 before the first
@@ -24,6 +30,54 @@ type lane struct {
 	cursor    audio.Position   // where the next resampled sample belongs
 	scratch   []int16
 	late      int64 // samples that came after their place had been written
+	jumps     int64 // how often positions went too far ahead
+}
+
+// run is a stretch of a lane that is in memory.
+type run struct {
+	begin   audio.Position
+	samples []int16
+}
+
+func (r run) end() audio.Position { return r.begin + audio.Position(len(r.samples)) }
+
+// anchor says that positions from a second of the voice's own clock on belong
+// so many seconds earlier. Whole seconds are exact at every rate.
+type anchor struct{ from, earlier int64 }
+
+// at returns how many seconds earlier than it says a position belongs.
+func (a anchor) at(second int64) int64 {
+	if second >= a.from {
+		return a.earlier
+	}
+	return 0
+}
+
+// second returns the second, rounded down, in which a position is.
+func second(p audio.Position, rate audio.SampleRate) int64 {
+	s := int64(p) / int64(rate)
+	if int64(p)%int64(rate) < 0 {
+		s--
+	}
+	return s
+}
+
+// place returns where audio at position belongs, on the same clock, and whether
+// that is no later than the second last.
+func (l *lane) place(position audio.Position, in audio.SampleRate, last int64) (audio.Position, bool) {
+	s := second(position, in)
+	earlier := l.anchor.at(s)
+	return position - audio.Position(earlier*int64(in)), s-earlier <= last
+}
+
+// reanchor has the voice go on in the second after frontier, as if position were
+// there.
+func (l *lane) reanchor(position audio.Position, in audio.SampleRate, frontier int64) audio.Position {
+	s := second(position, in)
+	// What was sent before and overtaken belongs with it.
+	l.anchor = anchor{from: s - int64(patience.Seconds()), earlier: s - frontier - 1}
+	l.jumps++
+	return position - audio.Position(l.anchor.earlier*int64(in))
 }
 
 // add places mono samples whose first one is at position on a clock of rate in.
@@ -106,33 +160,79 @@ func (l *lane) put(samples []int16) {
 	if len(samples) == 0 {
 		return
 	}
-	from := int(at - l.start)
-	if need := from + len(samples) - len(l.samples); need > 0 {
-		l.samples = audio.AppendSilence(l.samples, need)
+	for len(samples) > 0 {
+		n := l.putRun(samples, at)
+		samples, at = samples[n:], at+audio.Position(n)
 	}
-	copy(l.samples[from:], samples)
+}
+
+// putRun places samples up to the next run at most, and returns how many.
+func (l *lane) putRun(samples []int16, at audio.Position) int {
+	i := l.after(at)
+	n := len(samples)
+	if i < len(l.runs) {
+		n = int(min(int64(n), int64(l.runs[i].begin-at)))
+	}
+	if i == 0 || at-l.runs[i-1].end() > audio.Position(l.rate) {
+		l.runs = slices.Insert(l.runs, i, run{at, slices.Clone(samples[:n])})
+		return n
+	}
+	r := &l.runs[i-1] // a second of silence is not worth a run
+	from := int(at - r.begin)
+	r.samples = audio.AppendSilence(r.samples, from+n-len(r.samples))
+	copy(r.samples[from:], samples[:n])
+	return n
+}
+
+// after returns the index of the first run that begins after position.
+func (l *lane) after(position audio.Position) int {
+	i := len(l.runs)
+	for i > 0 && l.runs[i-1].begin > position {
+		i--
+	}
+	return i
 }
 
 // end returns the position after the last sample.
-func (l *lane) end() audio.Position { return l.start + audio.Position(len(l.samples)) }
+func (l *lane) end() audio.Position {
+	if n := len(l.runs); n > 0 {
+		return max(l.start, l.runs[n-1].end())
+	}
+	return l.start
+}
 
 // copyTo copies the lane from position on to dst; where there is nothing, zeros.
 func (l *lane) copyTo(dst []int16, position audio.Position) {
 	clear(dst)
-	if position < l.start {
-		skip := min(int64(l.start-position), int64(len(dst)))
-		dst, position = dst[skip:], l.start
-	}
-	if from := int64(position - l.start); from < int64(len(l.samples)) {
-		copy(dst, l.samples[from:])
+	end := position + audio.Position(len(dst))
+	for _, r := range l.runs {
+		from, to := max(position, r.begin, l.start), min(end, r.end())
+		if from < to {
+			copy(dst[from-position:], r.samples[from-r.begin:to-r.begin])
+		}
 	}
 }
 
 // forget drops what is before position.
 func (l *lane) forget(position audio.Position) {
-	n := min(int64(position-l.start), int64(len(l.samples)))
-	if n > 0 {
-		l.samples = append(l.samples[:0], l.samples[n:]...)
+	if position <= l.start {
+		return
 	}
-	l.start = max(l.start, position)
+	l.start = position
+	gone := 0
+	for gone < len(l.runs) && l.runs[gone].end() <= position {
+		gone++
+	}
+	if gone == len(l.runs) && gone > 0 { // as nearly always: its memory serves the next
+		last := l.runs[gone-1].samples
+		clear(l.runs)
+		l.runs = append(l.runs[:0], run{position, last[:0]})
+		return
+	}
+	l.runs = slices.Delete(l.runs, 0, gone)
+	if len(l.runs) > 0 && l.runs[0].begin < position {
+		r := &l.runs[0]
+		n := copy(r.samples, r.samples[position-r.begin:])
+		r.begin, r.samples = position, r.samples[:n]
+	}
 }

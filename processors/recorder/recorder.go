@@ -42,6 +42,14 @@ type Config struct {
 
 	// MaxTurn is how much of a turn is kept, its end; 2 minutes by default.
 	MaxTurn time.Duration
+
+	// MaxGap is the longest silence of both that a position may announce; 1 hour
+	// by default. What claims to be later is reported as an [ErrJump], the first
+	// time for each voice, and recorded within two seconds behind what there is. It bounds
+	// what one frame of a peer that lies can make of the file, 6 MB a minute in
+	// stereo at 24 kHz; a transport should still believe no clock that runs
+	// ahead of time.
+	MaxGap time.Duration
 }
 
 const (
@@ -65,6 +73,7 @@ type Recorder struct {
 	caller string     // the track
 	heard  unheard
 	turns  turns
+	jumped [voices]bool // it was reported
 
 	wake  chan struct{} // something may have to be written
 	ready chan Turn     // to be told
@@ -83,10 +92,19 @@ func New(cfg Config) *Recorder {
 	if cfg.MaxTurn == 0 {
 		cfg.MaxTurn = defaultMaxTurn
 	}
+	if cfg.MaxGap == 0 {
+		cfg.MaxGap = defaultMaxGap
+	}
 	r := &Recorder{config: cfg, caller: cfg.CallerTrack, wake: make(chan struct{}, 1), ready: make(chan Turn, maxReady)}
 	r.timeline, r.broken = NewTimeline(cfg.Rate, cfg.Layout)
 	if r.broken == nil && cfg.MaxTurn < 0 {
 		r.broken = fmt.Errorf("configure recorder: turns of at most %v hold nothing", cfg.MaxTurn)
+	}
+	if r.broken == nil && cfg.MaxGap < time.Second {
+		r.broken = fmt.Errorf("configure recorder: a gap of at most %v is less than a second", cfg.MaxGap)
+	}
+	if r.broken == nil {
+		r.timeline.maxGap = cfg.MaxGap
 	}
 	if r.broken == nil && r.wantsTurns() {
 		r.timeline.keep = audio.Position(cfg.Rate.Samples(cfg.MaxTurn + patience))
@@ -164,14 +182,14 @@ func (r *Recorder) note(f frames.Frame, dir frames.Direction) error {
 	case *frames.Playout:
 		return r.notePlayout(f)
 	case *frames.UserStartedSpeaking:
-		r.turns.begin(Caller, r.callerPlace(f.Position, f.Rate), "")
+		r.turns.begin(Caller, r.timeline.place(Caller, f.Position, f.Rate), "")
 	case *frames.UserStoppedSpeaking:
-		r.turns.end(Caller, r.callerPlace(f.Position, f.Rate), false)
+		r.turns.end(Caller, r.timeline.place(Caller, f.Position, f.Rate), false)
 	case *frames.BotStartedSpeaking:
-		r.turns.begin(Agent, f.Output.At(f.OutputRate, r.config.Rate), f.Response)
+		r.turns.begin(Agent, r.timeline.place(Agent, f.Output, f.OutputRate), f.Response)
 	case *frames.BotStoppedSpeaking:
 		r.timeline.Finish(Agent)
-		r.turns.end(Agent, f.Output.At(f.OutputRate, r.config.Rate), f.Interrupted)
+		r.turns.end(Agent, r.timeline.place(Agent, f.Output, f.OutputRate), f.Interrupted)
 	default:
 		return nil
 	}
@@ -187,7 +205,7 @@ func (r *Recorder) noteCaller(f *frames.AudioInput) error {
 		return nil
 	}
 	r.rouse()
-	return r.timeline.Add(Caller, f.Format, f.Samples, f.Position)
+	return r.add(Caller, f.Format, f.Samples, f.Position, 0)
 }
 
 // notePlayout places what has been heard.
@@ -199,19 +217,31 @@ func (r *Recorder) notePlayout(f *frames.Playout) error {
 		if f.OutputRate == p.format.Rate {
 			slack = 0
 		}
-		err = errors.Join(err, r.timeline.add(Agent, p.format, p.samples, begin, slack))
+		err = errors.Join(err, r.add(Agent, p.format, p.samples, begin, slack))
 	}
 	r.rouse()
 	return err
 }
 
-// callerPlace returns a position of the caller's at the recording's rate; if it
-// is not known, where the caller's audio ends.
-func (r *Recorder) callerPlace(p audio.Position, rate audio.SampleRate) audio.Position {
-	if rate == 0 {
-		return r.timeline.end(Caller)
+// add places audio. That a clock jumps is reported once for each voice.
+func (r *Recorder) add(v Voice, f audio.Format, samples []int16, position, slack audio.Position) error {
+	err := r.timeline.add(v, f, samples, position, slack)
+	if errors.Is(err, ErrJump) {
+		if r.jumped[v] {
+			return nil
+		}
+		r.jumped[v] = true
 	}
-	return p.At(rate, r.config.Rate)
+	return err
+}
+
+// Jumps returns how often a voice's clock jumped too far ahead; see
+// Config.MaxGap. It may be called at any time from any goroutine.
+func (r *Recorder) Jumps() int64 {
+	if r.timeline == nil {
+		return 0
+	}
+	return r.timeline.Jumps()
 }
 
 func (r *Recorder) rouse() {
@@ -244,25 +274,37 @@ func (r *Recorder) Run(ctx context.Context, out *pipeline.Port) error {
 		case <-ctx.Done():
 			return nil
 		}
-		r.fileMu.Lock()
-		r.buffer = r.timeline.Take(r.buffer[:0])
-		err := r.write(r.buffer)
-		r.fileMu.Unlock()
-		if err != nil {
-			out.Report(err)
-		}
-		for _, t := range r.finished(false) {
-			select {
-			case r.ready <- t:
-			default:
-				out.Report(fmt.Errorf("record: a turn of %v is lost because %d others wait to be told", t.Voice, maxReady))
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = r.writeNext(r.timeline.Take); err != nil {
+				out.Report(err)
 			}
+			r.handOut(out) // piece by piece: what is behind a long silence is forgotten
+		}
+	}
+}
+
+// handOut queues the turns that are complete to be told.
+func (r *Recorder) handOut(out *pipeline.Port) {
+	for _, t := range r.finished(false) {
+		select {
+		case r.ready <- t:
+		default:
+			out.Report(fmt.Errorf("record: a turn of %v is lost because %d others wait to be told", t.Voice, maxReady))
 		}
 	}
 }
 
 // maxReady is how many turns wait to be told.
 const maxReady = 64
+
+// writeNext writes a piece of the recording, and reports whether there was one.
+func (r *Recorder) writeNext(take func(dst []int16) []int16) (bool, error) {
+	r.fileMu.Lock()
+	defer r.fileMu.Unlock()
+	r.buffer = take(r.buffer[:0])
+	return len(r.buffer) > 0, r.write(r.buffer)
+}
 
 // write appends to the file. The first failure is the last.
 func (r *Recorder) write(samples []int16) error {
@@ -286,9 +328,13 @@ func (r *Recorder) Close(context.Context) error {
 	r.timeline.Finish(Agent)
 	last := r.finished(true)
 
+	var err error
+	for more := true; more; {
+		var failed error
+		more, failed = r.writeNext(r.timeline.takeRest)
+		err = errors.Join(err, failed)
+	}
 	r.fileMu.Lock()
-	r.buffer = r.timeline.Rest(r.buffer[:0])
-	err := r.write(r.buffer)
 	if r.file != nil {
 		err = errors.Join(err, r.file.Close())
 	}

@@ -324,6 +324,7 @@ func TestRecorderThatCannotRecordStopsThePipelineAtTheStart(t *testing.T) {
 		"make the folder none first":               {Path: "none/x.wav"},
 		"there is no layout 9":                     {Layout: 9},
 		"turns of at most -1s":                     {MaxTurn: -time.Second},
+		"a gap of at most 1ms is less than":        {MaxGap: time.Millisecond},
 		"record turns: mkdir":                      {TurnFolder: "/dev/null/turns"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
