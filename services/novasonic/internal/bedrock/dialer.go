@@ -33,6 +33,15 @@ type Options struct {
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 
+	// ConnectTimeout bounds how long a TCP connection may take, and as long
+	// again the TLS handshake: 5 s if zero. All streams that need the
+	// connection wait for the same attempt; the next one may fare better.
+	ConnectTimeout time.Duration
+
+	// Lanes is into how many shares the connections are divided: 1 if zero.
+	// See [SDKDialer.Lane].
+	Lanes int
+
 	// MaxEventBytes bounds one incoming event: 1 MiB if zero, which is half a
 	// minute of speech. A larger one ends the stream.
 	MaxEventBytes int
@@ -46,14 +55,15 @@ type Options struct {
 // net/http's own 4 MiB would be 48 s of it.
 const receiveBuffer = 1 << 20
 
-// SDKDialer opens streams with the AWS SDK. All streams share its connections.
-// It may be used by several goroutines at once.
+// SDKDialer opens streams with the AWS SDK. All streams of a lane share its
+// connections. It may be used by several goroutines at once.
 type SDKDialer struct {
-	client    *bedrockruntime.Client
-	transport *http.Transport
-	options   Options
-	region    string
-	endpoint  string
+	client   *bedrockruntime.Client
+	lanes    []*lane
+	warmth   warmth
+	options  Options
+	region   string
+	endpoint string
 }
 
 // NewDialer returns a dialer for the region, credentials and endpoint of cfg,
@@ -66,6 +76,8 @@ func NewDialer(cfg aws.Config, o Options) (*SDKDialer, error) {
 	o.CredentialsTimeout = orDefault(o.CredentialsTimeout, 10*time.Second)
 	o.PingInterval = orDefault(o.PingInterval, 5*time.Second)
 	o.PingTimeout = orDefault(o.PingTimeout, 3*time.Second)
+	o.ConnectTimeout = orDefault(o.ConnectTimeout, 5*time.Second)
+	o.Lanes = orDefault(o.Lanes, 1)
 	o.MaxEventBytes = orDefault(o.MaxEventBytes, 1<<20)
 
 	d := &SDKDialer{options: o, region: cfg.Region}
@@ -78,16 +90,15 @@ func NewDialer(cfg aws.Config, o Options) (*SDKDialer, error) {
 		return nil, d.fail("configure the client", "", err)
 	}
 	d.endpoint = endpoint.String()
-	d.transport, err = newTransport(cfg.HTTPClient, endpoint, o)
-	if err != nil {
-		return nil, d.fail("configure the client", "", err)
-	}
-	hc := &http.Client{
-		Transport:     d.transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	for range o.Lanes {
+		tr, err := newTransport(cfg.HTTPClient, endpoint, o)
+		if err != nil {
+			return nil, d.fail("configure the client", "", err)
+		}
+		d.lanes = append(d.lanes, newLane(tr))
 	}
 	d.client = bedrockruntime.NewFromConfig(cfg, func(s *bedrockruntime.Options) {
-		s.HTTPClient = hc
+		s.HTTPClient = d.lanes[0].client // each stream sets that of its lane
 		s.AuthSchemePreference = []string{auth.SchemeIDSigV4}
 	})
 	return d, nil
@@ -107,20 +118,22 @@ func (d *SDKDialer) Endpoint() string { return d.endpoint }
 // Region returns the region that requests are signed for.
 func (d *SDKDialer) Region() string { return d.region }
 
-// CloseIdleConnections closes the connections that no stream uses. They close
-// by themselves after the transport's idle timeout, 90 s by default.
-func (d *SDKDialer) CloseIdleConnections() { d.transport.CloseIdleConnections() }
-
-// Dial implements [Dialer].
-func (d *SDKDialer) Dial(ctx context.Context, model string) (Stream, error) {
-	s, err := d.dial(ctx, model)
-	if err != nil {
-		return nil, d.fail("open stream", model, err)
+// CloseIdleConnections closes the connections that no stream uses, and keeps
+// none warm until another stream is opened. They close by themselves when there
+// was no stream for the transport's idle timeout, 90 s by default.
+func (d *SDKDialer) CloseIdleConnections() {
+	d.warmth.cool()
+	for _, l := range d.lanes {
+		l.transport.CloseIdleConnections()
 	}
-	return s, nil
 }
 
-func (d *SDKDialer) dial(ctx context.Context, model string) (*sdkStream, error) {
+// Dial implements [Dialer]. It uses the first lane.
+func (d *SDKDialer) Dial(ctx context.Context, model string) (Stream, error) {
+	return d.Lane(0).Dial(ctx, model)
+}
+
+func (d *SDKDialer) dial(ctx context.Context, l *lane, model string) (*sdkStream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -131,7 +144,7 @@ func (d *SDKDialer) dial(ctx context.Context, model string) (*sdkStream, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := newStream(d, model, creds.Expires)
+	s := newStream(d, l, model, creds.Expires)
 	if !creds.CanExpire {
 		s.expires = time.Time{}
 	}

@@ -5,7 +5,9 @@
 //	              Dialer                            Stream
 //	novasonic ──▶ Dial(ctx, model) ───────────────▶ Send · Recv · CloseSend · Close · Abort
 //	                 │
-//	              SDKDialer: one HTTP/2 transport, credentials first
+//	              SDKDialer: credentials first
+//	                 │
+//	              lanes.go: an HTTP/2 transport for each lane, kept warm
 //	                 │
 //	              guards.go: what aws-sdk-go-v2 gets wrong, put right around it
 //	              framing.go: the events that are nearly all of the traffic, taken past its decoder

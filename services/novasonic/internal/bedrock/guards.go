@@ -183,7 +183,7 @@ func (g *guardedCall) configure(o *bedrockruntime.Options, creds aws.Credentials
 	// Logging a body reads it to its end first, which is the conversation's.
 	o.ClientLogMode &^= aws.LogRequestWithBody | aws.LogResponseWithBody
 	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
-	o.HTTPClient = &guardedClient{HTTPClient: o.HTTPClient, call: g}
+	o.HTTPClient = &guardedClient{HTTPClient: g.stream.lane.client, call: g}
 	// APIOptions is shared with the client: append to a copy.
 	o.APIOptions = append(o.APIOptions[:len(o.APIOptions):len(o.APIOptions)], g.addMiddleware)
 }
@@ -322,7 +322,7 @@ func (c *guardedClient) Do(req *http.Request) (*http.Response, error) {
 		resp.Body = limitedBody{io.LimitReader(resp.Body, maxRefusal), resp.Body}
 		return resp, nil
 	}
-	c.call.stream.link.accepted.set()
+	c.call.stream.accept()
 	if c.call.has(guardResponseClosed) {
 		body := resp.Body
 		context.AfterFunc(req.Context(), func() { body.Close() })

@@ -39,6 +39,7 @@ type peer struct {
 	script func(*session)
 	answer func(http.ResponseWriter, *http.Request) bool // may refuse before the stream opens
 	cut    chan struct{}                                 // releases hangUp
+	idle   time.Duration                                 // after which a connection is closed, on some
 
 	open     atomic.Int64 // handlers running
 	requests atomic.Int64

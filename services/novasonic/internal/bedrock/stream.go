@@ -15,6 +15,7 @@ import (
 // sdkStream is a [Stream] of the SDK. It starts no goroutine of its own.
 type sdkStream struct {
 	dialer  *SDKDialer
+	lane    *lane
 	model   string
 	expires time.Time
 	link    link
@@ -41,15 +42,23 @@ type sdkStream struct {
 	reason error // why the stream ended; set once by end
 }
 
-func newStream(d *SDKDialer, model string, expires time.Time) *sdkStream {
+func newStream(d *SDKDialer, l *lane, model string, expires time.Time) *sdkStream {
 	return &sdkStream{
 		dialer:  d,
+		lane:    l,
 		model:   model,
 		expires: expires,
 		link:    link{answered: newSignal(), accepted: newSignal(), request: newSignal(), framed: newSignal(), lastFrame: newSignal()},
 		chunks:  make(chan []byte),
 		sending: make(chan struct{}, 1),
 	}
+}
+
+// accept notes that the service serves the stream.
+func (s *sdkStream) accept() {
+	s.dialer.began(s.lane)
+	context.AfterFunc(s.ctx, func() { s.dialer.ended(s.lane) })
+	s.link.accepted.set()
 }
 
 func (s *sdkStream) Accepted() <-chan struct{}    { return s.link.accepted.c }

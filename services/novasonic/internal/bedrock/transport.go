@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -71,6 +72,7 @@ func newTransport(configured aws.HTTPClient, endpoint *url.URL, o Options) (*htt
 	if endpoint.Scheme == "http" {
 		watchClearText(tr)
 	}
+	boundConnecting(tr, o.ConnectTimeout)
 	tr.OnProxyConnectResponse = refuseProxy(tr.OnProxyConnectResponse)
 
 	// The service answers when it has seen the first events, and the stream
@@ -92,6 +94,30 @@ func newTransport(configured aws.HTTPClient, endpoint *url.URL, o Options) (*htt
 	// each (300 streams made 240 connections without it, and 3 with it).
 	tr.MaxConnsPerHost = 1
 	return tr, nil
+}
+
+// boundConnecting ends attempts to connect that take too long. With one
+// connection for many, they are what everybody waits for.
+func boundConnecting(tr *http.Transport, most time.Duration) {
+	type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+	bounded := func(dial dialFunc) dialFunc {
+		return func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, most)
+			defer cancel()
+			return dial(ctx, network, addr)
+		}
+	}
+	dial := tr.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	tr.DialContext = bounded(dial)
+	if tr.DialTLSContext != nil {
+		tr.DialTLSContext = bounded(tr.DialTLSContext)
+	}
+	if tr.TLSHandshakeTimeout == 0 || tr.TLSHandshakeTimeout > most {
+		tr.TLSHandshakeTimeout = most
+	}
 }
 
 // requireHTTP2 fails the TLS handshake with a clear error if the peer did not
