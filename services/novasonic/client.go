@@ -14,7 +14,14 @@ import (
 )
 
 // Client holds connections to the service, and the count of the streams that
-// are open on them. Conversations that share one share both.
+// are open on them. Conversations that share one share both: one TCP connection
+// carries about a hundred streams.
+//
+// The connections are in two lanes, and a conversation's streams take turns
+// between them. So a lost connection takes at most one of the two streams that
+// a conversation has while it moves, and when its only stream is lost the next
+// one opens on a connection that stands, in one round trip. While a stream is
+// open the lane without one keeps an idle connection for that.
 //
 // It may be used by several goroutines at once.
 type Client struct {
@@ -44,7 +51,10 @@ type ClientOptions struct {
 	Reserve int
 }
 
-const defaultMaxStreams = 20
+const (
+	defaultMaxStreams = 20
+	lanes             = 2 // see dialOptions.lane
+)
 
 func (o ClientOptions) withDefaults() ClientOptions {
 	if o.MaxStreams == 0 {
@@ -93,7 +103,7 @@ func NewClient(cfg aws.Config, o ClientOptions) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	d, err := bedrock.NewDialer(cfg, bedrock.Options{})
+	d, err := bedrock.NewDialer(cfg, bedrock.Options{Lanes: lanes})
 	if err != nil {
 		return nil, err
 	}
@@ -108,13 +118,18 @@ func (c *Client) Streams() ClientStats { return c.budget.stats() }
 
 // dialOptions says who asks for a stream.
 type dialOptions struct {
-	lane int  // see startLane: one more for each attempt of a conversation, whatever became of the last
+	// lane is startLane for a conversation's first attempt, and one more for
+	// each that follows, whatever became of the last: so a successor is never
+	// on the connection of its predecessor, and an attempt that failed is not
+	// repeated on the connection that may be to blame.
+	lane int
+
 	need need // which line to wait in
 }
 
 // startLane returns the lane of a conversation's first stream. It alternates,
 // so that both lanes are in use.
-func (c *Client) startLane() int { return int((c.begun.Add(1) - 1) % 2) }
+func (c *Client) startLane() int { return int((c.begun.Add(1) - 1) % lanes) }
 
 // join counts a conversation as under way until leave is called, once or more.
 // It is called when the first stream has been dialled: from then on new
@@ -132,7 +147,7 @@ func (c *Client) dial(ctx context.Context, model string, o dialOptions) (s bedro
 	if err != nil {
 		return nil, nil, c.notOpened(model, err)
 	}
-	s, err = c.dialer.Dial(ctx, model)
+	s, err = c.dialer.Lane(o.lane).Dial(ctx, model)
 	if err != nil {
 		release()
 		return nil, nil, err
