@@ -3,6 +3,7 @@ package novasonic
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,9 @@ func (v *conversation) contentStart(c *connection, e *wire.ContentStart) {
 	c.blocks[e.ContentID] = b
 	if e.Type == wire.TypeAudio {
 		b.reply = v.replyOf(c)
-		b.of = v.sentenceFor(c, b.reply)
+		if !b.reply.unwanted {
+			b.of = v.sentenceFor(c, b.reply)
+		}
 	}
 }
 
@@ -63,7 +66,7 @@ func (v *conversation) textOutput(c *connection, e *wire.TextOutput) {
 	switch {
 	case e.Interrupted:
 		b.marker = true
-		v.bargeIn(c)
+		v.marked(c)
 	case b.role == wire.RoleAssistant && b.stage == wire.StageSpeculative:
 		v.announced(c, b, e.Text)
 	default:
@@ -84,7 +87,7 @@ func (v *conversation) contentEnd(c *connection, e *wire.ContentEnd) {
 	case b.marker:
 		// The canonical signal was handled with its text.
 	case e.StopReason == wire.StopInterrupted:
-		v.bargeIn(c)
+		v.marked(c)
 	case b.kind == wire.TypeAudio && e.StopReason == wire.StopEndTurn:
 		v.closeReply(b.reply)
 	case b.kind == wire.TypeText && b.role == wire.RoleUser:
@@ -105,18 +108,35 @@ func (v *conversation) replyOf(c *connection) *reply {
 			id: fmt.Sprintf("response-%d", v.replies), gen: v.out.Generation(),
 			after: c.speech.number, since: time.Now(),
 		}
+		if !v.mayGoOn(c) {
+			r := c.reply
+			r.unwanted, r.cut, r.done = true, true, true
+		}
+		c.expects = time.Time{}
 	}
 	return c.reply
+}
+
+// mayGoOn reports whether a stream may begin to say something, or to do
+// something. The one that listens may. The one that drains may only say what it
+// makes of a tool that it has called: whatever else it begins is about something
+// that the stream which listens hears whole.
+func (v *conversation) mayGoOn(c *connection) bool {
+	return c == v.listening || c == v.draining && v.owesSpeech(c)
 }
 
 // announced begins or continues an answer with a sentence that is about to be
 // spoken.
 func (v *conversation) announced(c *connection, b *block, text string) {
 	if b.reply != nil { // the block goes on: the sentence has more words
-		b.of.announced += text
+		if b.of != nil {
+			b.of.announced += text
+		}
 	} else {
 		b.reply = v.replyOf(c)
-		b.of = v.newSentence(c, b.reply, text)
+		if !b.reply.unwanted {
+			b.of = v.newSentence(c, b.reply, text)
+		}
 	}
 	if b.reply.cut {
 		return
@@ -196,8 +216,12 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 		s.voiced, s.from = true, v.spoken
 		s.said.text = s.announced // until more is known
 		v.answered(c)
+		if c == v.listening {
+			v.endDrain() // one speaks at a time
+		}
 	}
 	v.begin(b.reply)
+	v.noDryness(c)
 	f := &frames.AudioOutput{
 		Audio: frames.Audio{
 			Format:   audio.Mono(v.cfg.OutputRate),
@@ -221,8 +245,33 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 
 // answering reports whether an answer is in progress.
 func (v *conversation) answering() bool {
-	c := v.listening
-	return c != nil && c.reply != nil && !c.reply.closed && !c.reply.cut
+	for _, c := range []*connection{v.listening, v.draining} {
+		if c != nil && c.reply != nil && !c.reply.closed && !c.reply.cut {
+			return true
+		}
+	}
+	return false
+}
+
+// dryness notes that an answer which goes on has nothing more to be heard for
+// the time being, and noDryness that it has again. A stream that drains owes
+// its audio without a gap.
+func (v *conversation) dryness() {
+	c := v.draining
+	if c == nil || c.reply == nil || c.reply.closed || c.reply.cut || v.playing() || v.speaker != c {
+		v.dryAt = time.Time{}
+		return
+	}
+	if v.dryAt.IsZero() {
+		v.dryAt = time.Now()
+	}
+}
+
+func (v *conversation) noDryness(c *connection) {
+	if c == v.draining && !v.dryAt.IsZero() && c.swap != nil {
+		c.swap.OutputGap += time.Since(v.dryAt)
+	}
+	v.dryAt = time.Time{}
 }
 
 // ---- what was heard of them
@@ -238,6 +287,7 @@ func (v *conversation) playout(p *frames.Playout) {
 		v.amend(v.lastCut)
 	}
 	v.tellOrphans()
+	v.dryness()
 }
 
 // playing reports whether audio of the agent waits to be heard.
@@ -260,13 +310,13 @@ func (v *conversation) amend(r *reply) {
 	for _, s := range v.owed {
 		if s.reply == r {
 			text, cut := v.heardOfSentence(s)
-			s.said.text = marked(text, cut)
+			s.said.text = withMark(text, cut)
 		}
 	}
 }
 
-// marked tells a model that reads the history that it was cut short there.
-func marked(text string, interrupted bool) string {
+// withMark tells a model that reads the history that it was cut short there.
+func withMark(text string, interrupted bool) string {
 	if interrupted && text != "" {
 		return text + " [interrupted]"
 	}
@@ -281,7 +331,7 @@ func (v *conversation) tell(s *sentence, text string, interrupted bool) {
 			break
 		}
 	}
-	s.said.text = marked(strings.TrimSpace(text), interrupted)
+	s.said.text = withMark(strings.TrimSpace(text), interrupted)
 	if s.said.text != "" {
 		v.emit(&frames.SpokenText{Response: s.reply.id, Text: text, Interrupted: interrupted})
 	}
@@ -307,9 +357,15 @@ func (v *conversation) wasSpoken(c *connection, text string) {
 		return
 	}
 	s, known := v.confirmed(c, text)
+	if known && c != v.listening && !s.says(text) && !s.beginsWith(text) {
+		return // it is of an answer that nobody was to hear
+	}
 	if !known {
 		if s = v.guessedAs(c, text); s != nil {
-			s.said.text = marked(strings.TrimSpace(text), s.reply.cut && !s.says(text))
+			s.said.text = withMark(strings.TrimSpace(text), s.reply.cut && !s.says(text))
+			return
+		}
+		if c != v.listening {
 			return
 		}
 		s = &sentence{reply: &reply{id: ""}, said: v.past.reserve(Assistant), announced: text}
@@ -367,7 +423,7 @@ func (v *conversation) orphan(c *connection) {
 		if s.c == c {
 			s.orphan = true
 			text, cut := v.heardOfSentence(s)
-			s.said.text = marked(text, cut)
+			s.said.text = withMark(text, cut)
 		}
 	}
 	v.tellOrphans()
@@ -384,14 +440,13 @@ func (v *conversation) tellOrphans() {
 }
 
 // untold reports whether something was heard of which the text of record is
-// still to come.
+// still to come, and untoldOf whether a stream has said such a thing.
 func (v *conversation) untold() bool {
-	for _, s := range v.owed {
-		if s.voiced {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v.owed, func(s *sentence) bool { return s.voiced })
+}
+
+func (v *conversation) untoldOf(c *connection) bool {
+	return slices.ContainsFunc(v.owed, func(s *sentence) bool { return s.voiced && s.c == c })
 }
 
 // settleAll tells what was heard without waiting any longer.
@@ -403,10 +458,20 @@ func (v *conversation) settleAll() {
 
 // ---- barge-in
 
+// marked handles the service's own word that the user has barged in.
+func (v *conversation) marked(c *connection) {
+	if c.role == listening || c == v.draining && !c.dismissed && c.reply != nil && !c.reply.unwanted {
+		v.bargeIn(c)
+	}
+}
+
 // bargeIn silences the agent because the user has begun to speak: the service
 // has stopped, but is far ahead of what was heard.
 func (v *conversation) bargeIn(c *connection) {
-	r := c.reply
+	var r *reply
+	if c != nil {
+		r = c.reply
+	}
 	if r != nil && r.closed && r.cut && !v.playing() {
 		return // another sign of the same barge-in
 	}
@@ -415,6 +480,11 @@ func (v *conversation) bargeIn(c *connection) {
 	if r != nil {
 		r.closed = true
 		v.endReply(r, true)
+	}
+	if d := v.draining; d != nil && d != c && d.reply != nil && !d.reply.closed {
+		v.cutAt(d.reply, v.heard)
+		d.reply.closed = true
+		v.endReply(d.reply, true)
 	}
 	for _, k := range v.calls {
 		if k.drop {
@@ -428,10 +498,11 @@ func (v *conversation) bargeIn(c *connection) {
 // does not know of it and goes on; what it still says of this answer is
 // dropped.
 func (v *conversation) interrupted() {
-	c := v.listening
-	v.silence(c)
-	if c != nil && c.reply != nil {
-		v.endReply(c.reply, true)
+	for _, c := range []*connection{v.listening, v.draining} {
+		v.silence(c)
+		if c != nil && c.reply != nil {
+			v.endReply(c.reply, true)
+		}
 	}
 }
 

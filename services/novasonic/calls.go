@@ -20,7 +20,8 @@ var errBargeIn = errors.New("the caller interrupted")
 // asked for it: another one would not know its id, and end.
 type call struct {
 	id, name string
-	c        *connection
+	c        *connection // nil once it is gone, or the user has taken the turn since
+	said     *entry      // its place in the transcript
 	began    time.Time
 	cancel   context.CancelCauseFunc
 	drop     bool // a barge-in cancels it
@@ -32,6 +33,11 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	if v.calls[e.ToolUseID] != nil {
 		return // asked twice: one answer
 	}
+	if !v.mayGoOn(c) {
+		v.log.Debug("tool call of a stream that no longer answers is ignored", "stream", c.number, "tool", e.Name)
+		return // what it is for is heard, and answered, by another
+	}
+	c.expects = time.Time{}
 	// What was said before a call ("let me check") is an answer of its own: the
 	// wait for the tool is no hole in the middle of one.
 	if r := c.reply; r != nil && !r.closed && !v.speaking(c, r) {
@@ -45,7 +51,9 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	v.answered(c)
 	callCtx, cancel := context.WithCancelCause(ctx)
 	k := &call{id: e.ToolUseID, name: e.Name, c: c, began: time.Now(), cancel: cancel}
-	if t, ok := v.cfg.Tools.Lookup(e.Name); ok {
+	k.said = v.past.add(Assistant, callText(e.Name, e.Arguments, nil))
+	tools := c.cfg.Tools
+	if t, ok := tools.Lookup(e.Name); ok {
 		k.drop = t.CancelOnInterruption()
 	}
 	v.calls[k.id] = k
@@ -53,8 +61,8 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	v.emit(&frames.FunctionCallInProgress{CallID: k.id, Name: k.name})
 	v.tasks.Go(func() {
 		defer cancel(nil)
-		result := v.cfg.Tools.Call(callCtx, e.Name, e.Arguments)
-		_ = v.post(ctx, toolReturned{call: k, result: result})
+		result := tools.Call(callCtx, e.Name, e.Arguments)
+		_ = v.post(ctx, toolReturned{call: k, arguments: e.Arguments, result: result})
 	})
 }
 
@@ -87,21 +95,37 @@ func (v *conversation) toolReturned(e toolReturned) {
 	if e.result.Failed() {
 		v.shared.update(func(s *Stats) { s.ToolFailures++ })
 	}
-	if !k.c.retired {
+	k.said.text = callText(k.name, e.arguments, e.result.JSON)
+	if k.c != nil {
 		k.c.answer(k.id, e.result.JSON)
+		k.c.expects = time.Now()
 		return
 	}
 	// The stream that asked is gone. The next one is told in words, since it
 	// would not accept an id that it did not give.
-	v.tellResult(k.name, e.result.JSON)
+	if v.cfg.Model != ModelV1 { // which takes no text: its next stream reads it in the history
+		v.note(v.past.add(User, resultText(k.name, e.result.JSON)))
+	}
 }
 
-func (v *conversation) tellResult(name string, result json.RawMessage) {
-	text := resultText(name, result)
-	v.past.add(User, text)
-	if v.cfg.Model != ModelV1 { // which takes no text: its next stream reads it in the history
-		v.note(text)
+// awaitsTool reports whether the model waits for a tool, or has just been given
+// a result and is about to say something about it.
+func (v *conversation) awaitsTool() bool {
+	return len(v.calls) > 0 || v.listening != nil && !v.listening.expects.IsZero() && time.Since(v.listening.expects) < answerPatience
+}
+
+// maxCallText bounds what the history says of the arguments and of the result
+// of a call.
+const maxCallText = 4000
+
+// callText is what the history says of a call. result is nil if there is none
+// yet.
+func callText(name string, arguments, result json.RawMessage) string {
+	s := fmt.Sprintf("[I called %s with %s", name, keepStart(string(arguments), maxCallText))
+	if result == nil {
+		return s + "; there is no result yet.]"
 	}
+	return s + "; it returned " + keepStart(string(result), maxCallText) + ".]"
 }
 
 func resultText(name string, result json.RawMessage) string {

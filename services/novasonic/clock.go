@@ -59,6 +59,21 @@ func (m *clockMap) last() *clockStep {
 	return &m.steps[len(m.steps)-1]
 }
 
+// stream returns where on the stream's clock the user's position was heard, or
+// would have been: the end of what was sent if it is still to come.
+func (m *clockMap) stream(user audio.Position) audio.Position {
+	for i := len(m.steps) - 1; i >= 0; i-- {
+		s, end := m.steps[i], m.sent
+		if i+1 < len(m.steps) {
+			end = m.steps[i+1].stream
+		}
+		if !s.still && s.user <= user {
+			return min(end, s.stream+(user-s.user))
+		}
+	}
+	return 0
+}
+
 // user returns the position on the user's clock that was heard at stream.
 func (m *clockMap) user(stream audio.Position) audio.Position {
 	for i := len(m.steps) - 1; i >= 0; i-- {

@@ -135,14 +135,19 @@ type Config struct {
 	// accepted it. Default: 10 s.
 	OpenTimeout time.Duration
 
-	// OpenAttempts is how often an open that failed for a passing reason
-	// (throttling, network, server) is tried before giving up. Default: 4.
+	// OpenAttempts is how often the open of the first stream is tried if it
+	// fails for a passing reason (throttling, network, server) before the
+	// pipeline's start fails. Default: 4.
 	OpenAttempts int
 
 	// GiveUpAfter is how long the conversation may be without a stream that
 	// stays, while one after the other dies or cannot be opened, before it
 	// ends. Default: 30 s.
 	GiveUpAfter time.Duration
+
+	// Continuation is when and how the conversation moves from one stream to the
+	// next, before the service ends the old one. Default: see there.
+	Continuation Continuation
 
 	// DTMF is how keys that the caller presses are told to the model. Nova 2
 	// and later. Default: the digits are collected until '#' or a pause of 2 s
@@ -200,6 +205,7 @@ func (c Config) withDefaults() Config {
 	if c.OpenAttempts == 0 {
 		c.OpenAttempts = 4
 	}
+	c.Continuation = c.Continuation.withDefaults()
 	return c
 }
 
@@ -242,8 +248,14 @@ func (c Config) Validate() error {
 	if t := c.Inference.Temperature; t != nil && !(*t >= 0 && *t <= 1) {
 		bad("Inference.Temperature", "%g is not between 0 and 1", *t)
 	}
-	if c.Keep < time.Second || c.Keep > 10*time.Minute {
-		bad("Keep", "%v is not between 1 s and 10 min", c.Keep)
+	if c.Keep > 10*time.Minute {
+		bad("Keep", "%v is more than 10 min", c.Keep)
+	}
+	if least := c.OpenTimeout + onsetLookBack; c.Keep < least {
+		bad("Keep", "%v is shorter than the replay needs: what the user says while a stream is being opened must fit, so at least OpenTimeout and %v, which is %v", c.Keep, onsetLookBack, least)
+	}
+	for _, p := range c.Continuation.problems() {
+		bad("Continuation."+p.field, "%s", p.text)
 	}
 	for _, d := range []struct {
 		name  string

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-go/parley/tool"
 )
@@ -34,6 +35,13 @@ func TestSettingsThatCannotWorkAreRefusedWithTheFieldAndTheMend(t *testing.T) {
 		{"tokens", "Inference.MaxTokens", "at least 1", Config{Inference: Inference{MaxTokens: &zero}}},
 		{"history", "History[0].Role", "novasonic.User", Config{History: []Message{{Role: "SYSTEM", Text: "x"}}}},
 		{"tool choice without tools", "ToolChoice", "none in Tools", Config{ToolChoice: ToolAny()}},
+		{"a ring too short for the replay", "Keep", "11.5s", Config{Keep: 5 * time.Second}},
+		{"force before prefer", "Continuation.Force", "before Prefer", Config{Continuation: Continuation{Prefer: 400 * time.Second, Force: 390 * time.Second}}},
+		{"prefer before prepare", "Continuation.Prefer", "before Prepare", Config{Continuation: Continuation{Prefer: 100 * time.Second}}},
+		{"force after the end", "Continuation.Limit", "would end the stream first", Config{Continuation: Continuation{Force: 480 * time.Second}}},
+		{"prepare without a stream's life", "Continuation.Prepare", "less than a second", Config{Continuation: Continuation{Prepare: time.Millisecond}}},
+		{"too much jitter", "Continuation.Jitter", "half of Prepare", Config{Continuation: Continuation{Jitter: 200 * time.Second}}},
+		{"negative drain", "Continuation.Drain", "negative", Config{Continuation: Continuation{Drain: -time.Second}}},
 		{"not a tool", "Tools", "", Config{Tools: tool.Set{{}}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -49,6 +57,14 @@ func TestSettingsThatCannotWorkAreRefusedWithTheFieldAndTheMend(t *testing.T) {
 				t.Errorf("more than one line: %q", err)
 			}
 		})
+	}
+}
+
+func TestContinuationScalesWithPrepare(t *testing.T) {
+	for _, prepare := range []time.Duration{5 * time.Second, 20 * time.Second, 330 * time.Second, -1} {
+		if err := (Config{Continuation: Continuation{Prepare: prepare}}).Validate(); err != nil {
+			t.Errorf("Prepare %v: %v", prepare, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +39,16 @@ const (
 	hurriedFarewell = 200 * time.Millisecond
 )
 
+// role is what a stream is there for; see package continuity.
+type role uint8
+
+const (
+	standby   role = iota // opened, and told the system prompt; neither hears nor speaks
+	listening             // hears the user, and answers
+	draining              // hears silence; finishes the answer that it has begun
+	closing               // is being closed, or has died: it cannot be asked or told anything
+)
+
 // connection is one stream to the service. It knows the protocol's order of
 // events and nothing of the conversation: which stream listens, and which may
 // be heard, is decided by its owner.
@@ -45,12 +56,13 @@ const (
 // Three goroutines touch it: its writer (send queue → stream), its reader
 // (stream → owner) and its owner, who alone uses the fields below "owner".
 type connection struct {
-	number int // 1 is the conversation's first
 	cfg    *Config
 	stream bedrock.Stream
 	queue  *sendQueue
 	prompt string // promptName
 	audio  string // contentName of the AUDIO block
+
+	release func() // gives its place in the client's budget back
 
 	tasks  sync.WaitGroup // reader and writer
 	ended  chan struct{}  // closed when the reader has returned
@@ -60,15 +72,26 @@ type connection struct {
 	failed   chan struct{} // closed by fail
 	written  chan struct{} // closed when the writer has returned
 
+	opened time.Time
+
 	// owner
-	opened     time.Time
-	listening  bool // the AUDIO block is open
-	retired    bool // it is being closed, or was: it cannot be asked or told anything
+	id         int // as package continuity calls it
+	number     int // 1 is the conversation's first
+	role       role
+	audioOpen  bool        // the AUDIO block is open
+	swap       *SwapStatus // the move in which it was replaced, until that is over
+	cutAt      time.Time   // when that was
+	quietSince time.Time   // since when it owes nothing but texts of record
+	dismissed  bool        // the user has taken the turn: it owes nothing any more
 	clock      clockMap
 	blocks     map[string]*block
 	speech     utterance     // the utterance in progress, or the last one
 	reply      *reply        // the answer in progress
 	heardAudio time.Duration // how much audio was sent, for minTextAudio
+
+	// expects is since when the answer to a tool's result is to come; zero if
+	// none is.
+	expects time.Time
 }
 
 // utterance is where the user spoke, on the ring's clock.
@@ -89,8 +112,9 @@ type block struct {
 	marker bool // it holds the marker of a barge-in, no text
 }
 
-// preamble is what a stream is told before it can listen.
-func (c *Config) preamble(prompt string, history []Message) [][]byte {
+// preamble is what a stream is told as soon as it is open. note is added to the
+// instructions.
+func (c *Config) preamble(prompt, note string) [][]byte {
 	start := wire.SessionStart{Endpointing: wire.Endpointing(c.Endpointing)}
 	if c.Inference.MaxTokens != nil {
 		start.Inference.MaxTokens = *c.Inference.MaxTokens
@@ -103,11 +127,12 @@ func (c *Config) preamble(prompt string, history []Message) [][]byte {
 			events = append(events, wire.TextBlock{PromptName: prompt, ContentName: uuid.NewString(), Role: role, Text: s}.Events()...)
 		}
 	}
-	text(wire.RoleSystem, c.Instructions)
-	text(wire.RoleSystemSpeech, c.SpeechInstructions)
-	for _, m := range history {
-		text(wire.Role(m.Role), m.Text)
+	instructions := c.Instructions
+	if note = strings.TrimSpace(note); note != "" {
+		instructions += "\n\n" + note
 	}
+	text(wire.RoleSystem, instructions)
+	text(wire.RoleSystemSpeech, c.SpeechInstructions)
 	return events
 }
 
@@ -127,18 +152,19 @@ func (c *Config) promptStart(prompt string) wire.PromptStart {
 
 // dial opens a stream, tells it the preamble and waits until the service has
 // accepted it: it sends nothing back before. deliver is called on the reader's
-// goroutine with each event, and must return soon or when ctx ends.
-func dial(ctx context.Context, dialer bedrock.Dialer, cfg *Config, number int, history []Message, deliver func(*connection, wire.Output)) (*connection, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, cfg.OpenTimeout, ErrNotAccepted)
-	defer cancel()
-	stream, err := dialer.Dial(ctx, cfg.Model)
+// goroutine with each event, and must return soon or when the conversation is
+// over.
+func dial(ctx context.Context, client opener, o dialOptions, cfg *Config, note string, deliver func(*connection, wire.Output)) (*connection, error) {
+	stream, release, err := client.dial(ctx, cfg.Model, o) // which may wait for its turn
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.OpenTimeout, ErrNotAccepted)
+	defer cancel()
 	c := &connection{
-		number:  number,
 		cfg:     cfg,
 		stream:  stream,
+		release: release,
 		queue:   newSendQueue(cfg.InputRate, sendSeconds+int(cfg.Keep/time.Second)),
 		prompt:  uuid.NewString(),
 		audio:   uuid.NewString(),
@@ -148,7 +174,7 @@ func dial(ctx context.Context, dialer bedrock.Dialer, cfg *Config, number int, h
 		opened:  time.Now(),
 		blocks:  make(map[string]*block),
 	}
-	c.tell(cfg.preamble(c.prompt, history)...)
+	c.tell(cfg.preamble(c.prompt, note)...)
 	c.tasks.Go(c.write)
 	c.tasks.Go(func() { c.read(deliver) })
 
@@ -164,8 +190,14 @@ func dial(ctx context.Context, dialer bedrock.Dialer, cfg *Config, number int, h
 		err = context.Cause(ctx)
 	}
 	c.fail(err)
-	c.tasks.Wait()
+	c.gone()
 	return nil, err
+}
+
+// gone waits until nothing of the stream is left.
+func (c *connection) gone() {
+	c.tasks.Wait()
+	c.release()
 }
 
 // read delivers what the service sends until the stream ends.
@@ -267,11 +299,22 @@ func (c *connection) fail(err error) {
 	})
 }
 
+// remember tells the stream what was said before, and returns how many bytes
+// that are.
+func (c *connection) remember(history []Message) int {
+	bytes := 0
+	for _, m := range history {
+		bytes += len(m.Text)
+		c.tell(wire.TextBlock{PromptName: c.prompt, ContentName: uuid.NewString(), Role: wire.Role(m.Role), Text: m.Text}.Events()...)
+	}
+	return bytes
+}
+
 // listen opens the AUDIO block: from here on the stream hears, and no more
 // history can be told.
 func (c *connection) listen() {
 	c.tell(wire.AudioStart{PromptName: c.prompt, ContentName: c.audio, Rate: c.cfg.InputRate}.AppendEvent(nil))
-	c.listening = true
+	c.audioOpen, c.role = true, listening
 }
 
 // hear sends user audio that begins at position from on the user's clock.
@@ -325,7 +368,7 @@ func (c *connection) answer(callID string, result []byte) {
 // must be done before.
 func (c *connection) close(within time.Duration) {
 	var events [][]byte
-	if c.listening {
+	if c.audioOpen {
 		if c.heardAudio == 0 {
 			// An AUDIO block without audio cannot be closed.
 			c.silence(c.cfg.InputRate.Samples(20*time.Millisecond), 0)
@@ -349,7 +392,7 @@ func (c *connection) close(within time.Duration) {
 	case <-timer.C:
 	}
 	c.fail(context.Canceled)
-	c.tasks.Wait()
+	c.gone()
 }
 
 func (c *connection) String() string { return fmt.Sprintf("stream %d", c.number) }

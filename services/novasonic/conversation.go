@@ -2,6 +2,7 @@ package novasonic
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
+	"github.com/parley-go/parley/services/novasonic/internal/continuity"
 	"github.com/parley-go/parley/services/novasonic/internal/wire"
 	"github.com/parley-go/parley/tool"
 )
@@ -43,12 +45,12 @@ const (
 // told everything through its inbox, and never waits for anybody. See the
 // package comment for the picture.
 //
-// Its parts are in files of their own: streams.go opens and replaces streams,
-// user.go is about what the user says, answer.go about what the agent says,
-// calls.go about tools.
+// Its parts are in files of their own: streams.go opens, moves to and leaves
+// streams as package continuity decides, user.go is about what the user says,
+// answer.go about what the agent says, calls.go about tools.
 type conversation struct {
-	cfg    *Config
-	dialer bedrock.Dialer
+	cfg    *Config // as the application wants it now: streams have their own
+	client opener
 	out    *pipeline.Port
 	log    *slog.Logger
 	shared *shared
@@ -62,33 +64,39 @@ type conversation struct {
 	// The goroutine of run owns the following.
 
 	// Streams.
-	listening *connection // hears the user; nil while none can
-	opening   bool
-	opened    int       // streams that were accepted
-	death     error     // why the last one that died did
-	deaths    int       // of streams that died young, in a row
-	trouble   time.Time // since when there was no healthy stream; zero while there is
+	machine    *continuity.Machine
+	wake       alarm               // when it wants to be asked again
+	streams    map[int]*connection // by id: all that have not ended
+	listening  *connection         // hears the user; nil while none can
+	draining   *connection         // finishes what it has begun; nil if none does
+	attempt    attempt             // to open a stream
+	closings   *closings           // of streams
+	part       func()              // leaves the client's count of conversations; nil before it was joined
+	lane       int                 // of the first stream, among the client's connections
+	startBy    time.Time           // when the first must be open; zero: any time
+	accepted   int                 // streams that were
+	death      error               // why the last one that died did
+	orphanedAt time.Time           // when that was …
+	deafFrom   audio.Position      // … and where on the ring
+	version    int                 // of cfg
+	versions   map[int]*Config     // those that a stream may have, or get
+	swaps      map[int]*SwapStatus // moves before their cut, by number
 
 	// The user.
-	input       *intake
-	ring        *ring
-	caller      clockMap       // from the ring's positions to those of the caller's track
-	track       string         // the caller's track
-	accounted   time.Time      // up to when the stream's input is accounted for
-	turnEnd     audio.Position // on the ring: what the user said before was answered
-	speechTold  bool           // the service tells where speech begins and ends
-	unanswered  bool           // an utterance that began at turnEnd or later has no answer yet
-	startTold   audio.Position // on the ring: the last UserStartedSpeaking …
-	stopTold    audio.Position // … and UserStoppedSpeaking; a replay brings them again
-	transcribed audio.Position // on the ring: speech that began before was told as text
-	asked       []*entry       // texts of the user's that have no answer yet
-	heardOf     []*entry       // transcripts of the utterance that has no answer yet
-	digits      []byte
-	dtmf        *time.Timer
-	dtmfSeq     int
-	notes       []string // to be said as soon as that interrupts nobody
-	notesSince  time.Time
-	quietSince  time.Time // since when notes would have interrupted nobody
+	input     *intake
+	ring      *ring
+	caller    clockMap  // from the ring's positions to those of the caller's track
+	track     string    // the caller's track
+	accounted time.Time // up to when the stream's input is accounted for
+	speech    speech    // what the user says, and has no answer
+	asked     []*entry  // texts of the user's that have no answer yet …
+	askedAt   time.Time // … and when the last was asked
+	digits    []byte
+	dtmf      *time.Timer
+	dtmfSeq   int
+	notes     []*entry // to be said as soon as that interrupts nobody
+	noteSince time.Time
+	quiet     time.Time // since when notes would have interrupted nobody
 
 	// The agent.
 	spoken  audio.Position // end of the agent's audio that was sent
@@ -100,11 +108,21 @@ type conversation struct {
 	owed    []*sentence // voiced or announced, and not told as SpokenText yet
 	guessed []*sentence // told without their FINAL text, which may still come
 	lastCut *reply
+	dryAt   time.Time // since when an answer that goes on has no audio to be heard; zero: it has
 
-	past    transcript
-	calls   map[string]*call
-	drains  []*drain
-	ticking bool // a tick is under way
+	past   transcript
+	calls  map[string]*call
+	drains []*drain
+
+	summarizing bool // the application is shortening the history
+	ticking     bool // a tick is under way
+}
+
+// opener is what a conversation needs of a Client.
+type opener interface {
+	startLane() int
+	join() (leave func())
+	dial(ctx context.Context, model string, o dialOptions) (s bedrock.Stream, release func(), err error)
 }
 
 // What the inbox takes, beside frames that the pipeline sent.
@@ -115,14 +133,17 @@ type (
 	}
 	streamEnded  struct{ c *connection }
 	streamOpened struct {
+		id   int
 		c    *connection
-		from audio.Position
 		err  error
+		late bool // there is no time for another try
 	}
-	reopen       struct{}
+	rotate       struct{ why string }
+	summarized   summary
 	toolReturned struct {
-		call   *call
-		result tool.Result
+		call      *call
+		arguments json.RawMessage
+		result    tool.Result
 	}
 	keysPressed struct{ seq int }
 	tick        struct{} // look again at what waits for time to pass
@@ -136,10 +157,10 @@ type drain struct {
 	quiet time.Time // since when only texts of record are missing; zero before
 }
 
-func newConversation(cfg *Config, dialer bedrock.Dialer, out *pipeline.Port, log *slog.Logger, sh *shared) *conversation {
+func newConversation(cfg *Config, client opener, out *pipeline.Port, log *slog.Logger, sh *shared) *conversation {
 	return &conversation{
 		cfg:    cfg,
-		dialer: dialer,
+		client: client,
 		out:    out,
 		log:    log,
 		shared: sh,
@@ -151,6 +172,14 @@ func newConversation(cfg *Config, dialer bedrock.Dialer, out *pipeline.Port, log
 		ring:   newRing(cfg.InputRate, cfg.Keep),
 		calls:  make(map[string]*call),
 		past:   newTranscript(cfg.History),
+
+		machine:  continuity.New(cfg.policy()),
+		wake:     newAlarm(),
+		streams:  make(map[int]*connection),
+		closings: newClosings(),
+		lane:     client.startLane(),
+		versions: map[int]*Config{0: cfg},
+		swaps:    make(map[int]*SwapStatus),
 	}
 }
 
@@ -177,6 +206,9 @@ func (v *conversation) after(ctx context.Context, d time.Duration, event any) *t
 // ended. The first stream must be open by deadline, if there is one.
 func (v *conversation) run(ctx context.Context, deadline time.Time, farewell func() time.Duration) {
 	v.loop(ctx, deadline)
+	if v.part != nil {
+		defer v.part()
+	}
 
 	v.settleAll()
 	if v.dtmf != nil {
@@ -187,8 +219,14 @@ func (v *conversation) run(ctx context.Context, deadline time.Time, farewell fun
 	}
 	var goodbyes sync.WaitGroup
 	leave := func(c *connection) { goodbyes.Go(func() { c.close(farewell()) }) }
-	if c := v.listening; c != nil {
-		leave(c)
+	v.wake.stop()
+	if v.attempt.cancel != nil {
+		v.attempt.cancel()
+	}
+	for _, c := range v.streams {
+		if c.role != closing {
+			leave(c)
+		}
 	}
 	// What those who are still at work bring may be a stream that nobody else
 	// would close.
@@ -217,8 +255,8 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 			<-ctx.Done()
 		}
 	}()
-	v.accounted = time.Now()
-	v.open(ctx, deadline, 0)
+	v.accounted, v.startBy = time.Now(), deadline
+	v.step(ctx, continuity.Start{})
 
 	keepAlive := time.NewTimer(100 * time.Millisecond)
 	defer keepAlive.Stop()
@@ -230,10 +268,14 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 			v.handle(ctx, e)
 		case <-keepAlive.C:
 			keepAlive.Reset(v.keepAlive())
+		case <-v.wake.timer.C:
 		}
+		v.forgive()
 		v.sayNotes()
+		v.serveDrain(ctx)
 		v.serveDrains()
-		if len(v.notes)+len(v.drains) > 0 && !v.ticking {
+		v.step(ctx, nil)
+		if (len(v.notes)+len(v.drains) > 0 || v.draining != nil) && !v.ticking {
 			v.ticking = true
 			v.after(ctx, tickEvery, tick{})
 		}
@@ -250,8 +292,16 @@ func (v *conversation) handle(ctx context.Context, event any) {
 		v.streamEnded(ctx, e.c)
 	case streamOpened:
 		v.streamOpened(ctx, e)
-	case reopen:
-		v.reopen(ctx)
+	case Settings:
+		v.change(ctx, e)
+	case rotate:
+		v.rotate(ctx, e.why)
+	case summarized:
+		v.summarized(summary(e))
+	case *frames.VADStarted:
+		v.vadStarted(e)
+	case *frames.VADStopped:
+		v.vadStopped(e)
 	case *frames.Playout:
 		v.playout(e)
 	case *frames.Interruption:
@@ -318,7 +368,7 @@ func (v *conversation) serveDrains() {
 
 func (v *conversation) drained(d *drain) bool {
 	answering := v.answering() || len(v.calls) > 0
-	waiting := v.unanswered && (len(v.heardOf) > 0 || v.opening) || len(v.asked) > 0 || len(v.notes) > 0
+	waiting := v.unanswered() && (v.speech.transcribed() || v.speech.again || v.listening == nil) || len(v.asked) > 0 || len(v.notes) > 0
 	if answering || waiting && time.Since(d.began) < answerPatience {
 		if answering {
 			d.began = time.Now() // and then for what may follow
@@ -335,4 +385,72 @@ func (v *conversation) drained(d *drain) bool {
 	v.settleAll()
 	close(d.done)
 	return true
+}
+
+// alarm is a timer that is set to an instant.
+type alarm struct {
+	timer *time.Timer
+	at    time.Time
+}
+
+func newAlarm() alarm {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return alarm{timer: t}
+}
+
+// set makes the timer fire at an instant, or not at all if it is zero.
+func (a *alarm) set(at time.Time) {
+	if at.Equal(a.at) {
+		return
+	}
+	a.at = at
+	if at.IsZero() {
+		a.timer.Stop()
+		return
+	}
+	a.timer.Reset(time.Until(at))
+}
+
+func (a *alarm) stop() { a.timer.Stop() }
+
+// closings are the streams that are being closed.
+type closings struct {
+	mu   sync.Mutex // protects the following
+	n    int
+	idle chan struct{} // closed when none is
+}
+
+func newClosings() *closings {
+	c := &closings{idle: make(chan struct{})}
+	close(c.idle)
+	return c
+}
+
+func (c *closings) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == 0 {
+		c.idle = make(chan struct{})
+	}
+	c.n++
+}
+
+func (c *closings) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n--; c.n == 0 {
+		close(c.idle)
+	}
+}
+
+// wait waits until no stream is being closed, or ctx ends.
+func (c *closings) wait(ctx context.Context) {
+	c.mu.Lock()
+	idle := c.idle
+	c.mu.Unlock()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
 }

@@ -15,9 +15,10 @@
 // transcripts, speaking events and tool calls:
 //
 //	AudioInput, DTMFInput        ──▶┌─────────┐──▶ AudioOutput, TTSStart, TTSStop
-//	Text, FunctionCallCancel     ──▶│         │──▶ LLMResponseStart, LLMText, LLMResponseEnd
-//	Interruption                 ──▶│ Service │──▶ Transcription, SpokenText
-//	                                │         │──▶ FunctionCall, …InProgress, …Result
+//	Text, UpdateSettings         ──▶│         │──▶ LLMResponseStart, LLMText, LLMResponseEnd
+//	VADStarted, VADStopped       ──▶│         │──▶ Transcription, SpokenText
+//	Interruption                 ──▶│ Service │──▶ FunctionCall, …InProgress, …Result
+//	FunctionCallCancel           ──▶│         │──▶ Swap
 //	UserStarted/StoppedSpeaking  ◀──│         │──▶ UserStarted/StoppedSpeaking
 //	Error, Metrics               ◀──└─────────┘◀── Playout
 //
@@ -35,8 +36,12 @@
 // which may be playing, nor for the service, nor for a tool. What a stream
 // sends is always read, and dropped here when an interruption made it useless.
 //
-// When a stream dies, another is opened, told the history, and made to hear
-// again what the user said and nobody answered.
+// Which stream listens, which one still speaks and which one waits to take over
+// is decided by a state machine, package internal/continuity. The next stream
+// is opened before the old one ends, is told the history, hears again what the
+// user said and nobody has begun to answer, and listens from then on, while the
+// old one speaks to its end. See [Continuation], [Swap], [Settings] and
+// [Service.Rotate].
 //
 // # What to know
 //

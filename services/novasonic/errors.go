@@ -41,6 +41,10 @@ var (
 	// errConfused is a stream on which the service does what makes no sense.
 	errConfused = errors.New("the service does not keep to the protocol")
 
+	// ErrNotRunning is a wish of the application's for a conversation that has
+	// not begun, or is over.
+	ErrNotRunning = errors.New("the conversation is not running")
+
 	// ErrTextUnsupported is text or keys for a model that can only be spoken to.
 	ErrTextUnsupported = errors.New("this model takes no text in mid-call")
 )

@@ -284,8 +284,11 @@ func TestACallLastsLongerThanAConnection(t *testing.T) {
 		if got := texts(r, func(f *frames.SpokenText) string { return f.Text }); !slices.Equal(got, want) {
 			t.Errorf("the agent said %q", got)
 		}
-		if n := len(r.streams()); n != 3 {
-			t.Errorf("%d streams were used, want 3", n)
+		if n := len(r.streams()); n != 4 {
+			t.Errorf("%d streams were used, want 4", n)
+		}
+		if errs := r.ear.errors(); len(errs) > 0 {
+			t.Errorf("errors: %v", errs)
 		}
 	})
 }

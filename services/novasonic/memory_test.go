@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/parley-go/parley/audio"
@@ -21,7 +22,8 @@ func ramp(from audio.Position, n int) []int16 {
 
 func TestRingKeepsTheNewestSamplesAtTheirPositions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := &ring{buf: make([]int16, rapid.IntRange(1, 50).Draw(t, "size"))}
+		// At 400 Hz a block of loudness is four samples.
+		r := newRing(400, time.Duration(rapid.IntRange(1, 12).Draw(t, "size"))*levelBlock)
 		var end audio.Position
 		for _, n := range rapid.SliceOfN(rapid.IntRange(0, 80), 1, 10).Draw(t, "writes") {
 			r.write(ramp(end, n))
@@ -37,6 +39,32 @@ func TestRingKeepsTheNewestSamplesAtTheirPositions(t *testing.T) {
 			t.Fatalf("since(%d) = %v, want %v", ask, got, want)
 		}
 	})
+}
+
+func TestSoundIsFoundWhereItIs(t *testing.T) {
+	loud := func(n int) []int16 { return slices.Repeat([]int16{3000, -3000}, n/2) }
+	soft := func(n int) []int16 { return slices.Repeat([]int16{20, -20}, n/2) }
+	for name, tc := range map[string]struct {
+		pieces      [][]int16
+		first, last audio.Position
+	}{
+		"silence":              {[][]int16{soft(16000)}, 16000, 16000},
+		"going on":             {[][]int16{soft(8000), loud(1600)}, 8000, 8000},
+		"with a short pause":   {[][]int16{soft(8000), loud(1600), soft(3200), loud(800)}, 8000, 8000},
+		"over":                 {[][]int16{soft(8000), loud(1600), soft(8000)}, 8000, 17600},
+		"after a long pause":   {[][]int16{soft(8000), loud(1600), soft(8000), loud(1600)}, 8000, 17600},
+		"in pieces of no unit": {[][]int16{soft(7998), loud(2), loud(1600), soft(14)}, 7840, 7840},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRing(audio.Rate16k, 10*time.Second)
+			for _, p := range tc.pieces {
+				r.write(p)
+			}
+			if first, last := r.firstSound(0), r.lastSound(0); first != tc.first || last != tc.last {
+				t.Errorf("first sound at %d, last at %d, want %d and %d", first, last, tc.first, tc.last)
+			}
+		})
+	}
 }
 
 func TestClockMapTellsWhatTheUserSaidWhenTheStreamHeardIt(t *testing.T) {

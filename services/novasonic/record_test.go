@@ -31,9 +31,9 @@ func withDesk(t *testing.T, fn func(d *desk)) {
 	err := pipeline.Run(ctx, &deskHolder{func(out *pipeline.Port) {
 		defer cancel()
 		cfg := Config{}.withDefaults()
-		v := newConversation(&cfg, nil, out, slog.New(slog.DiscardHandler), &shared{})
+		v := newConversation(&cfg, &lateDialer{}, out, slog.New(slog.DiscardHandler), &shared{})
 		c := &connection{number: 1, cfg: &cfg, queue: newSendQueue(cfg.InputRate, 60), blocks: map[string]*block{}, ended: make(chan struct{}), opened: time.Now()}
-		v.listening, v.opened = c, 1
+		v.listening, v.accepted = c, 1
 		c.listen()
 		fn(&desk{t, ctx, v, c})
 		v.tasks.Wait()
@@ -96,7 +96,7 @@ func (d *desk) record() []string {
 	var told []string
 	for _, p := range d.v.box.ordered.queue {
 		if f, ok := p.frame.(*frames.SpokenText); ok {
-			told = append(told, f.Response+": "+marked(f.Text, f.Interrupted))
+			told = append(told, f.Response+": "+withMark(f.Text, f.Interrupted))
 		}
 	}
 	return told
@@ -223,11 +223,13 @@ type lateDialer struct {
 	made  []*lateStream
 }
 
-func (d *lateDialer) Dial(context.Context, string) (bedrock.Stream, error) {
+func (*lateDialer) startLane() int { return 0 }
+func (*lateDialer) join() func()   { return func() {} }
+func (d *lateDialer) dial(context.Context, string, dialOptions) (bedrock.Stream, func(), error) {
 	s := &lateStream{accepted: make(chan struct{}), aborted: make(chan struct{})}
 	d.made = append(d.made, s)
 	time.AfterFunc(d.after, func() { close(s.accepted) })
-	return s, nil
+	return s, func() {}, nil
 }
 
 func TestAStreamThatIsAcceptedAsTheRunIsCancelledIsClosed(t *testing.T) {

@@ -21,6 +21,10 @@ type reply struct {
 	cut    bool            // interrupted: what still arrives of it is dropped
 	closed bool            // the service has said all of it: new speech is another answer
 
+	// unwanted is an answer that a stream begins though it no longer listens:
+	// nothing of it is heard or told.
+	unwanted bool
+
 	heard audio.Position // where the caller stopped hearing it; valid if cut
 }
 

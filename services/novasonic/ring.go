@@ -1,6 +1,7 @@
 package novasonic
 
 import (
+	"slices"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -14,14 +15,25 @@ import (
 type ring struct {
 	buf []int16
 	end audio.Position // right after the newest sample
+
+	// The loudness of each levelBlock of the samples that are kept.
+	block  int // samples in one
+	levels []float32
+	sum    float64 // of the squares of the samples of the block in progress
 }
 
+// levelBlock is how finely loudness is known.
+const levelBlock = 10 * time.Millisecond
+
 func newRing(rate audio.SampleRate, keep time.Duration) *ring {
-	return &ring{buf: make([]int16, rate.Samples(keep))}
+	block := int(rate.Samples(levelBlock))
+	blocks := int(rate.Samples(keep)) / block
+	return &ring{buf: make([]int16, blocks*block), block: block, levels: make([]float32, blocks)}
 }
 
 // write appends samples, pushing out the oldest.
 func (r *ring) write(samples []int16) {
+	r.measure(samples)
 	r.end += audio.Position(len(samples))
 	if len(samples) > len(r.buf) {
 		samples = samples[len(samples)-len(r.buf):]
@@ -29,6 +41,86 @@ func (r *ring) write(samples []int16) {
 	at := int((int64(r.end) - int64(len(samples))) % int64(len(r.buf)))
 	n := copy(r.buf[at:], samples)
 	copy(r.buf, samples[n:])
+}
+
+// measure takes the loudness of samples that are about to be written.
+func (r *ring) measure(samples []int16) {
+	at := int64(r.end)
+	for len(samples) > 0 {
+		n := min(len(samples), r.block-int(at%int64(r.block)))
+		var sum int64
+		for _, s := range samples[:n] {
+			sum += int64(s) * int64(s)
+		}
+		r.sum += float64(sum)
+		at += int64(n)
+		samples = samples[n:]
+		if at%int64(r.block) == 0 {
+			r.levels[(at/int64(r.block)-1)%int64(len(r.levels))] = float32(r.sum / float64(r.block))
+			r.sum = 0
+		}
+	}
+}
+
+const (
+	// floorSpan is the time over which the background is judged: everybody who
+	// speaks pauses within it. The background is what a tenth of it is below.
+	floorSpan = 5 * time.Second
+
+	// soundRatio is how far above the background, as a power, a sound begins: 6 dB.
+	// Detectors of speech ask for more; what this finds is only heard again.
+	soundRatio = 4
+
+	// leastSound is the power below which nothing is a sound: -60 dBFS.
+	leastSound = 33 * 33
+
+	// soundGap is the pause within which two sounds are one: the gap before a
+	// plosive, or between two words.
+	soundGap = 300 * time.Millisecond
+)
+
+// threshold is the power from which on a block counts as a sound.
+func (r *ring) threshold() float32 {
+	last := int64(r.end) / int64(r.block)
+	n := min(last, int64(floorSpan/levelBlock), int64(len(r.levels)))
+	recent := make([]float32, 0, n)
+	for b := last - n; b < last; b++ {
+		recent = append(recent, r.levels[b%int64(len(r.levels))])
+	}
+	slices.Sort(recent)
+	if len(recent) == 0 {
+		return leastSound
+	}
+	return max(leastSound, soundRatio*recent[len(recent)/10])
+}
+
+// firstSound returns where the first sound since a position begins, or the end
+// if there has been none.
+func (r *ring) firstSound(since audio.Position) audio.Position {
+	threshold := r.threshold()
+	since = max(since, r.start())
+	for b := (int64(since) + int64(r.block) - 1) / int64(r.block); b < int64(r.end)/int64(r.block); b++ {
+		if r.levels[b%int64(len(r.levels))] > threshold {
+			return audio.Position(b * int64(r.block))
+		}
+	}
+	return r.end
+}
+
+// lastSound returns where the sound that lasts until now, or was there less
+// than a gap ago, begins: not before since. It is the end if it is quiet.
+func (r *ring) lastSound(since audio.Position) audio.Position {
+	threshold := r.threshold()
+	since = max(since, r.start())
+	begin := r.end
+	gap := int64(soundGap / levelBlock)
+	for b, quiet := int64(r.end)/int64(r.block)-1, int64(0); b*int64(r.block) >= int64(since) && quiet < gap; b-- {
+		quiet++
+		if r.levels[b%int64(len(r.levels))] > threshold {
+			begin, quiet = audio.Position(b*int64(r.block)), 0
+		}
+	}
+	return begin
 }
 
 // start returns the position of the oldest sample that is still kept.

@@ -22,7 +22,8 @@ type Service struct {
 	ownClient bool
 	stop      context.CancelFunc
 	done      chan struct{} // closed when the conversation has ended
-	drained   atomic.Bool   // the end was orderly
+	running   atomic.Pointer[conversation]
+	drained   atomic.Bool // the end was orderly
 }
 
 // New makes a processor of c. If c cannot work, the pipeline says so when it
@@ -50,7 +51,7 @@ func (s *Service) Start(ctx context.Context, out *pipeline.Port) error {
 	if log == nil {
 		log = out.Logger()
 	}
-	s.talk = newConversation(&s.cfg, client.dialer, out, log, &s.shared)
+	s.talk = newConversation(&s.cfg, client, out, log, &s.shared)
 	s.done = make(chan struct{})
 	// The conversation outlives Start, and ends with Close.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -72,8 +73,10 @@ func (s *Service) Start(ctx context.Context, out *pipeline.Port) error {
 	}
 	if err != nil {
 		s.end(context.Background())
+		return err
 	}
-	return err
+	s.running.Store(s.talk)
+	return nil
 }
 
 // farewell is how long a stream may take to say goodbye.
@@ -111,6 +114,10 @@ func (s *Service) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 		if dir == frames.Downstream {
 			return s.talk.post(ctx, f)
 		}
+	case *frames.UpdateSettings:
+		if change, ok := f.Settings.(Settings); ok {
+			return s.talk.post(ctx, change)
+		}
 	case *frames.End:
 		if dir == frames.Downstream {
 			s.drain(ctx)
@@ -125,7 +132,7 @@ func (s *Service) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 func (s *Service) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	var err error
 	switch f := f.(type) {
-	case *frames.AudioInput, *frames.DTMFInput:
+	case *frames.AudioInput, *frames.DTMFInput, *frames.VADStarted, *frames.VADStopped:
 		if dir == frames.Downstream {
 			err = s.talk.post(ctx, f)
 		}
@@ -179,6 +186,24 @@ func (s *Service) end(ctx context.Context) error {
 		s.client.Close()
 	}
 	return nil
+}
+
+// Rotate moves the conversation to a new stream, at the next good moment within
+// half a minute, for instance because this host is to be drained or the region
+// changed. why is for the log. What becomes of it is told by [Swap] frames. It
+// may be called at any time by anybody; it returns an error if the conversation
+// has not begun or has ended, or ctx ends.
+func (s *Service) Rotate(ctx context.Context, why string) error {
+	talk := s.running.Load()
+	if talk == nil {
+		return ErrNotRunning
+	}
+	select {
+	case <-s.done:
+		return ErrNotRunning
+	default:
+	}
+	return talk.post(ctx, rotate{why})
 }
 
 // Stats returns what happened so far. It may be called at any time by anybody.

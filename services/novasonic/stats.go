@@ -33,7 +33,8 @@ func (u Usage) metrics() []frames.Metric {
 // Stats counts what happened in a conversation so far.
 type Stats struct {
 	Streams      int   `json:"streams"`       // that the service accepted
-	Reconnects   int   `json:"reconnects"`    // streams that died and were to be replaced
+	Swaps        int   `json:"swaps"`         // moves from one stream to the next that are over
+	Reconnects   int   `json:"reconnects"`    // of them, those because the old one had died
 	Answers      int   `json:"answers"`       // that the agent began
 	BargeIns     int   `json:"barge_ins"`     // interruptions by the user
 	ToolCalls    int   `json:"tool_calls"`    // functions that the model called

@@ -4,82 +4,465 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
+	"github.com/parley-go/parley/services/novasonic/internal/continuity"
 	"github.com/parley-go/parley/services/novasonic/internal/wire"
 )
 
+// This file carries out what package continuity decides. It has no opinion on
+// when to move: only on how.
+
 const (
-	// replayMargin is how much audio from before a stream's death its successor
-	// hears where nobody was known to speak: a beginning of speech is not
-	// reported until some of it was heard.
-	replayMargin = 1500 * time.Millisecond
+	// onsetLookBack is how far back a stream that takes over hears a sound that
+	// is still going on: the beginning of speech is reported only after some of
+	// it was heard, so what sounds like one may be.
+	onsetLookBack = 1500 * time.Millisecond
 
-	// healthyAge is the age from which on a stream has proved itself.
-	healthyAge = 20 * time.Second
+	// deafLookBack is how far back a stream that takes over from a dead one
+	// hears every sound that nobody answered: a peer that stalls may have heard
+	// nothing for so long before that was noticed.
+	deafLookBack = 15 * time.Second
 
-	firstPause = 250 * time.Millisecond
-	maxPause   = 4 * time.Second
+	// preRoll is how much from before a sound or an utterance is heard with it:
+	// its beginning is soft, and detectors find it a little late.
+	preRoll = 300 * time.Millisecond
 )
 
-// open opens a stream in the background, trying again until deadline (zero: none)
-// as long as the failures may pass. It will hear the user from position from of
-// the ring on.
-func (v *conversation) open(ctx context.Context, deadline time.Time, from audio.Position) {
-	v.opening = true
-	history := shapeHistory(v.past.messages())
-	number, attempts := v.opened+1, v.cfg.OpenAttempts
-	if v.opened > 0 {
-		attempts = 0 // the time is what bounds them
+// step tells the machine what has happened, nil for nothing in particular, and
+// does what it decides.
+func (v *conversation) step(ctx context.Context, e continuity.Event) {
+	for _, d := range append([]continuity.Decision(nil), v.machine.Step(time.Now(), e, v.situation())...) {
+		v.carryOut(ctx, d)
+	}
+	v.wake.set(v.machine.Wake())
+}
+
+// situation is what the moment is like.
+func (v *conversation) situation() continuity.Situation {
+	return continuity.Situation{
+		UserSpeaking:  v.userSpeaking(),
+		Unanswered:    v.unanswered(),
+		AgentSpeaking: v.answering() || v.playing(),
+		ToolPending:   v.awaitsTool(),
+	}
+}
+
+func (v *conversation) carryOut(ctx context.Context, d continuity.Decision) {
+	switch d.Do {
+	case continuity.Open:
+		v.open(ctx, d)
+	case continuity.Discard:
+		v.discard(d)
+	case continuity.Tell:
+		v.tellReady(d)
+	case continuity.Cut:
+		v.cut(d)
+	case continuity.Retire:
+		v.retire(d)
+	case continuity.Gone:
+		v.leave(v.streams[d.Stream], d.Err)
+	case continuity.Orphaned:
+		v.orphaned(d)
+	case continuity.Retried:
+		v.log.Warn("open stream failed, trying again", "move", d.Move.Number, "reason", d.Move.Reason.String(), "attempt", d.Move.Attempts, "error", d.Err)
+		if d.Move.Number > 0 {
+			v.tellSwap(d.Move, SwapRetried, func(s *SwapStatus) { s.Err = d.Err })
+		}
+	case continuity.Revert:
+		v.log.Error("settings refused, keeping the old ones", "error", d.Err)
+		v.cfg = v.versions[d.Version]
+		v.report(pipeline.Classify(judge(d.Err).Class, fmt.Errorf("change settings: the service refuses them, and the old ones are kept: %w", d.Err)))
+	case continuity.Abandon:
+		v.log.Warn("move abandoned", "move", d.Move.Number, "reason", d.Move.Reason.String(), "error", d.Err)
+		v.tellSwap(d.Move, SwapAbandoned, func(s *SwapStatus) { s.Err = d.Err })
+		delete(v.swaps, d.Move.Number)
+	case continuity.Fail:
+		v.giveUp(d.Err)
+	}
+}
+
+// ---- opening
+
+// attempt is a stream that is being opened.
+type attempt struct {
+	id     int
+	cancel context.CancelFunc
+}
+
+// open opens a stream in the background.
+func (v *conversation) open(ctx context.Context, d continuity.Decision) {
+	openCtx, cancel := context.WithCancel(ctx)
+	by := d.By
+	if d.Need == continuity.First {
+		by = v.startBy
+	}
+	if !by.IsZero() {
+		openCtx, cancel = context.WithDeadlineCause(ctx, by, ErrNotAccepted)
+	}
+	v.attempt = attempt{d.Stream, cancel}
+
+	cfg, o := v.versions[d.Version], dialOptions{lane: v.lane + d.Stream - 1, need: firstStream}
+	note := ""
+	switch d.Need {
+	case continuity.Successor:
+		o.need = standbyStream
+	case continuity.Orphan:
+		o.need = orphanStream
+	}
+	if d.Need != continuity.First {
+		note = v.cfg.Continuation.Note
+		if v.swaps[d.Move.Number] == nil {
+			v.log.Info("opening next stream", "move", d.Move.Number, "reason", d.Move.Reason.String(), "age", v.age())
+			v.tellSwap(d.Move, SwapBegun, nil)
+			v.summarize(ctx)
+		}
 	}
 	v.tasks.Go(func() {
-		openCtx, cancel := ctx, context.CancelFunc(func() {})
-		if !deadline.IsZero() {
-			openCtx, cancel = context.WithDeadlineCause(ctx, deadline, ErrNotAccepted)
-		}
 		defer cancel()
-		c, err := v.dialWithRetries(ctx, openCtx, number, history, attempts)
-		if v.post(ctx, streamOpened{c: c, from: from, err: err}) != nil && c != nil {
-			c.close(time.Second)
+		if d.Need == continuity.Successor {
+			v.closings.wait(openCtx) // so that no more than two are open
+		}
+		c, err := dial(openCtx, v.client, o, cfg, note, func(c *connection, e wire.Output) {
+			_ = v.post(ctx, fromStream{c, e})
+		})
+		e := streamOpened{id: d.Stream, c: c, err: err, late: err != nil && openCtx.Err() != nil}
+		if v.post(ctx, e) != nil && c != nil {
+			c.close(hurriedFarewell)
 		}
 	})
 }
 
-// dialWithRetries dials until it has a stream, the failure cannot pass, the
-// attempts are used up (0: no bound) or openCtx ends. Events of the stream are
-// delivered until ctx ends.
-func (v *conversation) dialWithRetries(ctx, openCtx context.Context, number int, history []Message, attempts int) (*connection, error) {
-	for attempt := 1; ; attempt++ {
-		c, err := dial(openCtx, v.dialer, v.cfg, number, history, func(c *connection, e wire.Output) {
-			_ = v.post(ctx, fromStream{c, e})
-		})
-		if err == nil {
-			return c, nil
+func (v *conversation) streamOpened(ctx context.Context, e streamOpened) {
+	if e.err != nil {
+		verdict := verdictOf(judge(e.err))
+		if e.late {
+			verdict = continuity.GiveUp // there is no more time
 		}
-		if attempt == attempts || openCtx.Err() != nil || judge(err).Action != bedrock.Retry {
-			return nil, err
-		}
-		pause := pauseBefore(attempt)
-		v.log.Warn("open stream failed, trying again", "stream", number, "attempt", attempt, "in", pause, "error", err)
+		v.step(ctx, continuity.Refused{Stream: e.id, Verdict: verdict, Err: e.err})
+		return
+	}
+	c := e.c
+	c.id = e.id
+	if v.part == nil {
+		v.part = v.client.join()
+	}
+	v.accepted++
+	c.number = v.accepted
+	v.streams[c.id] = c
+	v.shared.update(func(s *Stats) { s.Streams++ })
+	v.log.Info("stream opened", "stream", c.number, "took", time.Since(c.opened).Round(time.Millisecond))
+	v.tasks.Go(func() {
 		select {
-		case <-time.After(pause):
-		case <-openCtx.Done():
-			return nil, err
+		case <-c.ended:
+			_ = v.post(ctx, streamEnded{c})
+		case <-ctx.Done():
+		}
+	})
+	v.step(ctx, continuity.Opened{Stream: c.id, At: c.opened, Expires: c.stream.CredentialsExpire()})
+}
+
+// discard closes a stream that has never listened, or stops opening it.
+func (v *conversation) discard(d continuity.Decision) {
+	if v.attempt.id == d.Stream {
+		v.attempt.cancel()
+	}
+	if c := v.streams[d.Stream]; c != nil {
+		v.log.Info("standby discarded", "stream", c.number, "age", time.Since(c.opened).Round(time.Second))
+		v.close(c)
+	}
+}
+
+// close closes a stream in order, in the background.
+func (v *conversation) close(c *connection) {
+	c.role = closing
+	v.closings.begin()
+	v.tasks.Go(func() {
+		defer v.closings.end()
+		c.close(farewellTime)
+	})
+}
+
+// ---- taking over
+
+// cut makes a stream listen. All that the user says from here on is heard by it
+// and by no other; before that it is told what was said, and hears again what
+// nobody has answered.
+func (v *conversation) cut(d continuity.Decision) {
+	began := time.Now()
+	next, old := v.streams[d.Stream], v.streams[d.From]
+
+	from, lost := v.replayFrom(old == nil)
+	v.hearAgain()
+	replay, from := v.ring.since(from)
+	history := shapeHistory(v.past.messages())
+	bytes := next.remember(history)
+	next.listen()
+	next.hear(replay, from)
+	v.listening, v.draining = next, old
+	if old != nil {
+		old.role = draining
+	}
+	if d.Move.Number == 0 {
+		v.accounted = time.Now()
+		if v.cfg.SpeakFirst != "" {
+			// It is no part of what was said.
+			v.asked, v.askedAt = append(v.asked, &entry{role: User, text: v.cfg.SpeakFirst}), began
+		}
+	}
+	v.askAgain(len(replay) > 0)
+	v.endAttempt(d.Stream)
+	select {
+	case v.first <- nil:
+	default:
+	}
+	if d.Move.Number == 0 {
+		return
+	}
+	v.accounted = time.Now()
+	deaf := time.Duration(0)
+	if old == nil {
+		deaf = began.Sub(v.orphanedAt)
+	}
+	replayed := v.cfg.InputRate.Duration(int64(len(replay)))
+	v.log.Info("stream took over", "move", d.Move.Number, "reason", d.Move.Reason.String(), "stream", next.number, "forced", d.Forced,
+		"replayed", replayed, "history", bytes, "deaf", deaf.Round(time.Millisecond))
+	v.tellSwap(d.Move, SwapCut, func(s *SwapStatus) {
+		s.To, s.Forced = next.number, d.Forced
+		s.Prepare, s.Wait = d.Move.Ready.Sub(d.Move.Begun), began.Sub(d.Move.Ready)
+		s.Cut, s.Deaf = time.Since(began), deaf
+		s.CutAt, s.Rate = v.callerAt(v.ring.end), v.cfg.InputRate
+		s.Replayed, s.Lost, s.History = replayed, lost, bytes
+		s.Overlapped = v.overlap(old, from)
+	})
+	if old == nil {
+		v.tellSwap(d.Move, SwapGone, nil)
+		delete(v.swaps, d.Move.Number)
+		return
+	}
+	old.swap = v.swaps[d.Move.Number]
+	old.cutAt = began
+	delete(v.swaps, d.Move.Number)
+}
+
+// overlap is how much of what is heard again from a position on the old stream
+// had been sent.
+func (v *conversation) overlap(old *connection, from audio.Position) time.Duration {
+	end := v.deafFrom
+	if old != nil {
+		end = v.ring.end
+	}
+	return v.cfg.InputRate.Duration(int64(max(0, end-from)))
+}
+
+func (v *conversation) endAttempt(id int) {
+	if v.attempt.id == id {
+		v.attempt.cancel()
+	}
+}
+
+// replayFrom is where on the ring a stream that takes over begins to hear, and
+// how much of what it should have heard is no longer there.
+func (v *conversation) replayFrom(failed bool) (from audio.Position, lost time.Duration) {
+	roll := audio.Position(v.cfg.InputRate.Samples(preRoll))
+	from = v.ring.end
+	earlier := func(p audio.Position) { from = min(from, p) }
+
+	lookBack := audio.Position(v.cfg.InputRate.Samples(onsetLookBack))
+	if sound := v.ring.lastSound(max(v.speech.answeredTo, v.ring.end-lookBack)); sound < v.ring.end {
+		earlier(sound - roll)
+	}
+	if failed {
+		lookBack = audio.Position(v.cfg.InputRate.Samples(deafLookBack))
+		since := v.ring.end - lookBack - v.deafFor()
+		if sound := v.ring.firstSound(max(v.speech.answeredTo, since)); sound < v.ring.end {
+			earlier(sound - roll)
+		}
+	}
+	if at, some := v.firstUnanswered(); some {
+		earlier(at - roll)
+	}
+	from = max(from, v.speech.answeredTo)
+	if missing := v.ring.start() - from; missing > 0 {
+		lost = v.cfg.InputRate.Duration(int64(missing))
+	}
+	return from, lost
+}
+
+// deafFor is how long nobody has listened.
+func (v *conversation) deafFor() audio.Position { return max(0, v.ring.end-v.deafFrom) }
+
+// askAgain asks what was typed and has no answer.
+func (v *conversation) askAgain(replayed bool) {
+	asked := v.asked
+	v.asked = nil
+	for _, e := range asked {
+		if replayed && v.speech.again {
+			v.note(e) // what is heard again is answered first
+		} else {
+			v.ask(e)
 		}
 	}
 }
 
-// pauseBefore is how long to wait after the nth failure in a row: it grows, and
-// is drawn at random, so that conversations which failed together try again
-// apart.
-func pauseBefore(n int) time.Duration {
-	wait := min(firstPause<<min(n, 10), maxPause)
-	return wait/2 + rand.N(wait/2)
+// ---- leaving
+
+// serveDrain tells the machine when the old stream owes nothing any more.
+func (v *conversation) serveDrain(ctx context.Context) {
+	c := v.draining
+	if c == nil || v.owes(c) {
+		return
+	}
+	v.step(ctx, continuity.Drained{Stream: c.id})
+}
+
+// owes reports whether a draining stream still has something to say that the
+// user is to hear, or to tell.
+func (v *conversation) owes(c *connection) bool {
+	if c.dismissed {
+		return false
+	}
+	if v.owesSpeech(c) || v.playing() && v.speaker == c {
+		c.quietSince = time.Time{}
+		return true
+	}
+	if c.quietSince.IsZero() {
+		c.quietSince = time.Now()
+	}
+	return v.untoldOf(c) && time.Since(c.quietSince) < recordPatience
+}
+
+// recordPatience is how long the texts of record of what a draining stream said
+// are waited for: they were measured to come up to 9 s after the audio.
+const recordPatience = 10 * time.Second
+
+// owesSpeech reports whether a stream will say something more.
+func (v *conversation) owesSpeech(c *connection) bool {
+	if r := c.reply; r != nil && !r.closed && !r.cut {
+		return true
+	}
+	if !c.expects.IsZero() && time.Since(c.expects) < answerPatience {
+		return true
+	}
+	for _, k := range v.calls {
+		if k.c == c {
+			return true
+		}
+	}
+	return false
+}
+
+// endDrain ends what the old stream still had to say, because the user has
+// taken the turn: what follows is between the user and the stream that listens.
+func (v *conversation) endDrain() {
+	c := v.draining
+	if c == nil || c.dismissed {
+		return
+	}
+	c.dismissed = true
+	if r := c.reply; r != nil && !r.closed {
+		v.cutAt(r, v.heard)
+		r.closed = true
+		v.endReply(r, true)
+	}
+	for _, k := range v.calls {
+		if k.c == c {
+			k.c = nil // whoever listens when it returns is told
+		}
+	}
+}
+
+// retire closes the stream that has drained.
+func (v *conversation) retire(d continuity.Decision) {
+	c := v.streams[d.Stream]
+	v.endDrain()
+	v.draining = nil
+	v.log.Info("stream drained", "stream", c.number, "took", time.Since(c.cutAt).Round(time.Millisecond), "in time", !d.Forced)
+	v.tellSwapOf(c.swap, SwapDrained, func(s *SwapStatus) { s.Drain = time.Since(c.cutAt) })
+	v.close(c)
+}
+
+// leave takes leave of a stream that has ended.
+func (v *conversation) leave(c *connection, err error) {
+	if c == v.draining {
+		v.endDrain()
+		v.draining = nil
+	}
+	if c.role != closing {
+		v.log.Warn("stream ended while it drained", "stream", c.number, "error", err)
+		v.close(c)
+		v.tellSwapOf(c.swap, SwapGone, func(s *SwapStatus) { s.Drain, s.Err = time.Since(c.cutAt), err })
+	} else {
+		v.tellSwapOf(c.swap, SwapClosed, nil)
+	}
+	c.swap = nil
+	v.orphan(c)
+	delete(v.streams, c.id)
+}
+
+// streamEnded handles the end of a stream, asked for or not.
+func (v *conversation) streamEnded(ctx context.Context, c *connection) {
+	if c.role == closing {
+		v.leave(c, nil)
+		return
+	}
+	err := c.endErr
+	if err == nil {
+		err = errors.New("the service ended the stream without a reason")
+	}
+	if c.role == standby {
+		v.log.Warn("standby ended", "stream", c.number, "age", time.Since(c.opened).Round(time.Millisecond), "error", err)
+		v.close(c)
+		delete(v.streams, c.id)
+	}
+	v.step(ctx, continuity.Died{Stream: c.id, Verdict: verdictOf(judge(err)), Err: err})
+}
+
+// orphaned takes leave of the stream that listened and died.
+func (v *conversation) orphaned(d continuity.Decision) {
+	c := v.streams[d.Stream]
+	age := time.Since(c.opened).Round(time.Millisecond)
+	verdict := judge(d.Err)
+	v.log.Warn("stream ended", "stream", c.number, "age", age, "reason", verdict.Reason.String(), "error", d.Err)
+	v.listening, v.death = nil, d.Err
+	v.orphanedAt, v.deafFrom = time.Now(), v.ring.end
+	for _, k := range v.calls {
+		if k.c == c {
+			k.c = nil
+		}
+	}
+	v.close(c)
+	v.orphan(c)
+	delete(v.streams, c.id)
+	switch verdict.Reason {
+	case bedrock.ReasonHistory, bedrock.ReasonContent, bedrock.ReasonProtocol, bedrock.ReasonToolResult:
+		// The service minds something that it was told, and does not say what.
+		v.past.forgetHalf()
+	}
+	v.shared.update(func(s *Stats) { s.Reconnects++ })
+	v.report(pipeline.Classify(verdict.Class, fmt.Errorf("%v ended after %v, continuing on another: %w", c, age, d.Err)))
+	v.tellSwap(d.Move, SwapBegun, func(s *SwapStatus) { s.From, s.Err = c.number, d.Err })
+}
+
+func (v *conversation) giveUp(err error) {
+	if errors.Is(err, ErrNotAccepted) && v.death != nil {
+		err = v.death // the time was over; that is why
+	}
+	if v.accepted > 0 {
+		err = fmt.Errorf("%w: %w", ErrGaveUp, err)
+	}
+	v.fail(pipeline.Classify(judge(err).Class, err))
+}
+
+func (v *conversation) age() time.Duration {
+	if v.listening == nil {
+		return 0
+	}
+	return time.Since(v.listening.opened).Round(time.Second)
 }
 
 // judge says what a stream's failure means. What we ended ourselves because the
@@ -91,111 +474,40 @@ func judge(err error) bedrock.Verdict {
 	return bedrock.Classify(err)
 }
 
-func (v *conversation) streamOpened(ctx context.Context, e streamOpened) {
-	v.opening = false
-	if e.err != nil {
-		if errors.Is(e.err, ErrNotAccepted) && v.death != nil {
-			e.err = v.death // the time was over; that is why
-		}
-		if v.opened > 0 {
-			e.err = fmt.Errorf("%w: %w", ErrGaveUp, e.err)
-		}
-		v.fail(pipeline.Classify(judge(e.err).Class, e.err))
-		return
+// verdictOf puts a verdict as the machine needs it: what nobody has seen before
+// is tried again.
+func verdictOf(v bedrock.Verdict) continuity.Verdict {
+	switch {
+	case v.Action == bedrock.FixAndRetry:
+		return continuity.Mend
+	case v.Action == bedrock.GiveUp && v.Reason != bedrock.ReasonUnknown:
+		return continuity.GiveUp
 	}
-	c := e.c
-	v.opened++
-	v.listening = c
-	v.shared.update(func(s *Stats) { s.Streams++ })
-	v.log.Info("stream opened", "stream", c.number, "took", time.Since(c.opened).Round(time.Millisecond))
-
-	c.listen()
-	replay, from := v.ring.since(e.from)
-	c.hear(replay, from)
-	v.accounted = time.Now()
-	if v.opened == 1 && v.cfg.SpeakFirst != "" {
-		c.say(v.cfg.SpeakFirst, v.ring.end)
-	}
-	for _, e := range v.asked {
-		if v.unanswered {
-			v.note(e.text) // what is replayed is answered first
-			continue
-		}
-		c.say(e.text, v.ring.end)
-	}
-	v.tasks.Go(func() {
-		select {
-		case <-c.ended:
-			_ = v.post(ctx, streamEnded{c})
-		case <-ctx.Done():
-		}
-	})
-	select {
-	case v.first <- nil:
-	default:
-	}
+	return continuity.Retry
 }
 
-// retire closes a stream in the background.
-func (v *conversation) retire(c *connection, within time.Duration) {
-	c.retired = true
-	v.tasks.Go(func() { c.close(within) })
+// ---- the application's wishes
+
+// change takes new settings, which count from the next stream on.
+func (v *conversation) change(ctx context.Context, s Settings) {
+	next := s.apply(*v.cfg)
+	if err := next.Validate(); err != nil {
+		v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("change settings: %w", oneLine{err})))
+		return
+	}
+	v.version++
+	v.cfg = &next
+	v.versions[v.version] = v.cfg
+	for n := range v.versions {
+		if n < v.machine.Oldest() {
+			delete(v.versions, n)
+		}
+	}
+	v.log.Info("settings changed", "version", v.version)
+	v.step(ctx, continuity.Ask{Reason: continuity.Change, Version: v.version})
 }
 
-// streamEnded follows a stream that died with another one.
-func (v *conversation) streamEnded(ctx context.Context, c *connection) {
-	if c.retired {
-		return
-	}
-	v.listening = nil
-	v.retire(c, farewellTime)
-	age := time.Since(c.opened)
-	err := c.endErr
-	if err == nil {
-		err = errors.New("the service ended the stream without a reason")
-	}
-	v.death = err
-	verdict := judge(err)
-	v.log.Warn("stream ended", "stream", c.number, "age", age.Round(time.Millisecond), "reason", verdict.Reason.String(), "error", err)
-	v.orphan(c)
-
-	if age >= healthyAge {
-		v.deaths, v.trouble = 0, time.Time{}
-	}
-	if v.trouble.IsZero() {
-		v.trouble = time.Now()
-	}
-	if verdict.Action == bedrock.GiveUp && verdict.Reason != bedrock.ReasonUnknown || time.Since(v.trouble) >= v.cfg.GiveUpAfter {
-		v.fail(pipeline.Classify(verdict.Class, fmt.Errorf("%w: %w", ErrGaveUp, err)))
-		return
-	}
-	if verdict.Action == bedrock.FixAndRetry {
-		// The service minds something that it was told, and does not say what.
-		v.past.forgetHalf()
-	}
-	v.shared.update(func(s *Stats) { s.Reconnects++ })
-	v.report(pipeline.Classify(verdict.Class, fmt.Errorf("%v ended after %v, continuing on another: %w", c, age.Round(time.Millisecond), err)))
-	// The first to die is replaced at once; those that die as soon as they are
-	// opened are given time.
-	v.deaths++
-	v.opening = true
-	if v.deaths == 1 {
-		v.reopen(ctx)
-		return
-	}
-	v.after(ctx, pauseBefore(v.deaths-1), reopen{})
-}
-
-// reopen opens the successor of a stream that died.
-func (v *conversation) reopen(ctx context.Context) {
-	from := v.turnEnd
-	if !v.unanswered && v.speechTold {
-		from = max(from, v.ring.end-audio.Position(v.cfg.InputRate.Samples(replayMargin)))
-	}
-	// What will be heard again is transcribed again.
-	for _, e := range v.heardOf {
-		e.text = ""
-	}
-	v.heardOf = nil
-	v.open(ctx, v.trouble.Add(v.cfg.GiveUpAfter), from)
+func (v *conversation) rotate(ctx context.Context, why string) {
+	v.log.Info("move asked for", "why", why)
+	v.step(ctx, continuity.Ask{Reason: continuity.Request})
 }

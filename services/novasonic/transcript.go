@@ -25,7 +25,12 @@ func newTranscript(messages []Message) transcript {
 	return t
 }
 
-func (t *transcript) add(role Role, text string) { t.reserve(role).text = text }
+// add writes down what was said.
+func (t *transcript) add(role Role, text string) *entry {
+	e := t.reserve(role)
+	e.text = text
+	return e
+}
 
 // reserve takes a place for what role is about to say.
 func (t *transcript) reserve(role Role) *entry {
@@ -56,3 +61,37 @@ func (t *transcript) messages() []Message {
 
 // forgetHalf drops the older half of what was said.
 func (t *transcript) forgetHalf() { t.entries = t.entries[len(t.entries)/2:] }
+
+// outgrown returns the oldest messages, up to the entry last, if all of them
+// together are longer than most bytes: as many as must go so that no more than
+// keep are left. last is nil if nothing must go.
+func (t *transcript) outgrown(most, keep int) (old []Message, last *entry) {
+	total := 0
+	for _, e := range t.entries {
+		total += len(e.text)
+	}
+	if total <= most {
+		return nil, nil
+	}
+	for _, e := range t.entries {
+		if total <= keep || e.pending {
+			break
+		}
+		total -= len(e.text)
+		last = e
+		if e.text != "" {
+			old = append(old, Message{Role: e.role, Text: e.text})
+		}
+	}
+	return old, last
+}
+
+// replace puts one message of the user's in the place of everything up to last.
+func (t *transcript) replace(last *entry, text string) {
+	for i, e := range t.entries {
+		if e == last {
+			t.entries = append([]*entry{{role: User, text: text}}, t.entries[i+1:]...)
+			return
+		}
+	}
+}

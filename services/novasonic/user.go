@@ -31,6 +31,15 @@ func (v *conversation) userAudio(f *frames.AudioInput) {
 	if c := v.listening; c != nil {
 		c.hear(samples, from)
 	}
+	v.quietOld(int64(len(samples)))
+}
+
+// quietOld lets the stream that drains hear silence in place of the user: its
+// clock is its input, and what it owes comes by that.
+func (v *conversation) quietOld(n int64) {
+	if c := v.draining; c != nil {
+		c.silence(n, v.ring.end)
+	}
 }
 
 // follow notes where on the caller's track the next n samples of the ring are.
@@ -58,9 +67,11 @@ func (v *conversation) keepAlive() time.Duration {
 	if missing < v.cfg.KeepAlive {
 		return v.cfg.KeepAlive - missing
 	}
+	n := v.cfg.InputRate.Samples(missing)
 	if c := v.listening; c != nil {
-		c.silence(v.cfg.InputRate.Samples(missing), v.ring.end)
+		c.silence(n, v.ring.end)
 	}
+	v.quietOld(n)
 	v.accounted = time.Now()
 	return min(v.cfg.KeepAlive, 100*time.Millisecond)
 }
@@ -72,21 +83,27 @@ func (v *conversation) say(text string) {
 		v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("%w: %s", ErrTextUnsupported, v.cfg.Model)))
 		return
 	}
-	e := v.past.reserve(User)
-	e.text, e.pending = text, true
-	v.asked = append(v.asked, e)
+	v.takeTurn(v.listening)
+	v.ask(v.past.add(User, text))
+}
+
+// ask puts a text to the stream that listens, or to the next one if none does.
+func (v *conversation) ask(e *entry) {
+	e.pending = true
+	v.asked, v.askedAt = append(v.asked, e), time.Now()
 	if c := v.listening; c != nil {
-		c.say(text, v.ring.end)
+		c.say(e.text, v.ring.end)
 	}
 }
 
-// note says something for the user as soon as that interrupts nobody.
-func (v *conversation) note(text string) {
+// note puts a text to the stream that listens as soon as that interrupts nobody.
+func (v *conversation) note(e *entry) {
 	if len(v.notes) == 0 {
-		v.notesSince = time.Now()
-		v.quietSince = v.notesSince
+		v.noteSince = time.Now()
+		v.quiet = v.noteSince
 	}
-	v.notes = append(v.notes, text)
+	e.pending = true
+	v.notes = append(v.notes, e)
 }
 
 func (v *conversation) sayNotes() {
@@ -95,17 +112,18 @@ func (v *conversation) sayNotes() {
 		return
 	}
 	now := time.Now()
-	if v.answering() || v.playing() || v.unanswered {
-		v.quietSince = now
+	if v.answering() || v.playing() || v.unanswered() || v.userSpeaking() {
+		v.quiet = now
 	}
 	// The service's idea of when an answer has been heard lags a little.
-	if now.Sub(v.quietSince) < noteQuiet && now.Sub(v.notesSince) < notePatience {
+	if now.Sub(v.quiet) < noteQuiet && now.Sub(v.noteSince) < notePatience {
 		return
 	}
-	for _, text := range v.notes {
-		c.say(text, v.ring.end)
-	}
+	notes := v.notes
 	v.notes = nil
+	for _, e := range notes {
+		v.ask(e)
+	}
 }
 
 // maxDigits bounds a sequence of keys; card numbers have 19.
@@ -136,30 +154,219 @@ func (v *conversation) keysDone() {
 	v.say(text)
 }
 
+// ---- what is known of the user's speech
+
+// speech is what is known of what the user said and nobody has answered. All
+// positions are on the ring.
+type speech struct {
+	answeredTo audio.Position // what was said before has been answered, or was nothing
+
+	told    bool        // the service tells where speech begins and ends
+	pending []utterance // what it told of, oldest first
+
+	detected bool        // a detector in the pipeline tells, too
+	segments []utterance // what it told of: all that is unanswered if the service does not tell, else what is in progress
+
+	texts []*entry       // transcripts of it
+	again bool           // it was given to the next stream, which has not told of it yet …
+	from  audio.Position // … from here on
+	since time.Time      // when there was last news of it
+
+	startTold audio.Position // the last UserStartedSpeaking …
+	stopTold  audio.Position // … and UserStoppedSpeaking: a replay brings them again
+	textTold  audio.Position // where the last utterance began that was told as text …
+	textOf    *connection    // … and by whom
+}
+
+// sameStart is how far apart two streams may find the beginning or the end of
+// the same utterance.
+const sameStart = 300 * time.Millisecond
+
+// transcribed reports whether the service has understood something that has no
+// answer.
+func (s *speech) transcribed() bool { return len(s.texts) > 0 }
+
+// inProgress reports whether the last of some utterances has not ended.
+func inProgress(u []utterance) bool { return len(u) > 0 && u[len(u)-1].end == 0 }
+
+// userSpeaking reports whether the user speaks now, as far as can be known. If
+// nobody tells, a sound is taken for speech, and so is the pause in which the
+// service may still make up its mind.
+func (v *conversation) userSpeaking() bool {
+	s := &v.speech
+	switch {
+	case inProgress(s.pending) || inProgress(s.segments):
+		return true
+	case s.told || s.detected:
+		return false
+	}
+	from := max(s.answeredTo, v.ring.end-audio.Position(v.cfg.InputRate.Samples(unsureFor)))
+	return v.ring.firstSound(from) < v.ring.end
+}
+
+// unsureFor is how long after a sound the service may take to tell what it was:
+// its endpointing takes up to two seconds.
+const unsureFor = 2500 * time.Millisecond
+
+// unanswered reports whether the user has said or typed something that is still
+// to be answered.
+func (v *conversation) unanswered() bool {
+	_, some := v.firstUnanswered()
+	return some || len(v.asked) > 0 && time.Since(v.askedAt) < forgiveAfter
+}
+
+// firstUnanswered returns where the first utterance begins that has no answer.
+func (v *conversation) firstUnanswered() (at audio.Position, some bool) {
+	s := &v.speech
+	at = v.ring.end
+	earliest := func(p audio.Position) { at, some = min(at, p), true }
+	if s.again {
+		earliest(s.from)
+	}
+	if len(s.pending) > 0 {
+		earliest(s.pending[0].start)
+	}
+	if len(s.segments) > 0 {
+		earliest(s.segments[0].start)
+	}
+	if !some && len(s.texts) > 0 {
+		earliest(s.answeredTo) // nobody has told where
+	}
+	return at, some
+}
+
+// hearAgain is called when the next stream is about to hear again what has no
+// answer: what the old one made of it no longer counts.
+func (v *conversation) hearAgain() {
+	s := &v.speech
+	s.from, s.again = v.firstUnanswered()
+	s.since = time.Now()
+	for _, e := range s.texts {
+		e.text = ""
+	}
+	s.texts, s.pending = nil, nil
+}
+
+// answered notes that everything the user has said or typed so far is being
+// answered, and need not be asked again on another stream. What the user is
+// saying now is another matter, if it is not what the answer is to.
+func (v *conversation) answered(c *connection) {
+	if c != v.listening {
+		return
+	}
+	typed := len(v.asked) > 0
+	for _, e := range v.asked {
+		e.pending = false
+	}
+	v.asked = nil
+	s := &v.speech
+	for _, e := range s.texts {
+		e.pending = false
+	}
+	s.texts, s.again = nil, false
+	from := v.ring.end - audio.Position(v.cfg.InputRate.Samples(onsetLookBack))
+	known := &s.pending
+	switch {
+	case !s.told && s.detected:
+		known = &s.segments
+	case !s.told:
+		s.answeredTo = v.ring.lastSound(max(s.answeredTo, from))
+		return
+	}
+	all := *known
+	if inProgress(all) && (len(all) > 1 || typed) {
+		*known = all[len(all)-1:]
+		s.answeredTo = max(s.answeredTo, all[len(all)-1].start)
+		return
+	}
+	*known = nil
+	if n := len(all); n > 0 && all[n-1].end > 0 {
+		s.answeredTo = max(s.answeredTo, all[n-1].end)
+	} else if n > 0 {
+		s.answeredTo = max(s.answeredTo, v.ring.lastSound(from))
+	}
+}
+
+// forgiveAfter is how long an answer is waited for. The service answers within
+// a second or two, or not at all: to a cough, to somebody in the background.
+const forgiveAfter = 10 * time.Second
+
+// forgive lets go of what nobody is going to answer.
+func (v *conversation) forgive() {
+	s := &v.speech
+	if v.listening == nil || v.userSpeaking() || time.Since(s.since) < forgiveAfter {
+		return
+	}
+	if _, some := v.firstUnanswered(); !some {
+		return
+	}
+	for _, e := range s.texts {
+		e.pending = false
+	}
+	s.answeredTo = v.ring.end
+	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false
+}
+
+// takeTurn is called when the user takes the turn: by speech that c told of, or
+// in another way. What an old stream still had to say ends here.
+func (v *conversation) takeTurn(c *connection) {
+	if v.playing() && v.speaker != c || v.draining != nil && v.owesSpeech(v.draining) {
+		// The stream that is being heard is gone, or about to go, and does not
+		// hear the user: nobody else would notice.
+		v.bargeIn(c)
+	}
+	v.endDrain()
+}
+
 // ---- what the service makes of it
 
 func (v *conversation) userSpeechStart(c *connection, e *wire.UserSpeechStart) {
 	at := c.clock.user(audio.Position(v.cfg.InputRate.Samples(e.Offset)))
 	c.speech = utterance{number: c.speech.number + 1, start: at}
-	v.speechTold = true
-	if c == v.listening && !v.unanswered {
-		v.turnEnd, v.unanswered = at, true
+	if c != v.listening {
+		return
 	}
-	if at > v.startTold || v.startTold == 0 {
-		v.startTold = at
+	s := &v.speech
+	if !s.told {
+		s.told = true
+		if inProgress(s.segments) {
+			s.segments = s.segments[len(s.segments)-1:]
+		} else {
+			s.segments = nil
+		}
+	}
+	s.again, s.since = false, time.Now()
+	s.pending = append(s.pending, c.speech)
+	if len(s.pending) > maxUtterances {
+		s.pending = append(s.pending[:1:1], s.pending[2:]...)
+	}
+	if at > s.startTold+v.slack() || s.startTold == 0 {
+		s.startTold = at
 		v.tellBoth(&frames.UserStartedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate})
 	}
-	if v.playing() && v.speaker != c {
-		// The stream that is being heard is gone: nobody else would notice.
-		v.bargeIn(c)
-	}
+	v.takeTurn(c)
+}
+
+// maxUtterances bounds what is known of speech that nobody answers.
+const maxUtterances = 64
+
+func (v *conversation) slack() audio.Position {
+	return audio.Position(v.cfg.InputRate.Samples(sameStart))
 }
 
 func (v *conversation) userSpeechEnd(c *connection, e *wire.UserSpeechEnd) {
-	at := c.clock.user(audio.Position(v.cfg.InputRate.Samples(e.Offset)))
+	at := max(1, c.clock.user(audio.Position(v.cfg.InputRate.Samples(e.Offset))))
 	c.speech.end = at
-	if at > v.stopTold {
-		v.stopTold = at
+	if c != v.listening {
+		return
+	}
+	s := &v.speech
+	s.since = time.Now()
+	if inProgress(s.pending) {
+		s.pending[len(s.pending)-1].end = at
+	}
+	if at > s.stopTold+v.slack() || s.stopTold == 0 {
+		s.stopTold = at
 		v.tellBoth(&frames.UserStoppedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate})
 	}
 }
@@ -170,12 +377,56 @@ func (v *conversation) tellBoth(f frames.Frame) {
 	v.send(parcel{frame: f, gen: v.out.Generation(), dir: frames.Upstream})
 }
 
+// vadStarted and vadStopped take what a detector in the pipeline has found.
+func (v *conversation) vadStarted(f *frames.VADStarted) {
+	s := &v.speech
+	s.detected, s.since = true, time.Now()
+	if inProgress(s.segments) {
+		return
+	}
+	if len(s.segments) == maxUtterances {
+		s.segments = append(s.segments[:1:1], s.segments[2:]...)
+	}
+	s.segments = append(s.segments, utterance{start: v.ringAt(f.Position, f.Rate)})
+	if !s.told {
+		v.takeTurn(v.listening)
+	}
+}
+
+func (v *conversation) vadStopped(f *frames.VADStopped) {
+	s := &v.speech
+	if !inProgress(s.segments) {
+		return
+	}
+	s.since = time.Now()
+	if s.told {
+		s.segments = nil // the service knows better
+		return
+	}
+	s.segments[len(s.segments)-1].end = max(1, v.ringAt(f.Position, f.Rate))
+}
+
+// ringAt returns the position on the ring of one on the caller's track.
+func (v *conversation) ringAt(p audio.Position, rate audio.SampleRate) audio.Position {
+	if rate == 0 {
+		return v.ring.end
+	}
+	return min(v.ring.end, v.caller.stream(p.At(rate, v.cfg.InputRate)))
+}
+
 // userSaid handles a transcript of the user's. An utterance may have several.
 func (v *conversation) userSaid(c *connection, text string) {
 	if text = strings.TrimSpace(text); text == "" {
 		return // seen after turns that were typed
 	}
-	if r := c.reply; r != nil && v.isNewTurn(c, r) {
+	s := &v.speech
+	if c != v.listening && (c.speech.end == 0 || c.speech.end > s.answeredTo) {
+		return // the stream that listens hears it again
+	}
+	if c == v.listening {
+		v.takeTurn(c)
+	}
+	if r := c.reply; r != nil && c == v.listening && v.isNewTurn(c, r) {
 		// The user has spoken over what is still heard. That is a barge-in,
 		// marker or not: some builds send none.
 		if v.playing() && !r.cut {
@@ -183,24 +434,23 @@ func (v *conversation) userSaid(c *connection, text string) {
 		}
 		v.closeReply(r)
 	}
-	e := v.past.reserve(User)
-	e.text, e.pending = text, true
-	v.heardOf = append(v.heardOf, e)
-	if !v.unanswered {
-		v.unanswered = true // turnEnd is where the last answer began
+	e := v.past.add(User, text)
+	if c == v.listening {
+		e.pending = true
+		s.texts, s.since = append(s.texts, e), time.Now()
 	}
 
 	f := &frames.Transcription{Text: text, Track: v.track}
-	if v.speechTold && c.speech.number > 0 {
+	if c.speech.number > 0 {
 		end := c.speech.end
 		if end == 0 {
 			end = c.clock.user(c.clock.sent)
 		}
-		if c.speech.start < v.transcribed {
+		if s.textOf != nil && s.textOf != c && c.speech.start < s.textTold+v.slack() {
 			return // a replay: the pipeline knows it
 		}
 		f.Start, f.End, f.Rate = v.callerAt(c.speech.start), v.callerAt(end), v.cfg.InputRate
-		defer func() { v.transcribed = max(v.transcribed, c.speech.start+1) }()
+		s.textTold, s.textOf = max(s.textTold, c.speech.start), c
 	}
 	v.emit(f)
 }
@@ -208,28 +458,8 @@ func (v *conversation) userSaid(c *connection, text string) {
 // isNewTurn reports whether a transcript that comes now is of another utterance
 // than the one that r answers.
 func (v *conversation) isNewTurn(c *connection, r *reply) bool {
-	if v.speechTold {
+	if c.speech.number > 0 {
 		return c.speech.number > r.after
 	}
 	return time.Since(r.since) > time.Second
-}
-
-// answered notes that everything the user has said or typed so far is being
-// answered, and need not be asked again on another stream.
-func (v *conversation) answered(c *connection) {
-	if c != v.listening {
-		return
-	}
-	for _, e := range v.asked {
-		e.pending = false
-	}
-	for _, e := range v.heardOf {
-		e.pending = false
-	}
-	v.asked, v.heardOf = nil, nil
-	v.unanswered = false
-	v.turnEnd = v.ring.end
-	if v.speechTold && c.speech.end > 0 {
-		v.turnEnd = c.speech.end
-	}
 }
