@@ -36,7 +36,7 @@ const (
 // step tells the machine what has happened, nil for nothing in particular, and
 // does what it decides.
 func (v *conversation) step(ctx context.Context, e continuity.Event) {
-	for _, d := range append([]continuity.Decision(nil), v.machine.Step(time.Now(), e, v.situation())...) {
+	for _, d := range append([]continuity.Decision(nil), v.machine.Step(time.Now(), e, v.situation)...) {
 		v.carryOut(ctx, d)
 	}
 	v.wake.set(v.machine.Wake())

@@ -294,10 +294,10 @@ const forgiveAfter = 10 * time.Second
 // forgive lets go of what nobody is going to answer.
 func (v *conversation) forgive() {
 	s := &v.speech
-	if v.listening == nil || v.userSpeaking() || time.Since(s.since) < forgiveAfter {
+	if time.Since(s.since) < forgiveAfter || v.listening == nil {
 		return
 	}
-	if _, some := v.firstUnanswered(); !some {
+	if _, some := v.firstUnanswered(); !some || v.userSpeaking() {
 		return
 	}
 	for _, e := range s.texts {

@@ -136,6 +136,59 @@ func TestCredentialsAreAskedForOncePerStream(t *testing.T) {
 	}
 }
 
+// issuer gives out credentials that live for an hour, the n-th of them named so.
+type issuer struct {
+	issued int
+	broken bool
+}
+
+func (i *issuer) Retrieve(context.Context) (aws.Credentials, error) {
+	if i.broken {
+		return aws.Credentials{}, errors.New("the token service is down")
+	}
+	i.issued++
+	return aws.Credentials{
+		AccessKeyID: strings.Repeat("A", i.issued), SecretAccessKey: "secret",
+		CanExpire: true, Expires: time.Now().Add(time.Hour),
+	}, nil
+}
+
+func TestCredentialsThatWouldEndBeforeTheStreamAreRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tokens := &issuer{}
+		d, err := NewDialer(aws.Config{Region: "us-east-1", Credentials: aws.NewCredentialsCache(tokens)}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			after  time.Duration
+			broken bool
+			issued int
+			left   time.Duration
+		}{
+			{0, false, 1, time.Hour},
+			{49 * time.Minute, false, 1, 11 * time.Minute}, // long enough
+			{2 * time.Minute, true, 1, 9 * time.Minute},    // the old ones still hold
+			{time.Minute, false, 2, time.Hour},             // renewed, though the cache had them
+			{59 * time.Minute, true, 2, time.Minute},       // better than nothing
+		} {
+			time.Sleep(step.after)
+			tokens.broken = step.broken
+			creds, err := d.retrieve(t.Context())
+			if err != nil {
+				t.Fatalf("after %v: %v", step.after, err)
+			}
+			if left := time.Until(creds.Expires); left != step.left || tokens.issued != step.issued {
+				t.Errorf("after %v more: %v left, %d issued; want %v, %d", step.after, left, tokens.issued, step.left, step.issued)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := d.retrieve(t.Context()); !errors.Is(err, ErrNoCredentials) {
+			t.Errorf("with a broken provider and expired credentials: %v", err)
+		}
+	})
+}
+
 func TestBearerTokenInTheEnvironmentIsNotUsed(t *testing.T) {
 	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "a-bedrock-api-key")
 	p, s := open(t, echo) // which checks the signatures

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,6 +65,8 @@ type SDKDialer struct {
 	options  Options
 	region   string
 	endpoint string
+
+	last atomic.Pointer[aws.Credentials] // that could be had
 }
 
 // NewDialer returns a dialer for the region, credentials and endpoint of cfg,
@@ -158,6 +161,32 @@ func (d *SDKDialer) dial(ctx context.Context, l *lane, model string) (*sdkStream
 	return s, nil
 }
 
+// renewWithin is the life that credentials must have left to open a stream with
+// which is to last eight minutes.
+const renewWithin = 10 * time.Minute
+
+// freshest returns the provider's credentials, newer ones than those that it has
+// cached if they would end before the stream: a cache gives out what it has to
+// the last second. It returns the last ones, if they still hold, where the
+// provider fails.
+func (d *SDKDialer) freshest(ctx context.Context, provider aws.CredentialsProvider) (aws.Credentials, error) {
+	creds, err := provider.Retrieve(ctx)
+	if err != nil {
+		if last := d.last.Load(); last != nil && !last.Expired() {
+			return *last, nil
+		}
+		return creds, err
+	}
+	if cache, ok := provider.(*aws.CredentialsCache); ok && creds.CanExpire && time.Until(creds.Expires) < renewWithin {
+		cache.Invalidate()
+		if newer, err := provider.Retrieve(ctx); err == nil && newer.Expires.After(creds.Expires) {
+			creds = newer
+		}
+	}
+	d.last.Store(&creds)
+	return creds, nil
+}
+
 var errNoModel = errors.New("no model id")
 
 // retrieve gets credentials before the SDK asks for them: a failure inside the
@@ -179,7 +208,7 @@ func (d *SDKDialer) retrieve(ctx context.Context) (aws.Credentials, error) {
 	// A provider is the user's code, and may not observe ctx.
 	done := make(chan result, 1)
 	go func() {
-		creds, err := provider.Retrieve(ctx)
+		creds, err := d.freshest(ctx, provider)
 		done <- result{creds, err}
 	}()
 	select {

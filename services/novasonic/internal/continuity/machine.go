@@ -83,8 +83,7 @@ const (
 	expiryForce   = 30 * time.Second
 )
 
-// Situation is what the moment is like. It is only looked at when a decision
-// depends on it.
+// Situation is what the moment is like.
 type Situation struct {
 	UserSpeaking  bool
 	Unanswered    bool // the user said something that has no answer yet
@@ -163,8 +162,9 @@ func id(s *stream) int {
 
 // Step takes what has happened (nil: time has passed, or the situation has
 // changed) and returns what to do, in order. The slice is valid until the next
-// call. now must not go backwards.
-func (m *Machine) Step(now time.Time, e Event, s Situation) []Decision {
+// call. now must not go backwards. look tells what the moment is like; it is
+// called if a decision depends on it.
+func (m *Machine) Step(now time.Time, e Event, look func() Situation) []Decision {
 	m.out = m.out[:0]
 	switch e := e.(type) {
 	case nil:
@@ -187,7 +187,7 @@ func (m *Machine) Step(now time.Time, e Event, s Situation) []Decision {
 	case Stop:
 		m.state = Over
 	}
-	for m.settle(now, s) {
+	for m.settle(now, look) {
 	}
 	return m.out
 }
@@ -201,7 +201,7 @@ func (m *Machine) doOf(move Move, d Decision) {
 
 // settle does one thing that time or the situation has made due, and reports
 // whether it did.
-func (m *Machine) settle(now time.Time, s Situation) bool {
+func (m *Machine) settle(now time.Time, look func() Situation) bool {
 	if m.state == Over || m.state == Idle {
 		return false
 	}
@@ -223,10 +223,11 @@ func (m *Machine) settle(now time.Time, s Situation) bool {
 			return true
 		}
 	case Ready:
-		switch {
-		case m.standby.version != m.version:
+		if m.standby.version != m.version {
 			m.reopen(now)
 			return true
+		}
+		switch s := look(); {
 		case m.isMoment(now, s):
 			m.cut(now, s.UserSpeaking || s.Unanswered || s.ToolPending)
 			return true

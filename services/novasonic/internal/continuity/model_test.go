@@ -64,7 +64,7 @@ func newWorld(t interface {
 func (w *world) step(e Event, s Situation) {
 	w.t.Helper()
 	w.trace = append(w.trace, fmt.Sprintf("%8v %-9v %T%+v %+v", w.now.Sub(epoch), w.m.State(), e, e, s))
-	for _, d := range w.m.Step(w.now, e, s) {
+	for _, d := range w.m.Step(w.now, e, func() Situation { return s }) {
 		w.trace = append(w.trace, fmt.Sprintf("%19s → %d stream %d from %d", "", d.Do, d.Stream, d.From))
 		w.carryOut(d)
 	}
