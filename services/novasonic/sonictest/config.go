@@ -19,7 +19,9 @@ const (
 type Config struct {
 	// Seed makes every random choice: latencies, sizes of audio pieces, ids,
 	// faults with a probability. The same seed, clients and virtual time make
-	// the same conversation.
+	// the same conversation. How a turn is answered in time depends on the seed
+	// and what was said, not on the stream: a conversation that moves from
+	// stream to stream is answered as one that does not.
 	Seed uint64
 
 	// Brain decides what is said. Default: Echo.

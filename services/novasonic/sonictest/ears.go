@@ -1,6 +1,7 @@
 package sonictest
 
 import (
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -149,13 +150,14 @@ func (s *session) heard(ev hearing.Event) {
 		})
 		s.rec.hold(len(ev.Utterance.Audio))
 		e.unanswered++
-		s.after(s.latency(s.cfg.Latency.UserText), func() { s.spoken(ev.Utterance, index) })
+		dice := s.dice(Spoken, ev.Utterance.Text)
+		s.after(s.latency(dice, s.cfg.Latency.UserText), func() { s.spoken(ev.Utterance, index, dice) })
 	}
 }
 
 // spoken tells what the user said, and has it answered unless the user has
 // gone on to say more.
-func (s *session) spoken(u *hearing.Utterance, index int) {
+func (s *session) spoken(u *hearing.Utterance, index int, dice *rand.Rand) {
 	e := &s.ears
 	e.unanswered--
 	if !s.rules.Prompting() {
@@ -172,7 +174,7 @@ func (s *session) spoken(u *hearing.Utterance, index int) {
 		s.talk.turns++
 		return
 	}
-	s.ask(Turn{Kind: Spoken, Text: u.Text, Utterance: u}, func(l *StreamLog, answer int) { l.Heard[index].Answer = answer })
+	s.ask(Turn{Kind: Spoken, Text: u.Text, Utterance: u}, dice, func(l *StreamLog, answer int) { l.Heard[index].Answer = answer })
 }
 
 // transcript is the blocks in which the user's words are told: none if they
@@ -241,15 +243,15 @@ func (s *session) written(text string, index int) {
 	s.releaseFinals(true)
 	s.bargeIn()
 	s.completionStart()
-	turn := Turn{Kind: Written, Text: text}
-	s.after(s.latency(s.cfg.Latency.AfterText-s.cfg.Latency.Think), func() {
+	turn, dice := Turn{Kind: Written, Text: text}, s.dice(Written, text)
+	s.after(s.latency(dice, s.cfg.Latency.AfterText-s.cfg.Latency.Think), func() {
 		if !s.rules.Prompting() {
 			return
 		}
 		if s.behaviour.EmptyTranscript {
 			s.sendText(protocol.RoleUser, protocol.StageFinal, "", protocol.StopPartial, -1)
 		}
-		s.ask(turn, func(l *StreamLog, answer int) {
+		s.ask(turn, dice, func(l *StreamLog, answer int) {
 			if index >= 0 {
 				l.Texts[index].Answer = answer
 			}
@@ -276,9 +278,10 @@ func (s *session) toolResult(id, content string) {
 			turn.Pending++
 		}
 	}
-	s.after(s.latency(s.cfg.Latency.AfterTool-s.cfg.Latency.Think), func() {
+	dice := s.dice(ToolResults, c.group.asked.Text+" "+c.result.Name)
+	s.after(s.latency(dice, s.cfg.Latency.AfterTool-s.cfg.Latency.Think), func() {
 		if s.rules.Prompting() {
-			s.ask(turn, func(*StreamLog, int) {})
+			s.ask(turn, dice, func(*StreamLog, int) {})
 		}
 	})
 }

@@ -229,7 +229,7 @@ func (s *session) trail(a *answer, n int) {
 		s.closeAudio(a, s.behaviour.Interruption.stop())
 		return
 	}
-	size := min(s.pieceSize(said.Rate, n), n)
+	size := min(s.pieceSize(a.dice, said.Rate, n), n)
 	s.sendAudio(a, a.next, a.block, size)
-	s.after(s.pause(said.Rate, size), func() { s.trail(a, n-size) })
+	s.after(s.pause(a.dice, said.Rate, size), func() { s.trail(a, n-size) })
 }

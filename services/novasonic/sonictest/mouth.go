@@ -3,6 +3,7 @@ package sonictest
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ type mouth struct {
 // asked is a turn, and whom to tell which answer it got.
 type asked struct {
 	turn     Turn
+	dice     *rand.Rand
 	answered func(*StreamLog, int)
 }
 
@@ -68,7 +70,7 @@ type callGroup struct {
 
 // ask has a turn answered: at once, or when what is being said has been said
 // and the user is silent.
-func (s *session) ask(t Turn, answered func(*StreamLog, int)) {
+func (s *session) ask(t Turn, dice *rand.Rand, answered func(*StreamLog, int)) {
 	m := &s.mouth
 	i := len(m.waiting)
 	if t.Kind == Spoken { // before all that was not spoken
@@ -76,7 +78,7 @@ func (s *session) ask(t Turn, answered func(*StreamLog, int)) {
 			i = first
 		}
 	}
-	m.waiting = slices.Insert(m.waiting, i, asked{t, answered})
+	m.waiting = slices.Insert(m.waiting, i, asked{t, dice, answered})
 	s.serve()
 }
 
@@ -222,7 +224,7 @@ func (s *session) proceed(a *answer, pause time.Duration) {
 
 // afterFor has f called after one of the latencies, unless the answer is cut.
 func (s *session) afterFor(a *answer, d time.Duration, f func()) {
-	s.after(s.latency(d), func() {
+	s.after(s.latency(a.dice, d), func() {
 		if !a.dead {
 			f()
 		}
@@ -286,7 +288,7 @@ func (s *session) fill(g *callGroup) {
 	if !waits || !s.rules.Prompting() || m.current != nil || len(m.waiting) > 0 || s.ears.speaking || s.ears.unanswered > 0 || s.playing() {
 		return
 	}
-	s.give(asked{g.asked, func(*StreamLog, int) {}}, Say(s.behaviour.Filler))
+	s.give(asked{g.asked, s.dice(g.asked.Kind, "filler for "+g.asked.Text), func(*StreamLog, int) {}}, Say(s.behaviour.Filler))
 }
 
 // announce sends the text of the next sentence.
@@ -333,9 +335,9 @@ func (s *session) piece(a *answer) {
 		s.endAudio(a)
 		return
 	}
-	n := s.pieceSize(said.Rate, left)
+	n := s.pieceSize(a.dice, said.Rate, left)
 	s.sendAudio(a, a.next, a.block, n)
-	s.after(s.pause(said.Rate, n), func() {
+	s.after(s.pause(a.dice, said.Rate, n), func() {
 		if !a.dead {
 			s.piece(a)
 		}
@@ -343,10 +345,10 @@ func (s *session) piece(a *answer) {
 }
 
 // pause is the time after a piece of n samples.
-func (s *session) pause(rate audio.SampleRate, n int) time.Duration {
+func (s *session) pause(dice *rand.Rand, rate audio.SampleRate, n int) time.Duration {
 	d := s.cfg.Delivery
-	pause := s.spread(time.Duration(float64(rate.Duration(int64(n)))/d.Speed), d.Jitter)
-	if d.Gaps > 0 && s.rng.Float64() < d.Gaps {
+	pause := spread(dice, time.Duration(float64(rate.Duration(int64(n)))/d.Speed), d.Jitter)
+	if d.Gaps > 0 && dice.Float64() < d.Gaps {
 		pause += d.Gap
 	}
 	return pause
@@ -354,8 +356,8 @@ func (s *session) pause(rate audio.SampleRate, n int) time.Duration {
 
 // pieceSize is the number of samples in the next piece. No piece is less than
 // half as long as the others, unless the sentence is.
-func (s *session) pieceSize(rate audio.SampleRate, left int) int {
-	n := max(int(rate.Samples(s.spread(s.cfg.Delivery.Piece, s.cfg.Delivery.Jitter))), 1)
+func (s *session) pieceSize(dice *rand.Rand, rate audio.SampleRate, left int) int {
+	n := max(int(rate.Samples(spread(dice, s.cfg.Delivery.Piece, s.cfg.Delivery.Jitter))), 1)
 	if left < n+n/2 {
 		return left
 	}

@@ -22,7 +22,7 @@ type session struct {
 	cfg       Config // with defaults
 	behaviour Behaviour
 	model     protocol.Model
-	rng       *rand.Rand
+	rng       *rand.Rand // of ids, and of what belongs to no turn; see dice.go
 	rules     *protocol.Rules
 	rec       *recorder
 	faults    []*armed
@@ -116,21 +116,9 @@ func (s *session) newID() string {
 	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xffff, lo>>48, lo&(1<<48-1))
 }
 
-// spread returns d, up to the fraction by longer or shorter. A negative
-// fraction, or duration, is none.
-func (s *session) spread(d time.Duration, by float64) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	if by <= 0 {
-		return d
-	}
-	return time.Duration(float64(d) * (1 + by*(2*s.rng.Float64()-1)))
-}
-
 // latency spreads one of the latencies.
-func (s *session) latency(d time.Duration) time.Duration {
-	return s.spread(d, s.cfg.Latency.Jitter)
+func (s *session) latency(dice *rand.Rand, d time.Duration) time.Duration {
+	return spread(dice, d, s.cfg.Latency.Jitter)
 }
 
 // after has f called when d has passed.
@@ -282,7 +270,7 @@ func (s *session) promptEnd() {
 	s.releaseFinals(true)
 	s.stopTalking()
 	if s.completionOpen {
-		s.after(s.latency(s.cfg.Latency.Completion), s.completionEnd)
+		s.after(s.latency(s.rng, s.cfg.Latency.Completion), s.completionEnd)
 	}
 }
 
