@@ -2,6 +2,7 @@ package novasonic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -36,20 +37,18 @@ const (
 //  3. new conversations, as long as the reserve stays free.
 //
 // Nothing starves. Every stream ends with its eight minutes, so streams come
-// free all the time, and each line moves up unless those before it take them
-// all:
-//   - A conversation waits for one stream at a time, and one that has got it
-//     asks again, if ever, at the end of a line. So the first line is never
-//     longer than there are conversations, and it is short: those in it hold no
-//     stream, which leaves theirs for the others in it. One whose streams keep
-//     dying pauses longer each time, and gives up after Config.GiveUpAfter.
-//   - Who waits in the second line for too long loses the old stream at its
-//     end, and moves to the first.
-//   - The last line only adds conversations while fewer than MaxStreams less
-//     Reserve are under way. Those before it never add any, and each gives a
-//     stream back for the one that it gets, so the last line moves when a
-//     conversation ends. Whether that is soon enough is for the one who waits
-//     to say, with the context: a process that is full has to refuse calls.
+// free all the time; what could keep one from a line is that the lines before it
+// never empty:
+//   - The first cannot keep itself going. It holds each conversation at most
+//     once, while that has no stream that listens. Who was served goes to its
+//     end if that stream dies as well, after a pause that grows, and leaves for
+//     good after Config.GiveUpAfter.
+//   - Who waits in the second for too long loses the old stream at its end, and
+//     goes to the first, where all that came later are behind.
+//   - Both serve conversations under way, which are fewer than there are streams,
+//     and each of which gives one back for the one that it takes. New ones are let
+//     in when others end. Whether that is soon enough is for their context to
+//     say: a process that is full has to refuse calls.
 type budget struct {
 	max     int // streams at the same time
 	reserve int // of them, those that a first stream may not use
@@ -103,7 +102,7 @@ func (b *budget) acquire(ctx context.Context, n need) (release func(), err error
 
 // full says why ctx ended while it waited.
 func (b *budget) full(ctx context.Context, n need, waited time.Duration) error {
-	if ctx.Err() != context.DeadlineExceeded {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return context.Cause(ctx)
 	}
 	e := &QuotaError{Open: b.open, Conversations: b.conversations, MaxStreams: b.max, Waited: waited}
@@ -186,7 +185,7 @@ type QuotaError struct {
 func (e *QuotaError) Error() string {
 	s := fmt.Sprintf("no stream came free in %v: %d of %d are open in this process", e.Waited.Round(time.Millisecond), e.Open, e.MaxStreams)
 	if e.Reserve > 0 {
-		s += fmt.Sprintf(", by %d conversations, and the last %d are kept for those", e.Conversations, e.Reserve)
+		s += fmt.Sprintf(" (conversations under way: %d, streams kept for them: %d)", e.Conversations, e.Reserve)
 	}
 	return s
 }

@@ -203,7 +203,7 @@ func TestClientSaysThatNoStreamCameFree(t *testing.T) {
 		if err == nil || release != nil {
 			t.Fatal("a stream was opened beyond the budget")
 		}
-		const says = "open stream to amazon.nova-2-sonic-v1:0 (us-east-1): no stream came free in 10s: 1 of 2 are open in this process, by 1 conversations, and the last 1 are kept for those; wait for conversations to end, or, if the account may have more streams, raise ClientOptions.MaxStreams"
+		const says = "open stream to amazon.nova-2-sonic-v1:0 (us-east-1): no stream came free in 10s: 1 of 2 are open in this process (conversations under way: 1, streams kept for them: 1); wait for conversations to end, or, if the account may have more streams, raise ClientOptions.MaxStreams"
 		if err.Error() != says {
 			t.Errorf("says %q, want %q", err, says)
 		}
@@ -239,8 +239,10 @@ func TestClientGivesBackTheStreamOfADialThatFailed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
 	for range 3 {
-		if _, _, err := c.dial(t.Context(), ModelV2, dialOptions{}); !errors.Is(err, bedrock.ErrNoCredentials) {
+		if _, _, err := c.dial(ctx, ModelV2, dialOptions{}); !errors.Is(err, bedrock.ErrNoCredentials) {
 			t.Fatal(err)
 		}
 	}

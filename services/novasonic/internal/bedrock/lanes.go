@@ -150,6 +150,8 @@ func (d *SDKDialer) keepWarm(ctx context.Context) {
 	}
 }
 
+// idleLanes returns the lanes without a stream. The others have a connection,
+// and are left alone.
 func (d *SDKDialer) idleLanes() (idle []*lane) {
 	d.warmth.mu.Lock()
 	defer d.warmth.mu.Unlock()

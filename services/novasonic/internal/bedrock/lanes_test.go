@@ -224,6 +224,9 @@ func TestLaneIsKeptWarmWithoutARequest(t *testing.T) {
 	p := &peer{script: echo}
 	atADistance(t, p, func(t *testing.T, d *SDKDialer, r *remote) {
 		s, _ := opens(t, d, 0)
+		if idle := d.idleLanes(); len(idle) != 1 || idle[0] != d.lanes[1] {
+			t.Error("the lane with the stream is not left alone")
+		}
 		time.Sleep(time.Hour)
 		if n := p.requests.Load(); n != 1 {
 			t.Errorf("the service has seen %d requests, of which one was ours", n)
