@@ -16,6 +16,7 @@ import (
 // contentId: the late FINAL texts of one answer overlap the next turn, and two
 // tool calls may be open at once.
 func (v *conversation) serviceEvent(ctx context.Context, c *connection, event wire.Output) {
+	c.lastEvent = time.Now()
 	switch e := event.(type) {
 	case *wire.ContentStart:
 		v.contentStart(c, e)
@@ -245,12 +246,30 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 
 // answering reports whether an answer is in progress.
 func (v *conversation) answering() bool {
-	for _, c := range []*connection{v.listening, v.draining} {
-		if c != nil && c.reply != nil && !c.reply.closed && !c.reply.cut {
-			return true
-		}
+	return v.speaks(v.listening) || v.speaks(v.draining)
+}
+
+// speaks reports whether a stream is in the middle of an answer.
+func (v *conversation) speaks(c *connection) bool {
+	return c != nil && c.reply != nil && !c.reply.closed && !c.reply.cut && !v.stuck(c)
+}
+
+// stuck reports whether a stream has sent nothing for so long that the answer it
+// has begun is not going to go on. The service speaks faster than real time;
+// pauses of 0.4 s were measured.
+func (v *conversation) stuck(c *connection) bool {
+	return time.Since(c.lastEvent) > stuckAfter && !v.playing()
+}
+
+const stuckAfter = 10 * time.Second
+
+// breakOff ends an answer that a stream has begun and is not going to finish.
+func (v *conversation) breakOff(c *connection) {
+	if r := c.reply; r != nil && !r.closed {
+		v.cutAt(r, v.heard)
+		r.closed = true
+		v.endReply(r, true)
 	}
-	return false
 }
 
 // dryness notes that an answer which goes on has nothing more to be heard for
@@ -362,7 +381,8 @@ func (v *conversation) wasSpoken(c *connection, text string) {
 	}
 	if !known {
 		if s = v.guessedAs(c, text); s != nil {
-			s.said.text = withMark(strings.TrimSpace(text), s.reply.cut && !s.says(text))
+			text, cut := v.settled(s, text)
+			s.said.text = withMark(strings.TrimSpace(text), cut)
 			return
 		}
 		if c != v.listening {
@@ -376,7 +396,20 @@ func (v *conversation) wasSpoken(c *connection, text string) {
 			v.tellUnconfirmed(o)
 		}
 	}
-	v.tell(s, text, s.reply.cut && !s.says(text))
+	text, cut := v.settled(s, text)
+	v.tell(s, text, cut)
+}
+
+// settled puts together what the service says was spoken of a sentence and what
+// is known to have been heard of it: the service reckons by its own clock, which
+// runs ahead of the loudspeaker.
+func (v *conversation) settled(s *sentence, final string) (text string, cut bool) {
+	if s.reply.cut && s.voiced && v.reports {
+		if heard, short := v.heardOfSentence(s); short && len(heard) < len(strings.TrimSpace(final)) {
+			return heard, true
+		}
+	}
+	return final, s.cutIn(final)
 }
 
 // confirmed finds the sentence that a FINAL text is about: the one with these
@@ -481,10 +514,8 @@ func (v *conversation) bargeIn(c *connection) {
 		r.closed = true
 		v.endReply(r, true)
 	}
-	if d := v.draining; d != nil && d != c && d.reply != nil && !d.reply.closed {
-		v.cutAt(d.reply, v.heard)
-		d.reply.closed = true
-		v.endReply(d.reply, true)
+	if d := v.draining; d != nil && d != c {
+		v.breakOff(d)
 	}
 	for _, k := range v.calls {
 		if k.drop {

@@ -83,6 +83,7 @@ type connection struct {
 	cutAt      time.Time   // when that was
 	quietSince time.Time   // since when it owes nothing but texts of record
 	dismissed  bool        // the user has taken the turn: it owes nothing any more
+	lastEvent  time.Time   // when the service last sent something
 	clock      clockMap
 	blocks     map[string]*block
 	speech     utterance     // the utterance in progress, or the last one
@@ -98,6 +99,7 @@ type connection struct {
 type utterance struct {
 	number     int            // counts those of the stream; 0 before the first
 	start, end audio.Position // end is 0 while it goes on
+	over       audio.Position // until where it was quiet when the end was noticed
 }
 
 // block is a content block of the service's output.
@@ -313,8 +315,13 @@ func (c *connection) remember(history []Message) int {
 // listen opens the AUDIO block: from here on the stream hears, and no more
 // history can be told.
 func (c *connection) listen() {
+	c.openAudio()
+	c.role = listening
+}
+
+func (c *connection) openAudio() {
 	c.tell(wire.AudioStart{PromptName: c.prompt, ContentName: c.audio, Rate: c.cfg.InputRate}.AppendEvent(nil))
-	c.audioOpen, c.role = true, listening
+	c.audioOpen = true
 }
 
 // hear sends user audio that begins at position from on the user's clock.
@@ -367,18 +374,19 @@ func (c *connection) answer(callID string, result []byte) {
 // connection's goroutines have ended. What the owner has to do, leave it alone,
 // must be done before.
 func (c *connection) close(within time.Duration) {
-	var events [][]byte
-	if c.audioOpen {
-		if c.heardAudio == 0 {
-			// An AUDIO block without audio cannot be closed.
-			c.silence(c.cfg.InputRate.Samples(20*time.Millisecond), 0)
-		}
-		events = append(events,
-			wire.AudioEnd{PromptName: c.prompt, ContentName: c.audio}.AppendEvent(nil),
-			wire.PromptEnd{PromptName: c.prompt}.AppendEvent(nil))
+	// The service takes a promptEnd only after audio, and a contentEnd only of a
+	// block with something in it.
+	if !c.audioOpen {
+		c.openAudio()
 	}
-	// Without an AUDIO block the service accepts no promptEnd.
-	events = append(events, wire.SessionEnd{}.AppendEvent(nil))
+	if c.heardAudio == 0 {
+		c.silence(c.cfg.InputRate.Samples(20*time.Millisecond), 0)
+	}
+	events := [][]byte{
+		wire.AudioEnd{PromptName: c.prompt, ContentName: c.audio}.AppendEvent(nil),
+		wire.PromptEnd{PromptName: c.prompt}.AppendEvent(nil),
+		wire.SessionEnd{}.AppendEvent(nil),
+	}
 	c.queue.finish(events...)
 
 	timer := time.NewTimer(within)

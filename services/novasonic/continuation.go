@@ -216,7 +216,7 @@ type SwapStatus struct {
 	Deaf    time.Duration // while no stream listened: after a failure. What was said then is in the replay
 	Drain   time.Duration // from SwapCut until the old stream had said what it owed
 
-	CutAt      audio.Position   // first sample of the user's track that only the new stream hears …
+	CutAt      audio.Position   // the end of the user's track just then: what comes after it only the new stream hears …
 	Rate       audio.SampleRate // … and the rate of that position
 	Replayed   time.Duration    // user audio from before the cut that the new stream hears, too
 	Overlapped time.Duration    // of that, what the old stream had received

@@ -161,7 +161,7 @@ func TestHistoryNeverExceedsTheLimitsAndLosesTheOldestFirst(t *testing.T) {
 }
 
 func TestWhatWasHeardOfASentenceEndsAtAWord(t *testing.T) {
-	s := &sentence{announced: "We are open until six today.", from: 1000, to: 2000, voiced: true, complete: true}
+	s := &sentence{reply: &reply{}, announced: "We are open until six today.", from: 1000, to: 2000, voiced: true, complete: true}
 	for _, tc := range []struct {
 		heard audio.Position
 		want  string

@@ -40,17 +40,23 @@ type sentence struct {
 	said      *entry         // its place in the transcript
 }
 
-// charactersASecond is how fast the service speaks, for the length of a
-// sentence whose audio did not all come.
-const charactersASecond = 15
+const (
+	// charactersASecond is how fast the service speaks, for the length of a
+	// sentence whose audio did not all come.
+	charactersASecond = 15
+
+	// tooFast is how fast nobody speaks. On a barge-in the service ends the
+	// block of audio in mid-sentence before it says why.
+	tooFast = 30
+)
 
 // heardPart returns the beginning of the sentence that was heard when heard is
 // the first position on the track which was not, and whether that is less than
 // all of it. Words are taken to be spoken at an even pace.
 func (s *sentence) heardPart(heard audio.Position, rate audio.SampleRate) (text string, cut bool) {
-	length := s.to - s.from
-	if !s.complete {
-		length = max(length, audio.Position(len(s.announced))*audio.Position(rate)/charactersASecond)
+	length, letters := s.to-s.from, audio.Position(len(s.announced))*audio.Position(rate)
+	if !s.complete || s.reply.cut && length < letters/tooFast {
+		length = max(length, letters/charactersASecond)
 	}
 	switch {
 	case !s.voiced || heard <= s.from:
@@ -73,6 +79,13 @@ func (s *sentence) says(text string) bool {
 	}
 	a, b := words(text), words(s.announced)
 	return len(a) == len(b) && hasPrefix(b, a)
+}
+
+// cutIn reports whether a FINAL text says that the sentence was cut short: it
+// has only the first of its words. Where it has others, the answer's own fate
+// tells.
+func (s *sentence) cutIn(text string) bool {
+	return !s.says(text) && (s.reply.cut || s.beginsWith(text))
 }
 
 // beginsWith reports whether the sentence begins with the words of text.

@@ -196,6 +196,9 @@ func (v *conversation) cut(d continuity.Decision) {
 	began := time.Now()
 	next, old := v.streams[d.Stream], v.streams[d.From]
 
+	if old != nil && v.stuck(old) {
+		v.breakOff(old)
+	}
 	from, lost := v.replayFrom(old == nil)
 	v.hearAgain()
 	replay, from := v.ring.since(from)
@@ -342,7 +345,7 @@ const recordPatience = 10 * time.Second
 
 // owesSpeech reports whether a stream will say something more.
 func (v *conversation) owesSpeech(c *connection) bool {
-	if r := c.reply; r != nil && !r.closed && !r.cut {
+	if v.speaks(c) {
 		return true
 	}
 	if !c.expects.IsZero() && time.Since(c.expects) < answerPatience {
@@ -364,11 +367,7 @@ func (v *conversation) endDrain() {
 		return
 	}
 	c.dismissed = true
-	if r := c.reply; r != nil && !r.closed {
-		v.cutAt(r, v.heard)
-		r.closed = true
-		v.endReply(r, true)
-	}
+	v.breakOff(c)
 	for _, k := range v.calls {
 		if k.c == c {
 			k.c = nil // whoever listens when it returns is told

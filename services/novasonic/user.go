@@ -175,6 +175,7 @@ type speech struct {
 	startTold audio.Position // the last UserStartedSpeaking …
 	stopTold  audio.Position // … and UserStoppedSpeaking: a replay brings them again
 	textTold  audio.Position // where the last utterance began that was told as text …
+	textEnd   audio.Position // … and where it ended: behind a mute the next is near …
 	textOf    *connection    // … and by whom
 }
 
@@ -281,7 +282,7 @@ func (v *conversation) answered(c *connection) {
 	}
 	*known = nil
 	if n := len(all); n > 0 && all[n-1].end > 0 {
-		s.answeredTo = max(s.answeredTo, all[n-1].end)
+		s.answeredTo = max(s.answeredTo, all[n-1].over)
 	} else if n > 0 {
 		s.answeredTo = max(s.answeredTo, v.ring.lastSound(from))
 	}
@@ -340,7 +341,7 @@ func (v *conversation) userSpeechStart(c *connection, e *wire.UserSpeechStart) {
 	if len(s.pending) > maxUtterances {
 		s.pending = append(s.pending[:1:1], s.pending[2:]...)
 	}
-	if at > s.startTold+v.slack() || s.startTold == 0 {
+	if at > s.startTold+v.slack() || s.startTold == 0 || s.stopTold > s.startTold && at >= s.stopTold {
 		s.startTold = at
 		v.tellBoth(&frames.UserStartedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate})
 	}
@@ -357,15 +358,17 @@ func (v *conversation) slack() audio.Position {
 func (v *conversation) userSpeechEnd(c *connection, e *wire.UserSpeechEnd) {
 	at := max(1, c.clock.user(audio.Position(v.cfg.InputRate.Samples(e.Offset))))
 	c.speech.end = at
+	c.speech.over = max(at, c.clock.user(audio.Position(v.cfg.InputRate.Samples(e.Detection))))
 	if c != v.listening {
 		return
 	}
 	s := &v.speech
 	s.since = time.Now()
 	if inProgress(s.pending) {
-		s.pending[len(s.pending)-1].end = at
+		last := &s.pending[len(s.pending)-1]
+		last.end, last.over = at, c.speech.over
 	}
-	if at > s.stopTold+v.slack() || s.stopTold == 0 {
+	if at > s.stopTold+v.slack() || s.stopTold == 0 || s.startTold >= s.stopTold {
 		s.stopTold = at
 		v.tellBoth(&frames.UserStoppedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate})
 	}
@@ -403,7 +406,9 @@ func (v *conversation) vadStopped(f *frames.VADStopped) {
 		s.segments = nil // the service knows better
 		return
 	}
-	s.segments[len(s.segments)-1].end = max(1, v.ringAt(f.Position, f.Rate))
+	last := &s.segments[len(s.segments)-1]
+	last.end = max(1, v.ringAt(f.Position, f.Rate))
+	last.over = v.ring.end // a detector tells when it has been quiet for a while
 }
 
 // ringAt returns the position on the ring of one on the caller's track.
@@ -446,11 +451,11 @@ func (v *conversation) userSaid(c *connection, text string) {
 		if end == 0 {
 			end = c.clock.user(c.clock.sent)
 		}
-		if s.textOf != nil && s.textOf != c && c.speech.start < s.textTold+v.slack() {
+		if s.textOf != nil && s.textOf != c && c.speech.start < min(s.textTold+v.slack(), s.textEnd) {
 			return // a replay: the pipeline knows it
 		}
 		f.Start, f.End, f.Rate = v.callerAt(c.speech.start), v.callerAt(end), v.cfg.InputRate
-		s.textTold, s.textOf = max(s.textTold, c.speech.start), c
+		s.textTold, s.textEnd, s.textOf = max(s.textTold, c.speech.start), max(s.textEnd, c.speech.end), c
 	}
 	v.emit(f)
 }

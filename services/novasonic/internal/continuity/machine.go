@@ -83,6 +83,10 @@ const (
 	expiryForce   = 30 * time.Second
 )
 
+// goodbye is how long before the service ends it a stream that drains is closed,
+// so that it is closed in order.
+const goodbye = time.Second
+
 // Situation is what the moment is like.
 type Situation struct {
 	UserSpeaking  bool
@@ -426,12 +430,14 @@ func (m *Machine) cut(now time.Time, forced bool) {
 	m.everHeard, m.moving = true, false
 	d := Decision{Do: Cut, Stream: m.listening.id, From: id(from), Forced: forced}
 	if from != nil {
+		// It did not have to be left: whatever failed before is over.
+		m.deaths, m.trouble = 0, time.Time{}
 		if now.Sub(from.opened) >= m.p.Healthy {
 			m.trusted = from.version
 		}
 		m.draining, m.drained, m.drainMove = from, false, m.move
 		m.retireBy = now.Add(m.p.Drain)
-		if end := from.opened.Add(m.p.Limit); end.Before(m.retireBy) {
+		if end := from.opened.Add(m.p.Limit - goodbye); end.Before(m.retireBy) {
 			m.retireBy = end
 		}
 	}
