@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/parley-go/parley/internal/timeline"
 	"github.com/parley-go/parley/internal/virtualtime"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/recorder"
@@ -25,11 +26,12 @@ import (
 )
 
 type callCommand struct {
-	Caller string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV, or MP3 of 16 kHz or more."`
-	Output string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
-	Mono   bool   `help:"Write the conversation as one channel, both mixed."`
-	Fast   bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample. Emulator only."`
-	JSON   bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output."`
+	Caller   string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV, or MP3 of 16 kHz or more."`
+	Output   string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
+	Mono     bool   `help:"Write the conversation as one channel, both mixed."`
+	Timeline string `type:"path" placeholder:"FILE" help:"Where to draw the call, as .svg: who spoke when, which stream listened, and how the call moved between them."`
+	Fast     bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample. Emulator only."`
+	JSON     bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output."`
 
 	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
 	Script  string `type:"path" placeholder:"FILE" help:"What the emulator knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one."`
@@ -42,18 +44,20 @@ type callCommand struct {
 	SpeakFirst   string `placeholder:"TEXT" help:"Make the agent open the conversation; what it is told to do so, such as 'Greet the caller.'"`
 	Endpointing  string `enum:"HIGH,MEDIUM,LOW," default:"" help:"How soon a pause ends the caller's turn: HIGH, MEDIUM or LOW. Default: the service's."`
 
-	HangUpAfter time.Duration `default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
-	MaxDuration time.Duration `placeholder:"D" help:"Hang up after so long at the latest."`
-	Verbose     bool          `short:"v" help:"Log what the service does, on standard error."`
+	HangUpAfter time.Duration  `default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
+	MaxDuration time.Duration  `placeholder:"D" help:"Hang up after so long at the latest."`
+	RotateEvery *time.Duration `placeholder:"D" help:"Move to another stream when one is so old, from 5s to 5m30s. Calls do so in any case before the service ends a stream after eight minutes; this is to see that nobody hears it."`
+	Verbose     bool           `short:"v" help:"Log what the service does, on standard error."`
 }
 
 func (c *callCommand) Help() string {
-	return `Plays the recording into a pipeline with Amazon Nova Sonic at its heart, in real time, and writes the conversation as both sides heard it. The transcript appears while they talk; a summary follows: turns, barge-ins, latency from the end of the caller's speech to the first sound of the answer, gaps in the agent's speech.
+	return `Plays the recording into a pipeline with Amazon Nova Sonic at its heart, in real time, and writes the conversation as both sides heard it. The transcript appears while they talk; a summary follows: turns, barge-ins, latency from the end of the caller's speech to the first sound of the answer, gaps in the agent's speech, and how the call moved from one stream of the service to the next, if it did.
 
 Without --service aws it talks to the built-in emulator, which knows the recordings in testdata/calls and says back what it heard of others.
 
   parley call testdata/calls/order.mp3 -o conversation.wav
   parley call --fast --json caller.wav -o conversation.mp3 | jq .latency_ms.median
+  parley call --fast --rotate-every 20s --timeline call.svg testdata/calls/order.mp3
   AWS_REGION=us-east-1 parley call --service aws caller.wav -o conversation.wav`
 }
 
@@ -124,6 +128,8 @@ func (c *callCommand) check() error {
 		return usageError{fmt.Errorf("--hang-up-after=%v: it must be more than nothing", c.HangUpAfter)}
 	case c.MaxDuration < 0:
 		return usageError{fmt.Errorf("--max-duration=%v: it cannot be negative", c.MaxDuration)}
+	case c.RotateEvery != nil:
+		return checkRotation(*c.RotateEvery)
 	}
 	return nil
 }
@@ -140,6 +146,9 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		Instructions: c.Instructions, SpeakFirst: c.SpeakFirst,
 		Endpointing: novasonic.Endpointing(c.Endpointing),
 		Tools:       demoTools(),
+	}
+	if c.RotateEvery != nil {
+		config.Continuation = rotation(*c.RotateEvery)
 	}
 	if config.Instructions == "" {
 		config.Instructions = demoInstructions
@@ -160,6 +169,17 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 			call.Close() // it never began; its error says more than that of closing files
 		}
 	}()
+	var drawing *drawing
+	if c.Timeline != "" {
+		if drawing, err = reserveDrawing(c.Timeline, c.Caller, c.Output); err != nil {
+			return err
+		}
+		defer func() {
+			if summary.Caller == "" {
+				drawing.discard()
+			}
+		}()
+	}
 	if c.Service == "emulator" {
 		server, err := c.startEmulator()
 		if err != nil {
@@ -203,6 +223,10 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	summary.Streams, summary.ToolCalls, summary.Usage = stats.Streams, stats.ToolCalls, stats.Usage
 	for _, s := range p.Stats() {
 		summary.Dropped += int64(s.System.Shed + s.Ordered.Shed + s.Upstream.Shed)
+	}
+	if drawing != nil {
+		summary.Timeline = c.Timeline
+		err = errors.Join(err, drawing.write(timeline.SVG(ears.timeline(summary))))
 	}
 	return err
 }
@@ -278,7 +302,12 @@ func (s *Summary) print(w io.Writer) {
 	if len(s.Errors) > 0 {
 		fmt.Fprintf(w, "survived: %s\n", strings.Join(s.Errors, "; "))
 	}
-	if s.Output != "" {
-		fmt.Fprintf(w, "wrote %s\n", s.Output)
+	for _, line := range swapTable(s.Swaps) {
+		fmt.Fprintln(w, line)
+	}
+	for _, path := range []string{s.Output, s.Timeline} {
+		if path != "" {
+			fmt.Fprintf(w, "wrote %s\n", path)
+		}
 	}
 }

@@ -262,6 +262,10 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 	}
 	good := calls + "bargein.wav"
 	out := filepath.Join(t.TempDir(), "o.wav")
+	folder := filepath.Join(t.TempDir(), "folder.svg")
+	if err := os.Mkdir(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name    string
 		args    []string
@@ -286,6 +290,12 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"no such script", []string{good, "--script", "nowhere.yaml"}, 1, []string{"nowhere.yaml"}},
 		{"script with an error", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {contains: x}\n    sya: [hello]\n"))}, 1, []string{"s.yaml:4:5"}},
 		{"script that is not YAML", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies: [\n"))}, 1, []string{"s.yaml:"}},
+		{"moves that follow too soon", []string{good, "--rotate-every", "4s"}, 2, []string{"--rotate-every", "at least 5s"}},
+		{"moves that never come", []string{good, "--rotate-every", "10m"}, 2, []string{"--rotate-every", "at most 5m30s"}},
+		{"moves of no time", []string{good, "--rotate-every", "0"}, 2, []string{"--rotate-every"}},
+		{"timeline of unknown kind", []string{good, "--timeline", "x.png"}, 1, []string{"x.png", ".svg"}},
+		{"unwritable timeline", []string{good, "--timeline", "/nowhere/at/all.svg"}, 1, []string{"/nowhere/at/all.svg", "make the folder"}},
+		{"timeline that is a folder", []string{good, "--timeline", folder}, 1, []string{folder, "folder"}},
 		{"fast and AWS", []string{good, "--service", "aws"}, 2, []string{"--fast"}},
 		{"unknown service", []string{good, "--service", "azure"}, 2, []string{"emulator"}},
 		{"unknown flag", []string{good, "--loud"}, 2, []string{"--loud"}},

@@ -10,6 +10,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/services/novasonic"
 )
 
 // listener is a processor between the service and the output. It passes
@@ -33,9 +34,19 @@ type listener struct {
 	latencies []time.Duration
 	errors    []string
 	ended     string
+	moves     moves
+
+	// For the timeline.
+	turnsHeard    []heard // of the caller; to is 0 while one goes on
+	agentHeard    []heard
+	heardUpTo     audio.Position // on the agent's track
+	responses     map[string]response
+	interruptions []time.Duration // barge-ins
 }
 
-func newListener(say func(Line)) *listener { return &listener{say: say, over: make(chan struct{})} }
+func newListener(say func(Line)) *listener {
+	return &listener{say: say, over: make(chan struct{}), responses: make(map[string]response)}
+}
 
 // hangUp tells those who wait that the call is over.
 func (l *listener) hangUp() { close(l.over) }
@@ -88,9 +99,22 @@ func (l *listener) see(f frames.Frame, dir frames.Direction) {
 		return
 	}
 	switch f := f.(type) {
+	case *frames.AudioInput:
+		l.moves.callerHeard(f.Format.Rate.Duration(int64(f.End())))
+	case *novasonic.Swap:
+		l.moves.see(f.SwapStatus)
+	case *frames.UserStartedSpeaking:
+		turn := heard{from: l.moves.at(time.Now())}
+		if f.Rate > 0 {
+			turn.from = f.Rate.Duration(int64(f.Position))
+		}
+		l.turnsHeard = append(l.turnsHeard, turn)
 	case *frames.UserStoppedSpeaking:
 		l.stops++
 		l.waiting, l.asked = true, f.Rate.Duration(int64(f.Position))
+		if n := len(l.turnsHeard); n > 0 {
+			l.turnsHeard[n-1].to = l.asked
+		}
 	case *frames.Transcription:
 		l.turns++
 		line := &heardLine{Line: Line{
@@ -99,6 +123,8 @@ func (l *listener) see(f frames.Frame, dir frames.Direction) {
 		}, settled: true}
 		l.lines = append(l.lines, line)
 		l.say(line.Line)
+	case *frames.LLMResponseStart:
+		l.responses[f.Response] = response{begun: time.Now()}
 	case *frames.LLMText:
 		l.announced = append(l.announced, &heardLine{Line: Line{Who: "agent", Text: strings.TrimSpace(f.Text)}, response: f.Response})
 	case *frames.AudioOutput:
@@ -116,6 +142,10 @@ func (l *listener) see(f frames.Frame, dir frames.Direction) {
 // sentence's audio follows its text. One that is followed by another text has
 // its place, and no length, where that one begins.
 func (l *listener) audio(f *frames.AudioOutput) {
+	if r := l.responses[f.Response]; r.voiced.IsZero() {
+		r.voiced = time.Now()
+		l.responses[f.Response] = r
+	}
 	if len(l.announced) == 0 {
 		return
 	}
@@ -131,6 +161,7 @@ func (l *listener) audio(f *frames.AudioOutput) {
 // pause up to the place that the second one names.
 func (l *listener) playout(p *frames.Playout) {
 	now := p.OutputRate.Duration(int64(p.Output))
+	l.keep(p, now)
 	ago := func(at audio.Position) Millis { return millis(now - p.Rate.Duration(int64(p.Heard-at))) }
 	for len(l.announced) > 0 {
 		s := l.announced[0]
@@ -151,6 +182,20 @@ func (l *listener) playout(p *frames.Playout) {
 			break // the last one may have more audio to come
 		}
 		l.announced = l.announced[1:]
+	}
+}
+
+// keep notes that the agent was heard.
+func (l *listener) keep(p *frames.Playout, now time.Duration) {
+	from := now - p.Rate.Duration(int64(p.Heard-l.heardUpTo))
+	if n := len(l.agentHeard); n > 0 && from <= l.agentHeard[n-1].to && l.agentHeard[n-1].response == p.Response {
+		l.agentHeard[n-1].to = now
+	} else if from < now {
+		l.agentHeard = append(l.agentHeard, heard{max(0, from), now, p.Response})
+	}
+	l.heardUpTo = p.Heard
+	if p.Flushed {
+		l.heardUpTo = p.Queued // nothing of what is between was or will be heard
 	}
 }
 
@@ -177,6 +222,7 @@ func (l *listener) interrupted() {
 		if s.begun && s.heard < s.to {
 			s.Interrupted = true
 			l.bargeIns++
+			l.interruptions = append(l.interruptions, l.moves.at(time.Now()))
 			break
 		}
 	}
@@ -191,6 +237,7 @@ func (l *listener) fill(s *Summary) {
 	s.Latency = latencyOf(l.latencies)
 	s.Errors = l.errors
 	s.Ended = l.ended
+	s.Swaps = l.moves.swaps()
 	s.Lines = []Line{}
 	lines := slices.Clone(l.lines)
 	slices.SortStableFunc(lines, func(a, b *heardLine) int { return int(a.Start - b.Start) })

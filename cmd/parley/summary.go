@@ -10,9 +10,10 @@ import (
 // Summary is what a call comes to. It is printed for people, and as one JSON
 // object on one line with --json; the field names are stable.
 type Summary struct {
-	Caller   string `json:"caller"`           // path of the caller's recording
-	Output   string `json:"output,omitempty"` // path of the conversation
-	Service  string `json:"service"`          // "emulator" or "aws"
+	Caller   string `json:"caller"`             // path of the caller's recording
+	Output   string `json:"output,omitempty"`   // path of the conversation
+	Timeline string `json:"timeline,omitempty"` // path of its drawing
+	Service  string `json:"service"`            // "emulator" or "aws"
 	Model    string `json:"model"`
 	Duration Millis `json:"duration_ms"` // of the conversation as both heard it
 	Virtual  bool   `json:"virtual"`     // paced by a virtual clock (--fast)
@@ -23,6 +24,8 @@ type Summary struct {
 	BargeIns int     `json:"barge_ins"` // answers that the caller interrupted
 	Latency  Latency `json:"latency_ms"`
 	Streams  int     `json:"streams"` // connections to the service that the call used
+
+	Swaps []Swap `json:"swaps"` // moves between streams
 
 	AudioGaps   int    `json:"audio_gaps"` // holes in the agent's speech: audio that came too late
 	AudioGapsMS Millis `json:"audio_gaps_ms"`

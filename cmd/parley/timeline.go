@@ -1,0 +1,270 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/parley-go/parley/internal/timeline"
+	"github.com/parley-go/parley/services/novasonic"
+)
+
+// drawing is the file of a timeline, which is reserved before the call and
+// written behind it.
+type drawing struct {
+	path  string
+	file  *os.File
+	fresh bool // it was not there before
+}
+
+// reserveDrawing makes sure that a timeline can be written to a path. A file that
+// is there stays as it is until then.
+func reserveDrawing(path string, others ...string) (*drawing, error) {
+	bad := func(err error, mend string) error {
+		if p := (*fs.PathError)(nil); errors.As(err, &p) {
+			err = p.Err // the path is said once
+		}
+		if mend != "" {
+			mend = ": " + mend
+		}
+		return fmt.Errorf("create timeline %s: %w%s", path, err, mend)
+	}
+	if ext := filepath.Ext(path); !strings.EqualFold(ext, ".svg") {
+		return nil, bad(fmt.Errorf("it is drawn as SVG, and the name does not end in .svg"), "name a .svg file")
+	}
+	_, missing := os.Stat(path)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, bad(err, "make the folder "+filepath.Dir(path)+" first")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, bad(err, "choose a place where you may write")
+	case errors.Is(err, syscall.EISDIR):
+		return nil, bad(errors.New("it is a folder"), "name a file in it")
+	case err != nil:
+		return nil, bad(err, "")
+	}
+	d := &drawing{path: path, file: file, fresh: errors.Is(missing, fs.ErrNotExist)}
+	if info, err := file.Stat(); err == nil {
+		for _, other := range others {
+			if o, err := os.Stat(other); err == nil && os.SameFile(info, o) {
+				d.discard()
+				return nil, bad(fmt.Errorf("it is the same file as %s", other), "choose another")
+			}
+		}
+	}
+	return d, nil
+}
+
+// discard leaves everything as it was.
+func (d *drawing) discard() {
+	d.file.Close() // nothing was written
+	if d.fresh {
+		os.Remove(d.path) // an empty file is left if that fails, and says so itself
+	}
+}
+
+// write puts the picture in place of what the file held.
+func (d *drawing) write(svg []byte) error {
+	info, err := d.file.Stat()
+	if err == nil && info.Mode().IsRegular() { // a pipe or a device has nothing to empty
+		err = d.file.Truncate(0)
+	}
+	if err == nil {
+		_, err = d.file.Write(svg)
+	}
+	if err = errors.Join(err, d.file.Close()); err != nil {
+		return fmt.Errorf("write timeline: %w", err)
+	}
+	return nil
+}
+
+// heard is a time in which the agent was heard without a pause.
+type heard struct {
+	from, to time.Duration
+	response string
+}
+
+// response is when an answer began, and when its first audio came.
+type response struct{ begun, voiced time.Time }
+
+// timeline is the call as it can be drawn. The summary is complete.
+func (l *listener) timeline(s *Summary) timeline.Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	streams := "1 stream"
+	if s.Streams != 1 {
+		streams = fmt.Sprintf("%d streams", s.Streams)
+	}
+	call := timeline.Call{
+		Title:    fmt.Sprintf("%s: %v with %s (%s), %s", filepath.Base(s.Caller), s.Duration.Duration().Round(100*time.Millisecond), s.Model, s.Service, streams),
+		Length:   s.Duration.Duration(),
+		BargeIns: l.interruptions,
+		Notes:    swapTable(s.Swaps),
+	}
+	l.drawSpeech(&call)
+	l.moves.draw(&call)
+	return call
+}
+
+// drawSpeech gives the lines of the transcript their place, and what was said
+// without words.
+func (l *listener) drawSpeech(call *timeline.Call) {
+	overlaps := func(all []timeline.Speech, from, to time.Duration) bool {
+		return slices.ContainsFunc(all, func(s timeline.Speech) bool { return s.From < to && from < s.To })
+	}
+	for _, line := range l.lines {
+		s := timeline.Speech{From: line.Start.Duration(), To: line.End.Duration(), Text: line.Text, Interrupted: line.Interrupted}
+		if line.Who == "caller" {
+			call.Caller = append(call.Caller, s)
+			continue
+		}
+		s.Stream = l.moves.speaker(l.responses[line.response])
+		call.Agent = append(call.Agent, s)
+	}
+	for _, spoken := range l.turnsHeard {
+		if spoken.to == 0 {
+			spoken.to = call.Length // it goes on when the call ends
+		}
+		if !overlaps(call.Caller, spoken.from, spoken.to) {
+			call.Caller = append(call.Caller, timeline.Speech{From: spoken.from, To: spoken.to, Text: "not understood"})
+		}
+	}
+	for _, spoken := range l.agentHeard {
+		if !overlaps(call.Agent, spoken.from, spoken.to) {
+			call.Agent = append(call.Agent, timeline.Speech{From: spoken.from, To: spoken.to, Stream: l.moves.speaker(l.responses[spoken.response])})
+		}
+	}
+}
+
+// speaker is the stream that gave an answer. One that begins while an old stream
+// drains is the old one's, unless it ends the drain: only one speaks at a time.
+func (m *moves) speaker(r response) int {
+	const atOnce = 100 * time.Millisecond
+	stream := 1
+	for _, o := range m.list {
+		cut := o.when(novasonic.SwapCut)
+		if cut.IsZero() || cut.After(r.begun) {
+			continue
+		}
+		stream = o.To
+		drained := o.when(novasonic.SwapDrained)
+		if gone := o.when(novasonic.SwapGone); drained.IsZero() {
+			drained = gone
+		}
+		if drained.IsZero() || drained.After(r.voiced.Add(atOnce)) {
+			stream = o.From
+		}
+	}
+	return stream
+}
+
+// draw adds the streams and the cuts.
+func (m *moves) draw(call *timeline.Call) {
+	streams := lives{call: call}
+	streams.enter(1, timeline.Listening, 0)
+	for _, o := range m.list {
+		cut, _ := o.cutAt()
+		standby, begun := 0, m.at(o.reached[0].at)
+		for _, r := range o.reached {
+			at := m.at(r.at)
+			switch r.step {
+			case novasonic.SwapBegun:
+				if r.reason == novasonic.SwapFailure {
+					streams.end(o.From, at, true)
+				}
+			case novasonic.SwapReady:
+				if standby != 0 && standby != r.to {
+					streams.end(standby, at, false) // it had become too old
+				}
+				standby = r.to
+				streams.enter(standby, timeline.Opening, begun)
+				streams.enter(standby, timeline.Standby, at)
+			case novasonic.SwapRetried:
+				if standby != 0 {
+					streams.end(standby, at, true)
+					standby = 0
+				}
+			case novasonic.SwapCut:
+				if standby == 0 {
+					streams.enter(r.to, timeline.Opening, begun)
+				}
+				streams.enter(r.to, timeline.Listening, cut)
+				if r.reason != novasonic.SwapFailure {
+					streams.enter(o.From, timeline.Draining, cut)
+				}
+				call.Cuts = append(call.Cuts, timeline.Cut{At: cut, Move: o.Number, Why: string(o.Reason), From: o.From, To: r.to, Replayed: o.Replayed})
+			case novasonic.SwapDrained:
+				streams.enter(o.From, timeline.Closing, at)
+			case novasonic.SwapClosed:
+				streams.end(o.From, at, false)
+			case novasonic.SwapGone:
+				if r.reason != novasonic.SwapFailure {
+					streams.end(o.From, at, true)
+				}
+			case novasonic.SwapAbandoned:
+				streams.end(standby, at, false)
+			}
+		}
+	}
+	streams.complete()
+}
+
+// lives puts the streams' phases together.
+type lives struct {
+	call  *timeline.Call
+	ended map[int]bool
+}
+
+func (l *lives) find(number int) *timeline.Stream {
+	i := slices.IndexFunc(l.call.Streams, func(s timeline.Stream) bool { return s.Number == number })
+	if i < 0 {
+		return nil
+	}
+	return &l.call.Streams[i]
+}
+
+// enter begins a phase, and ends the one before it.
+func (l *lives) enter(number int, state timeline.State, at time.Duration) {
+	s := l.find(number)
+	if s == nil {
+		l.call.Streams = append(l.call.Streams, timeline.Stream{Number: number})
+		s = &l.call.Streams[len(l.call.Streams)-1]
+	}
+	if n := len(s.Phases); n > 0 {
+		s.Phases[n-1].To = max(at, s.Phases[n-1].From)
+		at = s.Phases[n-1].To
+	}
+	s.Phases = append(s.Phases, timeline.Phase{State: state, From: at, To: at})
+}
+
+// end ends a stream.
+func (l *lives) end(number int, at time.Duration, died bool) {
+	s := l.find(number)
+	if s == nil || l.ended[number] {
+		return
+	}
+	if l.ended == nil {
+		l.ended = make(map[int]bool)
+	}
+	l.ended[number] = true
+	last := &s.Phases[len(s.Phases)-1]
+	last.To = max(at, last.From)
+	s.Died = died
+}
+
+// complete ends with the call what has not ended.
+func (l *lives) complete() {
+	for i := range l.call.Streams {
+		if s := &l.call.Streams[i]; !l.ended[s.Number] {
+			last := &s.Phases[len(s.Phases)-1]
+			last.To = max(l.call.Length, last.From)
+		}
+	}
+}
