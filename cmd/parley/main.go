@@ -32,6 +32,7 @@ type commands struct {
 	Call     callCommand      `cmd:"" help:"Play a caller's recording into an agent and write the conversation."`
 	Emulator emulatorCommand  `cmd:"" help:"Run an emulator of Amazon Nova Sonic that any AWS SDK can talk to."`
 	Bench    benchCommand     `cmd:"" help:"Measure."`
+	Soak     soakCommand      `cmd:"" help:"Hold conversations of many virtual hours while everything fails, and check that nothing is lost."`
 	Voices   voicesCommand    `cmd:"" help:"List the voices of a model."`
 	Version  kong.VersionFlag `help:"Print the version and exit."`
 }

@@ -1,0 +1,194 @@
+package oracle
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/services/novasonic"
+)
+
+// changePatience is how long a move that was asked for may take: half a minute,
+// and the time to open a stream.
+const changePatience = 45 * time.Second
+
+// findSwaps finds, for each stream that was made the listener, the frame that
+// tells of it: it was sent when the stream's audio began.
+func (t *trial) findSwaps() {
+	for _, f := range t.Frames {
+		if w, ok := f.Frame.(*novasonic.Swap); ok && w.Step == novasonic.SwapCut {
+			t.cuts = append(t.cuts, f)
+		}
+	}
+	for _, s := range t.streams {
+		if len(s.Audio) > 0 {
+			t.heirs = append(t.heirs, s)
+		}
+	}
+	slices.SortStableFunc(t.heirs, func(a, b *stream) int { return a.began().Compare(b.began()) })
+	cuts := t.cuts
+	for _, s := range t.heirs[min(1, len(t.heirs)):] {
+		// Of a stream that died as it was told to listen there may be a frame and
+		// no audio, but not the other way round.
+		for len(cuts) > 0 && cuts[0].At.Before(s.began().Add(-cutSlack)) {
+			cuts = cuts[1:]
+		}
+		if len(cuts) > 0 && !cuts[0].At.After(s.began().Add(cutSlack)) {
+			s.swap = cuts[0].Frame.(*novasonic.Swap)
+			cuts = cuts[1:]
+		}
+	}
+}
+
+// cutSlack is how long what a stream is told at a cut may take to arrive.
+const cutSlack = 100 * time.Millisecond
+
+// changes checks G8: what the service says of its moves is what happened, and
+// it is silent about none.
+func (t *trial) changes() {
+	for _, s := range t.listeners {
+		if s.took == nil {
+			continue
+		}
+		w := s.swap
+		if w == nil {
+			t.violate(NoSwap, s.took.at, "%v followed %v as the listener, and no Swap frame tells of it", s, s.previous)
+			continue
+		}
+		t.result.Figures.Swaps[w.Reason]++
+		t.compare(s, w)
+	}
+	for i, f := range t.cuts[min(1, len(t.cuts)):] {
+		w, last := f.Frame.(*novasonic.Swap), t.cuts[i].Frame.(*novasonic.Swap)
+		if w.From != last.To {
+			t.violate(BadSwap, f.At, "%v: the move before was to stream %d", w, last.To)
+		}
+	}
+	t.steps()
+	t.demands()
+	if t.Err != nil || t.HungUp.IsZero() {
+		t.violate(EndEarly, t.Ended, "the conversation ended by itself: %v", t.Err)
+	}
+}
+
+// compare checks the figures of a move.
+func (t *trial) compare(s *stream, w *novasonic.Swap) {
+	k, old := s.took, s.previous
+	wrong := func(what string, said, is any) {
+		t.violate(BadSwap, k.at, "the Swap frame of the move from %v to %v says that %s is %v, and it is %v", old, s, what, said, is)
+	}
+	failing := w.Reason == novasonic.SwapFailure
+	begun := t.begun(w.Number)
+	if failing && !k.failure && !k.stillborn {
+		wrong("the reason", w.Reason, "none of that kind: the old stream was well")
+	}
+	if k.failure && k.evident && !failing && !begun.Before(k.down) {
+		wrong("the reason", w.Reason, "a failure")
+	}
+	tolerance := t.frame() + 10*time.Millisecond
+	far := func(a, b time.Duration) bool { return (a - b).Abs() > tolerance }
+	if replayed := t.duration(k.replayed); far(w.Replayed, replayed) {
+		wrong("what was replayed", w.Replayed, replayed)
+	}
+	if overlap := t.duration(k.overlap); !k.failure && !k.stillborn && far(w.Overlapped, overlap) {
+		wrong("what overlaps", w.Overlapped, overlap)
+	}
+	bytes := 0
+	for _, m := range s.History {
+		bytes += len(m.Text)
+	}
+	if w.History != bytes {
+		wrong("the history's size", w.History, bytes)
+	}
+	if t.Track.Rate() == w.Rate && k.cut > 0 && !k.failure && !k.stillborn {
+		// Anywhere in a pause in which the caller was muted.
+		if least, most := t.position(k.cut-1)+1, t.position(k.cut); w.CutAt < least || w.CutAt > most {
+			wrong("the cut", w.CutAt, fmt.Sprintf("%d to %d", least, most))
+		}
+	}
+	if w.Attempts < 1 {
+		wrong("the number of attempts", w.Attempts, "at least 1")
+	}
+}
+
+// begun is when a move was said to begin.
+func (t *trial) begun(number int) time.Time {
+	for _, f := range t.Frames {
+		if w, ok := f.Frame.(*novasonic.Swap); ok && w.Number == number {
+			return f.At
+		}
+	}
+	return t.Ended
+}
+
+// position is the place on the caller's track of a sample, or the track's end.
+func (t *trial) position(sample int64) audio.Position {
+	for _, c := range t.Chunks {
+		if c.From <= sample && sample < c.To {
+			return c.Position + audio.Position(sample-c.From)
+		}
+	}
+	return math.MaxInt64
+}
+
+// steps checks that every move that was begun came to an end.
+func (t *trial) steps() {
+	open := map[int]Seen{}
+	for _, f := range t.Frames {
+		w, ok := f.Frame.(*novasonic.Swap)
+		if !ok {
+			continue
+		}
+		switch w.Step {
+		case novasonic.SwapClosed, novasonic.SwapGone, novasonic.SwapAbandoned:
+			delete(open, w.Number)
+		default:
+			open[w.Number] = f
+		}
+	}
+	for n, f := range open {
+		if f.At.Before(t.Ended.Add(-3 * time.Minute)) {
+			t.violate(BadSwap, f.At, "nothing more was told of move %d after %v", n, f.Frame)
+		}
+	}
+}
+
+// demands checks that what the application asked for happened.
+func (t *trial) demands() {
+	for i, d := range t.Asked {
+		end := d.At.Add(changePatience)
+		if d.Err != nil || end.After(t.Ended) || !t.HungUp.IsZero() && end.After(t.HungUp) {
+			continue
+		}
+		replaced := false
+		for _, later := range t.Asked[i+1:] {
+			replaced = replaced || later.At.Before(end)
+		}
+		if replaced || t.outage(d.At, end) > 0 {
+			continue
+		}
+		last, moved := t.listenerAt(end), false
+		for _, s := range t.heirs {
+			moved = moved || !s.began().Before(d.At.Add(-slack)) && !s.began().After(end)
+		}
+		switch {
+		case d.What == novasonic.SwapRequest && !moved:
+			t.violate(NoChange, d.At, "the application asked to move to another stream, and nothing happened for %v", changePatience)
+		case d.What == novasonic.SwapChange && last != nil && last.Voice != d.Voice:
+			t.violate(NoChange, d.At, "the application changed the voice to %s, and %v later %v has %s", d.Voice, changePatience, last, last.Voice)
+		}
+	}
+}
+
+// listenerAt is the stream that was to hear the caller at a time.
+func (t *trial) listenerAt(at time.Time) *stream {
+	var last *stream
+	for _, s := range t.heirs {
+		if !s.began().After(at) {
+			last = s
+		}
+	}
+	return last
+}

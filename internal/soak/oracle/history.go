@@ -1,0 +1,359 @@
+package oracle
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parley-go/parley/internal/soak/talk"
+	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest"
+)
+
+// The service's limits on history, in bytes, as the AWS user guide gives them.
+const (
+	maxMessage = 50_000
+	maxHistory = 200_000
+)
+
+// interruptedMark ends what the caller did not hear to its end.
+const interruptedMark = "[interrupted]"
+
+// histories checks G5: each stream was told what was said before it listened.
+func (t *trial) histories() {
+	for _, s := range t.streams {
+		if len(s.Audio) == 0 {
+			continue // it was told nothing, or died while it was
+		}
+		t.shape(s)
+		if s.previous != nil {
+			h := t.read(s)
+			t.saidByCaller(h)
+			t.saidByAgent(h)
+			t.outcomesTold(h)
+		}
+	}
+}
+
+// badHistory reports what is wrong with a stream's history, once: what is told
+// wrongly to one stream is told wrongly to those after it.
+func (t *trial) badHistory(s *stream, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if t.wrong[text] {
+		return
+	}
+	t.wrong[text] = true
+	t.violate(BadHistory, s.began(), "%v: %s", s, text)
+}
+
+// shape checks what the service demands of a history.
+func (t *trial) shape(s *stream) {
+	total := 0
+	for i, m := range s.History {
+		total += len(m.Text)
+		switch {
+		case i == 0 && m.Role != "USER":
+			t.badHistory(s, "the history begins with %s", m.Role)
+		case i > 0 && m.Role == s.History[i-1].Role:
+			t.badHistory(s, "two messages of the history in a row are of %s", m.Role)
+		case len(m.Text) > maxMessage:
+			t.badHistory(s, "a message of the history has %d bytes", len(m.Text))
+		}
+	}
+	if total > maxHistory {
+		t.badHistory(s, "the history has %d bytes", total)
+	}
+}
+
+// told is the history of a stream, understood.
+type told struct {
+	s  *stream
+	at time.Time
+
+	requests []int          // their IDs, in order
+	place    map[int]int    // of each request, among all that was told
+	lines    []assistedLine // what the agent is said to have said
+	text     string
+}
+
+// assistedLine is a line of the agent's.
+type assistedLine struct {
+	text     string // without the mark
+	cut      bool   // marked as interrupted
+	place    int
+	answered bool // found to be what was said
+}
+
+var note = regexp.MustCompile(`K\d{5}|^\[`)
+
+// read understands a history. Lines that tell of tools are left to
+// outcomesTold.
+func (t *trial) read(s *stream) told {
+	h := told{s: s, at: s.began(), place: map[int]int{}}
+	place := 0
+	var spelled []string // words of requests that were spoken, which may be told in several lines
+	flush := func() {
+		for _, r := range t.spelledOut(h, spelled) {
+			h.add(t, r, place)
+			place++
+		}
+		spelled = nil
+	}
+	for _, m := range s.History {
+		h.text += m.Text + "\n"
+		for line := range strings.SplitSeq(m.Text, "\n") {
+			line = strings.TrimSpace(line)
+			place++
+			switch {
+			case line == "":
+			case note.MatchString(line) && line != interruptedMark:
+			case m.Role == "USER":
+				if r, ok := talk.ParseTyped(line); ok {
+					flush()
+					h.add(t, r, place)
+					continue
+				}
+				spelled = append(spelled, strings.Fields(line)...)
+			default:
+				flush()
+				text, cut := strings.CutSuffix(line, interruptedMark)
+				h.lines = append(h.lines, assistedLine{text: strings.TrimSpace(text), cut: cut, place: place})
+			}
+		}
+		flush()
+	}
+	return h
+}
+
+// spelledOut finds the requests in words of the caller's.
+func (t *trial) spelledOut(h told, words []string) []talk.Request {
+	var found []talk.Request
+	for len(words) > 0 {
+		end := slices.Index(words, "pound") + 1
+		r, ok := talk.ParseSpoken(strings.Join(words[:end], " "))
+		if !ok {
+			if !t.anyLost() {
+				t.badHistory(h.s, "the history has %q, which is no whole request", strings.Join(words, " "))
+			}
+			if end == 0 {
+				return found
+			}
+			words = words[end:]
+			continue
+		}
+		found = append(found, r)
+		words = words[end:]
+	}
+	return found
+}
+
+// anyLost tells whether the service has ever said that speech was lost.
+func (t *trial) anyLost() bool {
+	for _, f := range t.cuts {
+		if f.Frame.(*novasonic.Swap).Lost > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *told) add(t *trial, r talk.Request, place int) {
+	if t.request(r.ID) == nil {
+		t.badHistory(h.s, "the history has request %d, which nobody made", r.ID)
+		return
+	}
+	if _, twice := h.place[r.ID]; twice {
+		t.badHistory(h.s, "the history has request %d twice", r.ID)
+		return
+	}
+	h.requests = append(h.requests, r.ID)
+	h.place[r.ID] = place
+}
+
+// saidByCaller checks the requests in a history.
+func (t *trial) saidByCaller(h told) {
+	var last *request
+	for _, id := range h.requests {
+		r := t.request(id)
+		if last != nil && r.from.Before(last.from) && last.from.Sub(r.from) > 5*time.Second {
+			t.badHistory(h.s, "the history has request %d after request %d, which was made later", r.ID, last.ID)
+		}
+		last = r
+		if r.spoken != nil && h.s.received(r.spoken.From, r.spoken.To) > 0 {
+			t.badHistory(h.s, "the history has request %d, which the stream is given to hear as well", r.ID)
+		}
+		if r.spoken == nil && r.writtenTo(h.s) {
+			t.badHistory(h.s, "the history has request %d, which the stream is given to read as well", r.ID)
+		}
+	}
+	for _, r := range t.requests {
+		if _, there := h.place[r.ID]; there || !t.knownBefore(r, h) {
+			continue
+		}
+		t.badHistory(h.s, "request %d is not in the history", r.ID)
+	}
+}
+
+// writtenTo tells whether a typed request was sent to a stream.
+func (r *request) writtenTo(s *stream) bool {
+	return slices.ContainsFunc(s.Texts, func(x sonictest.TextLog) bool { return x.Text == r.Typed() })
+}
+
+// knownBefore tells whether the words of a request must have been known when a
+// stream was told its history, and are not told to it in another way.
+func (t *trial) knownBefore(r *request, h told) bool {
+	if r.ID == openingID {
+		return false // what makes the agent speak first need not be told
+	}
+	if r.spoken == nil {
+		return !r.writtenTo(h.s) && r.to.Before(h.at.Add(-slack))
+	}
+	if h.s.received(r.spoken.From, r.spoken.To) > 0 {
+		return false
+	}
+	for _, s := range t.listeners {
+		for _, x := range s.Heard {
+			at := s.at(x.At).Add(t.userText() + slack)
+			if x.Text == r.Spoken() && at.Before(h.at) && !s.failed(at) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// openingID is the request that makes the agent speak first.
+// A history cannot begin with the agent, so its first words need not be there.
+const openingID = 9999
+
+// saidByAgent checks the agent's words in a history.
+func (t *trial) saidByAgent(h told) {
+	last := map[*answer]int{}
+	for _, a := range t.answers {
+		if !a.s.Opened.Before(h.at) || a.s == h.s {
+			continue
+		}
+		for _, s := range a.sentences {
+			t.saidSentence(h, a, s, last)
+		}
+	}
+	for _, l := range h.lines {
+		if !l.answered && !(l.cut && l.nameless()) {
+			t.badHistory(h.s, "the history says that the agent said %q, which the caller did not hear", l.text)
+		}
+	}
+}
+
+func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]int) {
+	share, over := t.heardShare(s, h.at)
+	full := time.Duration(0)
+	if len(s.PCM) > 0 {
+		full = t.OutputRate.Duration(int64(len(s.PCM)))
+	}
+	hurry := float64(tolerable) / float64(max(full, tolerable))
+	// It goes on if nothing has ended it yet.
+	cut := a.cutBy != nil && !a.last.After(h.at.Add(t.OutputChunk)) || over
+	n := slices.IndexFunc(h.lines, func(l assistedLine) bool { return !l.answered && l.text == s.Text })
+	if n < 0 {
+		n = slices.IndexFunc(h.lines, func(l assistedLine) bool { return !l.answered && l.tells(s.Text) })
+	}
+	if n < 0 {
+		must := share*float64(len(s.Text)) > 24 || !cut && share > 0
+		if must && a.about != nil && a.about.ID != openingID {
+			t.badHistory(h.s, "%s, of which %.0f %% had been heard, is not in the history", a.name(s), 100*share)
+		}
+		return
+	}
+	l := &h.lines[n]
+	l.answered = true
+	if at, ok := h.place[idOf(a)]; ok && l.place < at && !a.outcome {
+		t.badHistory(h.s, "%s comes before the request in the history", a.name(s))
+	}
+	if l.place < last[a] {
+		t.badHistory(h.s, "%s comes before an earlier sentence in the history", a.name(s))
+	}
+	last[a] = l.place
+	whole := len(l.text) == len(s.Text)
+	inFull := whole && !l.cut
+	wanted := share * float64(len(s.Text))
+	// Where a barge-in is not marked, the service takes the answer to have ended
+	// before the caller stopped hearing it.
+	marked := !t.Service.Behaviour.Interruption.NoMarker
+	switch {
+	case !marked && (l.cut || a.cutBy != nil && a.cutBy.spoken == nil):
+	case share >= 1 && !inFull && !(cut && share*float64(full) <= float64(full+tolerable) && len(l.text) >= len(s.Text)-25):
+		t.badHistory(h.s, "%s was heard whole, and the history has %q (interrupted: %v)", a.name(s), l.text, l.cut)
+	case share < 1 && cut && inFull && share < 1-hurry:
+		t.badHistory(h.s, "of %s %.0f %% were heard before it was cut, and the history has all of it", a.name(s), 100*share)
+	case share < 1 && cut && !inFull && !l.cut:
+		t.badHistory(h.s, "%s was cut, and is not marked as interrupted in the history", a.name(s))
+	case share < 1 && cut && l.cut && (float64(len(l.text)) > wanted+25 || float64(len(l.text)) < wanted-35):
+		t.badHistory(h.s, "of %s %.0f of %d characters were heard, and the history has %d", a.name(s), wanted, len(s.Text), len(l.text))
+	case share == 0 && cut && a.heard == 0 && len(l.text) > 25:
+		t.badHistory(h.s, "%s was never heard, and is in the history", a.name(s))
+	}
+}
+
+// tolerable is by how much the service's idea of what was heard may be wrong: it
+// does not know how long audio is on its way.
+const tolerable = 700 * time.Millisecond
+
+// tells tells whether the line is a sentence, or its beginning.
+func (l assistedLine) tells(text string) bool {
+	if l.text == text {
+		return true
+	}
+	name := naming.FindString(text)
+	return strings.HasPrefix(text, l.text+" ") && !l.nameless() && (strings.HasPrefix(l.text, name) || strings.HasPrefix(name, l.text))
+}
+
+// nameless tells whether the line is too short to tell which sentence it is the
+// beginning of.
+func (l assistedLine) nameless() bool { return !strings.Contains(l.text, " ") }
+
+var naming = regexp.MustCompile(`^(reply|outcome) \d+ part \d+ of \d+`)
+
+func idOf(a *answer) int {
+	if a.about == nil {
+		return -1
+	}
+	return a.about.ID
+}
+
+// heardShare is how much of a sentence had been heard by a time, and whether no
+// more of it ever was, though its stream had failed or ended.
+func (t *trial) heardShare(s *sentence, at time.Time) (share float64, over bool) {
+	if len(s.PCM) == 0 {
+		return 0, false
+	}
+	n, later := 0, false
+	for _, g := range s.heard {
+		end := t.heardAt(g.at).Add(t.OutputRate.Duration(int64(g.to - g.from)))
+		switch {
+		case !end.After(at):
+			n += g.to - g.from
+		case t.heardAt(g.at).Before(at):
+			n += int(t.OutputRate.Samples(at.Sub(t.heardAt(g.at))))
+			later = true
+		default:
+			later = true
+		}
+	}
+	return float64(n) / float64(len(s.PCM)), n < len(s.PCM) && !later && n > 0
+}
+
+// outcomesTold checks that a history has the outcomes of the tools that were
+// known.
+func (t *trial) outcomesTold(h told) {
+	for _, x := range t.Runs {
+		if !x.Returned.Before(h.at.Add(-slack)) || strings.Contains(h.text, x.Token()) {
+			continue
+		}
+		inText := slices.ContainsFunc(h.s.Texts, func(y sonictest.TextLog) bool { return strings.Contains(y.Text, x.Token()) })
+		if !inText {
+			t.badHistory(h.s, "the outcome of call %d of request %d is not in the history", x.Call.Call, x.Request)
+		}
+	}
+}

@@ -1,0 +1,340 @@
+package oracle
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/soak/talk"
+	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestNothingIsFoundWhereNothingIsWrong(t *testing.T) {
+	r := Judge(wellDone().Evidence)
+	for _, v := range r.Violations {
+		t.Error(v)
+	}
+	f := r.Figures
+	if f.Utterances != 6 || f.Answers != 7 || f.BargeIns != 1 || f.Swaps[novasonic.SwapAge] != 1 || f.Swaps[novasonic.SwapFailure] != 1 || f.Faults["reset"] != 1 {
+		t.Errorf("not all was seen: %+v", f)
+	}
+	if len(f.Added) == 0 || len(f.AddedFailed) == 0 || len(f.Undisturbed) == 0 {
+		t.Errorf("latencies were not measured: %+v", f)
+	}
+}
+
+// cutOut removes samples [from, to) of a block, and moves what comes after.
+func cutOut(b *sonictest.AudioBlock, from, to int64) {
+	b.PCM = slices.Delete(b.PCM, int(from), int(to))
+	for i := range b.Arrivals {
+		if b.Arrivals[i].End > audio.Position(from) {
+			b.Arrivals[i].End = max(audio.Position(from), b.Arrivals[i].End-audio.Position(to-from))
+		}
+	}
+}
+
+// insert puts samples into a block.
+func insert(b *sonictest.AudioBlock, at int64, samples []int16) {
+	b.PCM = slices.Insert(b.PCM, int(at), samples...)
+	for i := range b.Arrivals {
+		if b.Arrivals[i].End > audio.Position(at) {
+			b.Arrivals[i].End += audio.Position(len(samples))
+		}
+	}
+}
+
+// delay moves what was heard from piece n on.
+func (f *fixture) delay(n int, by time.Duration) {
+	for i := n; i < len(f.Evidence.Heard); i++ {
+		f.Evidence.Heard[i].At += audio.Position(rate.Samples(by))
+	}
+}
+
+// pieceOf returns the index of the piece that was heard of an answer's sentence.
+func (f *fixture) pieceOf(n, a, s int) int {
+	want := f.Streams[n].Answers[a].Sentences[s].PCM
+	return slices.IndexFunc(f.Evidence.Heard, func(p Piece) bool { return slices.Equal(p.Samples[:50], want[:50]) })
+}
+
+// TestEveryViolationIsFound spoils the evidence of a good conversation in one
+// way at a time.
+func TestEveryViolationIsFound(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(f *fixture)
+		want  Kind
+	}{
+		// G1
+		{"a sample of silence is lost on its way to the only listener", func(f *fixture) { cutOut(&f.Streams[0].Audio[0], 50_000, 50_001) }, Unheard},
+		{"a stretch of speech is lost", func(f *fixture) { u := f.said[2]; cutOut(&f.Streams[0].Audio[0], u.From+100, u.From+900) }, Unheard},
+		{"the new stream begins later than the old one ended", func(f *fixture) {
+			f.Streams[1].Audio[0].PCM, f.Streams[1].Audio[0].Arrivals = nil, nil
+			f.hears(1, 28100*time.Millisecond, 28100*time.Millisecond, 71*time.Second)
+		}, Unheard},
+		{"a stream is left out for a while and another hears what it does not", func(f *fixture) { cutOut(&f.Streams[1].Audio[0], 8000, 8800) }, Skipped},
+		{"a sample is received twice", func(f *fixture) {
+			b := &f.Streams[0].Audio[0]
+			insert(b, 50_000, slices.Clone(b.PCM[49_900:50_000]))
+		}, HeardAgin},
+		{"both streams get live audio", func(f *fixture) {
+			f.Streams[0].Audio[0].PCM, f.Streams[0].Audio[0].Arrivals = nil, nil
+			f.hears(0, 0, 0, 28500*time.Millisecond)
+		}, Shared},
+		{"live audio waits for the new stream", func(f *fixture) {
+			for i := range f.Streams[1].Audio[0].Arrivals {
+				if a := &f.Streams[1].Audio[0].Arrivals[i]; a.At < 8900*time.Millisecond {
+					a.At = 8900 * time.Millisecond
+				}
+			}
+		}, Deaf},
+		{"silence is put into the middle of a word", func(f *fixture) { insert(&f.Streams[0].Audio[0], f.said[2].From+300, make([]int16, 160)) }, Inserted},
+		{"a sample is changed", func(f *fixture) { f.Streams[0].Audio[0].PCM[50_000]++ }, Unheard},
+		{"a stream gets noise of somebody else's", func(f *fixture) {
+			insert(&f.Streams[0].Audio[0], 50_000, talk.NewTrack(99, rate).Samples(0, 400))
+		}, Foreign},
+
+		// G2
+		{"a request is not answered", func(f *fixture) {
+			f.Streams[0].Answers[0].Sentences[0].Sent = 0
+			f.Evidence.Heard = f.Evidence.Heard[1:]
+		}, Unanswered},
+		{"the outcome of a tool is never told", func(f *fixture) {
+			n := f.pieceOf(0, 2, 0)
+			f.Streams[0].Answers[2].Sentences[0].Sent = 0
+			f.Evidence.Heard = slices.Delete(f.Evidence.Heard, n, n+1)
+		}, Unanswered},
+		{"a second stream answers as well", func(f *fixture) {
+			s := &f.Streams[1]
+			u := f.said[3]
+			f.ear += 8000
+			f.speaks(&f.Streams[0], s.Answers[0].Turn, 100*time.Second, 100*time.Second, u.Sentences(), -1)
+		}, Twice},
+		{"a fragment is answered", func(f *fixture) {
+			f.ear += 8000
+			f.speaks(&f.Streams[2], sonictest.Turn{Kind: sonictest.Spoken, Text: "zero one pound"}, 100*time.Second, 100*time.Second, []string{talk.Puzzled}, -1)
+		}, Fragment},
+		{"the answer is by a stream that heard a word in part", func(f *fixture) { f.Streams[0].Answers[0].Turn.Utterance.Words[1].Heard = 0.6 }, InPart},
+		{"the answer is by a stream that heard a word twice", func(f *fixture) { f.Streams[0].Answers[0].Turn.Utterance.Words[1].Heard = 1.6 }, InPart},
+		{"the answer is by a stream that lacks the first samples", func(f *fixture) {
+			b := &f.Streams[1].Audio[0]
+			cutOut(b, 0, f.said[3].From+10-f.firstSample(&f.Streams[1]))
+		}, InPart},
+		{"answers come in the wrong order", func(f *fixture) {
+			a, b := f.pieceOf(1, 0, 0), f.pieceOf(1, 2, 0)
+			f.Evidence.Heard[a].At, f.Evidence.Heard[b].At = f.Evidence.Heard[b].At+80_000, f.Evidence.Heard[a].At
+			slices.SortFunc(f.Evidence.Heard, func(a, b Piece) int { return int(a.At - b.At) })
+		}, WrongOrder},
+
+		// G3
+		{"a sample in the middle of a sentence is not heard", func(f *fixture) {
+			p := &f.Evidence.Heard[0]
+			p.Samples = slices.Delete(p.Samples, 4000, 4001)
+		}, Missing},
+		{"the beginning of an answer is not heard", func(f *fixture) { f.Evidence.Heard[0].Samples = f.Evidence.Heard[0].Samples[80:] }, Missing},
+		{"the end of an answer is not heard, and nobody interrupted", func(f *fixture) {
+			p := &f.Evidence.Heard[0]
+			p.Samples = p.Samples[:len(p.Samples)-160]
+		}, Missing},
+		{"a sentence in the middle is not heard", func(f *fixture) {
+			f.Evidence.Heard = slices.Delete(f.Evidence.Heard, f.pieceOf(1, 0, 0), f.pieceOf(1, 0, 0)+1)
+		}, Missing},
+		{"a part is heard twice", func(f *fixture) {
+			p := &f.Evidence.Heard[0]
+			p.Samples = slices.Insert(p.Samples, 4000, slices.Clone(p.Samples[3800:4000])...)
+		}, Repeated},
+		{"two parts are heard in the wrong order", func(f *fixture) {
+			p := &f.Evidence.Heard[0]
+			p.Samples = slices.Concat(p.Samples[:2000], p.Samples[3000:4000], p.Samples[2000:3000], p.Samples[4000:])
+		}, Reordered},
+		{"an answer pauses in the middle of a sentence", func(f *fixture) {
+			p := &f.Evidence.Heard[0]
+			p.Samples = slices.Insert(p.Samples, 4000, make([]int16, 160)...)
+		}, Late},
+		{"an answer pauses between two sentences", func(f *fixture) { f.delay(f.pieceOf(1, 0, 1), 200*time.Millisecond) }, Late},
+		{"two answers are heard at once", func(f *fixture) {
+			a := f.Evidence.Heard[0].Samples
+			for i, v := range f.Evidence.Heard[1].Samples[:1000] {
+				a[len(a)-1000+i] += v
+			}
+			f.Evidence.Heard[1].Samples = f.Evidence.Heard[1].Samples[1000:]
+		}, Overlapped},
+		{"there is sound that nobody sent", func(f *fixture) {
+			p := &f.Evidence.Heard[0]
+			p.Samples = append(p.Samples, talk.Voice(4711, 400)...)
+		}, Strange},
+		{"an answer goes on when the caller has interrupted", func(f *fixture) {
+			a := &f.Streams[1].Answers[1]
+			a.Cut -= 500 * time.Millisecond
+		}, TalkedOver},
+
+		// G4
+		{"the first answer after a planned move is late", func(f *fixture) { f.delay(f.pieceOf(1, 0, 0), 300*time.Millisecond) }, Slow},
+		{"an answer is late though nothing happened", func(f *fixture) { f.delay(0, 300*time.Millisecond) }, Slow},
+		{"the answer after a failure is two seconds late", func(f *fixture) { f.delay(f.pieceOf(2, 0, 0), 2*time.Second) }, Slow},
+
+		// G5
+		{"a request is not in the history", func(f *fixture) { f.Streams[1].History = f.Streams[1].History[2:] }, BadHistory},
+		{"a request is in the history twice", func(f *fixture) {
+			h := f.Streams[1].History
+			h[0].Text += "\n" + h[0].Text
+		}, BadHistory},
+		{"a request that is heard again is in the history", func(f *fixture) {
+			f.Streams[1].History = append(f.Streams[1].History, sonictest.Message{Role: "USER", Text: f.said[3].Spoken()})
+		}, BadHistory},
+		{"requests are in the wrong order", func(f *fixture) {
+			h := f.Streams[2].History
+			first, last := strings.Index(h[0].Text, "star"), len(h)
+			_ = first
+			for i := range h {
+				if h[i].Role == "USER" && strings.Contains(h[i].Text, "five seven seven") {
+					last = i
+				}
+			}
+			h[0].Text, h[min(last, len(h)-2)].Text = h[min(last, len(h)-2)].Text, h[0].Text
+		}, BadHistory},
+		{"a fragment is in the history", func(f *fixture) { f.Streams[1].History[0].Text += "\nzero two" }, BadHistory},
+		{"the agent begins the history", func(f *fixture) { f.Streams[1].History = f.Streams[1].History[1:] }, BadHistory},
+		{"two messages in a row are of the same role", func(f *fixture) {
+			f.Streams[1].History = slices.Insert(f.Streams[1].History, 1, sonictest.Message{Role: "USER", Text: "request 0042 0 please"})
+		}, BadHistory},
+		{"a message is too long", func(f *fixture) { f.Streams[1].History[1].Text += strings.Repeat(" ", 50_000) }, BadHistory},
+		{"an answer is not in the history", func(f *fixture) { f.Streams[1].History[1].Text = "[nothing]" }, BadHistory},
+		{"what was not heard is in the history", func(f *fixture) {
+			f.Streams[1].History[1].Text += "\nreply 3 part 1 of 2 never said."
+		}, BadHistory},
+		{"an interrupted answer is in the history as a whole", func(f *fixture) {
+			s := f.Streams[1].Answers[1].Sentences[0].Text
+			h := f.Streams[2].History
+			for i := range h {
+				if from, to := strings.Index(h[i].Text, "reply 4 part 1"), strings.Index(h[i].Text, " [interrupted]"); from >= 0 && to >= 0 {
+					h[i].Text = h[i].Text[:from] + s + h[i].Text[to+len(" [interrupted]"):]
+				}
+			}
+		}, BadHistory},
+		{"an interrupted answer is not marked in the history", func(f *fixture) {
+			for i := range f.Streams[2].History {
+				f.Streams[2].History[i].Text = strings.ReplaceAll(f.Streams[2].History[i].Text, " [interrupted]", "")
+			}
+		}, BadHistory},
+		{"the outcome of a tool is not in the history", func(f *fixture) {
+			f.Streams[1].History[3].Text = strings.ReplaceAll(f.Streams[1].History[3].Text, f.Runs[0].Token(), "")
+		}, BadHistory},
+
+		// G6
+		{"a tool runs twice", func(f *fixture) { f.Runs = append(f.Runs, f.Runs[0]) }, ToolTwice},
+		{"a tool runs that nobody called", func(f *fixture) {
+			x := f.Runs[0]
+			x.Request = 1
+			f.Runs = append(f.Runs, x)
+		}, ToolUnknown},
+		{"a tool that was called does not run", func(f *fixture) { f.Runs = f.Runs[1:] }, ToolLost},
+		{"a result is told to nobody", func(f *fixture) {
+			f.Streams[0].Calls[0].Result = ""
+			for n := range f.Streams {
+				for i := range f.Streams[n].History {
+					f.Streams[n].History[i].Text = strings.ReplaceAll(f.Streams[n].History[i].Text, f.Runs[0].Token(), "")
+				}
+			}
+		}, ToolLost},
+		{"a result is told to another stream, though the one that called is open", func(f *fixture) {
+			f.Streams[0].Calls[0].Result = ""
+			f.Streams[1].Texts = append(f.Streams[1].Texts, sonictest.TextLog{At: time.Second, Text: f.Runs[0].Result})
+		}, ToolAstray},
+		{"a result is told as a result and as text", func(f *fixture) {
+			f.Streams[1].Texts = append(f.Streams[1].Texts, sonictest.TextLog{At: time.Second, Text: f.Runs[0].Result})
+		}, ToolAstray},
+		{"a call gets the result of another", func(f *fixture) {
+			f.Streams[0].Calls[0].Result = f.Runs[1].Result
+		}, ToolAstray},
+
+		// G7
+		{"three streams are open", func(f *fixture) {
+			f.Streams = append(f.Streams, sonictest.StreamLog{Number: 3, Opened: noon.Add(25 * time.Second), PromptName: "p", End: sonictest.End{Kind: sonictest.ClosedBoth, At: 2 * time.Second}})
+		}, TooMany},
+		{"a stream is dropped", func(f *fixture) { f.Streams[0].End.Kind = sonictest.Dropped }, NotClosed},
+		{"a stream is left without sessionEnd", func(f *fixture) { f.Streams[0].End.Kind = sonictest.HalfClosed }, NotClosed},
+		{"a stream is still open when the server closes", func(f *fixture) { f.Streams[2].End.Kind = sonictest.ServerClosed }, NotClosed},
+		{"a stream meets the service's limit", func(f *fixture) {
+			f.Streams[0].End.Kind, f.Streams[0].End.Exception = sonictest.Failed, "modelTimeoutException"
+		}, Expired},
+
+		// G8
+		{"a move is not told of", func(f *fixture) {
+			f.Frames = slices.DeleteFunc(f.Frames, func(s Seen) bool { return s.Frame == f.cuts(1) })
+		}, NoSwap},
+		{"the figures of a move are wrong: replayed", func(f *fixture) { f.cuts(1).Replayed = 0 }, BadSwap},
+		{"the figures of a move are wrong: overlapped", func(f *fixture) { f.cuts(1).Overlapped = 0 }, BadSwap},
+		{"the figures of a move are wrong: history", func(f *fixture) { f.cuts(1).History++ }, BadSwap},
+		{"the figures of a move are wrong: the cut", func(f *fixture) { f.cuts(1).CutAt += 800 }, BadSwap},
+		{"the figures of a move are wrong: attempts", func(f *fixture) { f.cuts(1).Attempts = 0 }, BadSwap},
+		{"the figures of a move are wrong: the old stream", func(f *fixture) { f.cuts(2).From = 1 }, BadSwap},
+		{"a planned move is called a failure", func(f *fixture) { f.cuts(1).Reason = novasonic.SwapFailure }, BadSwap},
+		{"a failure is called a planned move", func(f *fixture) { f.cuts(2).Reason = novasonic.SwapAge }, BadSwap},
+		{"a move never ends", func(f *fixture) {
+			f.Ended = f.Ended.Add(time.Hour)
+			f.Frames = slices.DeleteFunc(f.Frames, func(s Seen) bool { w := s.Frame.(*novasonic.Swap); return w.Step == novasonic.SwapClosed })
+		}, BadSwap},
+		{"the conversation ends by itself", func(f *fixture) { f.Err = errors.New("gave up") }, EndEarly},
+		{"a change of voice does not happen", func(f *fixture) {
+			f.Asked = append(f.Asked, Asked{At: noon.Add(2 * time.Second), What: novasonic.SwapChange, Voice: "tiffany"})
+		}, NoChange},
+		{"a move that was asked for does not happen", func(f *fixture) {
+			f.Ended, f.HungUp = noon.Add(time.Hour), noon.Add(time.Hour)
+			f.Asked = append(f.Asked, Asked{At: noon.Add(80 * time.Second), What: novasonic.SwapRequest})
+		}, NoChange},
+
+		// The service's rules.
+		{"a rule is broken", func(f *fixture) {
+			f.Streams[0].Violations = []sonictest.Violation{{Event: "audioInput", Text: "no audio, please", Fatal: true}}
+		}, Broke},
+		{"the brain panics", func(f *fixture) { f.Streams[0].Panic = "oh" }, Crash},
+		{"the evidence makes no sense", func(f *fixture) { f.Streams[0].Calls[0].Answer = 77 }, Crash},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := wellDone()
+			c.spoil(f)
+			r := Judge(f.Evidence)
+			if !slices.ContainsFunc(r.Violations, func(v Violation) bool { return v.Kind == c.want }) {
+				t.Errorf("found %v, want %s", r.Violations, c.want)
+			}
+			if len(r.Violations) > 0 && len(r.Timeline) == 0 && c.want != Crash {
+				t.Error("there is no timeline")
+			}
+		})
+	}
+}
+
+// TestWhatAFailureExcuses has what would be a violation without the failure.
+func TestWhatAFailureExcuses(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		happen func(f *fixture)
+	}{
+		{"silence that the dead stream had not received", func(f *fixture) {
+			f.Streams[1].Audio[0].PCM, f.Streams[1].Audio[0].Arrivals = nil, nil
+			f.hears(1, 28*time.Second, 26500*time.Millisecond, 69100*time.Millisecond)
+			f.Faults[0].Cause.After = 49500 * time.Millisecond
+			f.Streams[1].End.At = 49500 * time.Millisecond
+			f.cuts(2).Overlapped = 0
+		}},
+		{"no goodbye", func(f *fixture) {
+			f.Streams[1].Violations = []sonictest.Violation{{At: 51 * time.Second, Text: "the input ended without sessionEnd"}}
+		}},
+		{"an answer that comes a second later", func(f *fixture) { f.delay(f.pieceOf(2, 0, 0), time.Second) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := wellDone()
+			c.happen(f)
+			if r := Judge(f.Evidence); len(r.Violations) > 0 {
+				t.Errorf("found %v, want nothing", r.Violations)
+			}
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/parley-go/parley/services/novasonic"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestTheSameSeedMakesTheSamePlan(t *testing.T) {
+	o := &Options{}
+	var err error
+	if o.faults, err = parseFaults("all"); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := draw(7, o), draw(7, o); a.String() != b.String() || len(a.faults) != len(b.faults) || a.behaviour.FinalText != b.behaviour.FinalText {
+		t.Errorf("seed 7 makes %v and %v", a, b)
+	}
+	if a, b := draw(7, o), draw(8, o); a.String() == b.String() {
+		t.Errorf("seeds 7 and 8 both make %v", a)
+	}
+}
+
+func TestPlansCanWork(t *testing.T) {
+	o := &Options{}
+	for seed := range uint64(200) {
+		p := draw(seed, o)
+		c := novasonic.Config{InputRate: p.input, OutputRate: p.output, Continuation: p.continuation}
+		if err := c.Validate(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+func TestSeedsOfARunAreAllDifferent(t *testing.T) {
+	seen := map[uint64]bool{}
+	for seed := range uint64(50) {
+		for n := range 200 {
+			s := SeedOf(seed, n)
+			if seen[s] {
+				t.Fatalf("seed %d, conversation %d: %d was there before", seed, n, s)
+			}
+			seen[s] = true
+		}
+	}
+}
+
+func TestFaultsAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		faults      string
+		types       int
+		credentials bool
+		err         string
+	}{
+		{"all", len(faultTypes()), true, ""},
+		{"", len(faultTypes()), true, ""},
+		{"none", 0, false, ""},
+		{"reset, kill", 2, false, ""},
+		{"credentials", 0, true, ""},
+		{"reset,flood", 0, false, `there is no fault "flood"`},
+	} {
+		set, err := parseFaults(c.faults)
+		switch {
+		case c.err != "":
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%q: error %v, want %s", c.faults, err, c.err)
+			}
+		case err != nil || len(set.types) != c.types || set.credentials != c.credentials:
+			t.Errorf("%q: %d faults, credentials %v, error %v", c.faults, len(set.types), set.credentials, err)
+		}
+	}
+}
+
+// TestAConversationIsHeldAndJudged does not ask for a conversation without
+// fault, which is what the soak test itself is for, but that there was one.
+func TestAConversationIsHeldAndJudged(t *testing.T) {
+	r, err := Run(context.Background(), Options{Calls: 1, Seed: 1, Faults: "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Conversations != 1 || r.Hours < 0.1 || r.Utterances < 10 || r.Answers < 10 || r.Streams < 2 || r.Undisturbed.Count < 5 {
+		t.Errorf("not much of a conversation: %+v", r)
+	}
+}
+
+// TestABrokenServiceIsFoundOut has conversations whose service is not moved in
+// time, and hears of it.
+func TestABrokenServiceIsFoundOut(t *testing.T) {
+	var failed []Failure
+	r, err := Run(context.Background(), Options{
+		Calls: 1, Seed: 1, Faults: "none",
+		Configure: func(c *novasonic.Config) { c.Continuation.Prepare = -1 },
+		Failed:    func(f Failure) { failed = append(failed, f) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ByKind["G7 expired"] == 0 || len(failed) != 1 || !slices.Equal(r.FailedSeeds, []uint64{SeedOf(1, 0)}) {
+		t.Fatalf("streams were never moved, and the report is %+v", r)
+	}
+	var b strings.Builder
+	failed[0].Print(&b, "none")
+	if again := fmt.Sprintf("parley soak --replay %d --faults none", failed[0].Seed); !strings.Contains(b.String(), again) || !strings.Contains(b.String(), "ended by the service") {
+		t.Errorf("the failure is reported as\n%s", b.String())
+	}
+}
+
+func TestReplayHoldsOneConversation(t *testing.T) {
+	seed := SeedOf(3, 4)
+	r, err := Run(context.Background(), Options{Hours: 100, Replay: &seed, Faults: "none"})
+	if err != nil || r.Conversations != 1 {
+		t.Errorf("%d conversations, error %v", r.Conversations, err)
+	}
+}
