@@ -82,7 +82,9 @@ func (v *conversation) contentEnd(c *connection, e *wire.ContentEnd) {
 	}
 	delete(c.blocks, e.ContentID)
 	if b.of != nil && b.kind == wire.TypeAudio {
-		b.of.complete = true
+		// On a barge-in the block ends in mid-sentence, before its marker comes.
+		b.of.complete = c.speech.end > 0 || c.speech.number <= b.reply.after
+		b.of.endedAt = c.lastEvent
 	}
 	switch {
 	case b.marker:
@@ -401,11 +403,12 @@ func (v *conversation) wasSpoken(c *connection, text string) {
 }
 
 // settled puts together what the service says was spoken of a sentence and what
-// is known to have been heard of it: the service reckons by its own clock, which
-// runs ahead of the loudspeaker.
+// is known to have been heard of it. The service knows the words better, but
+// reckons by its own clock, which runs ahead of the loudspeaker: it is believed
+// within a second.
 func (v *conversation) settled(s *sentence, final string) (text string, cut bool) {
 	if s.reply.cut && s.voiced && v.reports {
-		if heard, short := v.heardOfSentence(s); short && len(heard) < len(strings.TrimSpace(final)) {
+		if heard, short := v.heardOfSentence(s); short && len(heard)+charactersASecond < len(strings.TrimSpace(final)) {
 			return heard, true
 		}
 	}
@@ -491,11 +494,21 @@ func (v *conversation) settleAll() {
 
 // ---- barge-in
 
+// justNow is how long before the marker of a barge-in the service ends the block
+// of audio that it cuts.
+const justNow = 500 * time.Millisecond
+
 // marked handles the service's own word that the user has barged in.
 func (v *conversation) marked(c *connection) {
-	if c.role == listening || c == v.draining && !c.dismissed && c.reply != nil && !c.reply.unwanted {
-		v.bargeIn(c)
+	if c.role != listening && (c != v.draining || c.dismissed || c.reply == nil || c.reply.unwanted) {
+		return
 	}
+	for _, s := range v.owed {
+		if s.reply == c.reply && c.lastEvent.Sub(s.endedAt) < justNow {
+			s.complete = false
+		}
+	}
+	v.bargeIn(c)
 }
 
 // bargeIn silences the agent because the user has begun to speak: the service

@@ -158,6 +158,10 @@ type Config struct {
 	// closed and why. Never credentials, audio or what was said. Default: the
 	// pipeline's.
 	Logger *slog.Logger
+
+	// saboteur, if set, takes the place of the conversation's streams, so that
+	// tests can break them.
+	saboteur func(opener) opener
 }
 
 // DTMFConfig says how keys become text.

@@ -36,6 +36,7 @@ type sentence struct {
 	from, to  audio.Position // of its audio so far; empty where none came
 	voiced    bool           // audio has come
 	complete  bool           // all of its audio has come
+	endedAt   time.Time      // when the service ended its audio
 	orphan    bool           // its stream is gone: no FINAL text will come
 	said      *entry         // its place in the transcript
 }

@@ -20,6 +20,8 @@ type ring struct {
 	block  int // samples in one
 	levels []float32
 	sum    float64 // of the squares of the samples of the block in progress
+
+	gap audio.Position // the last place at which the user's audio paused, and silence stood in for it
 }
 
 // levelBlock is how finely loudness is known.
@@ -111,7 +113,7 @@ func (r *ring) firstSound(since audio.Position) audio.Position {
 // than a gap ago, begins: not before since. It is the end if it is quiet.
 func (r *ring) lastSound(since audio.Position) audio.Position {
 	threshold := r.threshold()
-	since = max(since, r.start())
+	since = max(since, r.start(), r.gap)
 	begin := r.end
 	gap := int64(soundGap / levelBlock)
 	for b, quiet := int64(r.end)/int64(r.block)-1, int64(0); b*int64(r.block) >= int64(since) && quiet < gap; b-- {

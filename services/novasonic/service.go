@@ -51,7 +51,11 @@ func (s *Service) Start(ctx context.Context, out *pipeline.Port) error {
 	if log == nil {
 		log = out.Logger()
 	}
-	s.talk = newConversation(&s.cfg, client, out, log, &s.shared)
+	var open opener = client
+	if s.cfg.saboteur != nil {
+		open = s.cfg.saboteur(open)
+	}
+	s.talk = newConversation(&s.cfg, open, out, log, &s.shared)
 	s.done = make(chan struct{})
 	// The conversation outlives Start, and ends with Close.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -279,6 +279,9 @@ func (v *conversation) replayFrom(failed bool) (from audio.Position, lost time.D
 	if sound := v.ring.lastSound(max(v.speech.answeredTo, v.ring.end-lookBack)); sound < v.ring.end {
 		earlier(sound - roll)
 	}
+	if sound := v.soundFrom(); sound < v.ring.end && !v.speech.told && !v.speech.detected {
+		earlier(sound - roll)
+	}
 	if failed {
 		lookBack = audio.Position(v.cfg.InputRate.Samples(deafLookBack))
 		since := v.ring.end - lookBack - v.deafFor()
@@ -477,7 +480,7 @@ func judge(err error) bedrock.Verdict {
 // is tried again.
 func verdictOf(v bedrock.Verdict) continuity.Verdict {
 	switch {
-	case v.Action == bedrock.FixAndRetry:
+	case v.Action == bedrock.FixAndRetry, v.Reason == bedrock.ReasonNoCredentials: // which there were
 		return continuity.Mend
 	case v.Action == bedrock.GiveUp && v.Reason != bedrock.ReasonUnknown:
 		return continuity.GiveUp

@@ -28,6 +28,7 @@ func (v *conversation) userAudio(f *frames.AudioInput) {
 	from := v.ring.end
 	v.ring.write(samples)
 	v.accounted = time.Now()
+	v.speech.audioAt = v.accounted
 	if c := v.listening; c != nil {
 		c.hear(samples, from)
 	}
@@ -68,6 +69,7 @@ func (v *conversation) keepAlive() time.Duration {
 		return v.cfg.KeepAlive - missing
 	}
 	n := v.cfg.InputRate.Samples(missing)
+	v.ring.gap = v.ring.end
 	if c := v.listening; c != nil {
 		c.silence(n, v.ring.end)
 	}
@@ -172,6 +174,8 @@ type speech struct {
 	from  audio.Position // … from here on
 	since time.Time      // when there was last news of it
 
+	audioAt time.Time // when the user's audio last came
+
 	startTold audio.Position // the last UserStartedSpeaking …
 	stopTold  audio.Position // … and UserStoppedSpeaking: a replay brings them again
 	textTold  audio.Position // where the last utterance began that was told as text …
@@ -201,13 +205,32 @@ func (v *conversation) userSpeaking() bool {
 	case s.told || s.detected:
 		return false
 	}
-	from := max(s.answeredTo, v.ring.end-audio.Position(v.cfg.InputRate.Samples(unsureFor)))
+	quiet := time.Since(s.audioAt) // a microphone that is muted
+	if quiet > unsureFor {
+		return false
+	}
+	from := max(s.answeredTo, v.ring.end-audio.Position(v.cfg.InputRate.Samples(unsureFor-quiet)))
 	return v.ring.firstSound(from) < v.ring.end
 }
 
 // unsureFor is how long after a sound the service may take to tell what it was:
 // its endpointing takes up to two seconds.
 const unsureFor = 2500 * time.Millisecond
+
+// soundFrom returns where the utterance begins that may be going on if nobody
+// tells of speech: all sounds that were not answered and are no further apart
+// than that. It is the end if it has been quiet for so long.
+func (v *conversation) soundFrom() audio.Position {
+	apart := audio.Position(v.cfg.InputRate.Samples(unsureFor))
+	at := v.ring.end
+	for {
+		from := v.ring.firstSound(max(v.speech.answeredTo, at-apart))
+		if from >= at {
+			return at
+		}
+		at = from
+	}
+}
 
 // unanswered reports whether the user has said or typed something that is still
 // to be answered.
@@ -307,6 +330,22 @@ func (v *conversation) forgive() {
 	s.answeredTo = v.ring.end
 	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false
 }
+
+// doubt gives up on a stream that told of speech which is long over, and has
+// told nothing at all since: it takes audio, but nobody is at work there.
+func (v *conversation) doubt() {
+	c := v.listening
+	if c == nil || !inProgress(v.speech.pending) || time.Since(c.lastEvent) < speechlessFor {
+		return
+	}
+	if from := v.ring.end - audio.Position(v.cfg.InputRate.Samples(speechlessFor)); v.ring.firstSound(from) == v.ring.end {
+		c.fail(ErrStalled)
+	}
+}
+
+// speechlessFor is how long the service may leave it open whether the user still
+// speaks: its endpointing takes up to two seconds.
+const speechlessFor = 6 * time.Second
 
 // takeTurn is called when the user takes the turn: by speech that c told of, or
 // in another way. What an old stream still had to say ends here.

@@ -102,6 +102,8 @@ func (t *trial) toldTo(x *Execution, calls []toolCall) {
 		t.violate(ToolAstray, x.Returned, "the result of call %d of request %d was told %d times as a result and %d times as text", x.Call.Call, x.Request, results, texts)
 	case alive && results == 0 && texts > 0:
 		t.violate(ToolAstray, x.Returned, "the result of call %d of request %d was told to %v as text, though %v, which made it, was open", x.Call.Call, x.Request, told, issuer.s)
+	case alive && results == 0 && issuer.s.ended.After(x.Returned.Add(time.Minute)) && x.Returned.Before(over):
+		t.violate(ToolLost, x.Returned, "the result of call %d of request %d was never told to %v, which made it", x.Call.Call, x.Request, issuer.s)
 	case results+texts+histories == 0 && x.Returned.Before(over):
 		t.violate(ToolLost, x.Returned, "the result of call %d of request %d, which %v made, was told to nobody", x.Call.Call, x.Request, issuer.s)
 	}

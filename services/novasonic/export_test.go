@@ -1,0 +1,36 @@
+package novasonic
+
+import (
+	"context"
+	"sync"
+
+	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
+)
+
+// Stream is a stream as tests break it.
+type Stream = bedrock.Stream
+
+// Sabotage makes every stream of a conversation go through breaks, which is
+// given its number in the conversation, from 0.
+func Sabotage(c *Config, breaks func(number int, s Stream) Stream) {
+	c.saboteur = func(o opener) opener { return &saboteur{opener: o, breaks: breaks} }
+}
+
+type saboteur struct {
+	opener
+	breaks func(int, Stream) Stream
+
+	mu sync.Mutex
+	n  int
+}
+
+func (s *saboteur) dial(ctx context.Context, model string, o dialOptions) (Stream, func(), error) {
+	stream, release, err := s.opener.dial(ctx, model, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n++
+	return s.breaks(s.n-1, stream), release, nil
+}
