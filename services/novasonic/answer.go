@@ -408,8 +408,12 @@ func (v *conversation) wasSpoken(c *connection, text string) {
 // within a second.
 func (v *conversation) settled(s *sentence, final string) (text string, cut bool) {
 	if s.reply.cut && s.voiced && v.reports {
-		if heard, short := v.heardOfSentence(s); short && len(heard)+charactersASecond < len(strings.TrimSpace(final)) {
+		heard, short := v.heardOfSentence(s)
+		if short && len(heard)+charactersASecond < len(strings.TrimSpace(final)) {
 			return heard, true
+		}
+		if !short && s.complete {
+			return s.announced, false
 		}
 	}
 	return final, s.cutIn(final)

@@ -139,7 +139,7 @@ func (v *conversation) open(ctx context.Context, d continuity.Decision) {
 
 func (v *conversation) streamOpened(ctx context.Context, e streamOpened) {
 	if e.err != nil {
-		verdict := verdictOf(judge(e.err))
+		verdict := v.verdictOf(e.err)
 		if e.late {
 			verdict = continuity.GiveUp // there is no more time
 		}
@@ -206,9 +206,9 @@ func (v *conversation) cut(d continuity.Decision) {
 	bytes := next.remember(history)
 	next.listen()
 	next.hear(replay, from)
-	v.listening, v.draining = next, old
+	v.listening = next
 	if old != nil {
-		old.role = draining
+		v.draining, old.role = old, draining
 	}
 	if d.Move.Number == 0 {
 		v.accounted = time.Now()
@@ -421,7 +421,7 @@ func (v *conversation) streamEnded(ctx context.Context, c *connection) {
 		v.close(c)
 		delete(v.streams, c.id)
 	}
-	v.step(ctx, continuity.Died{Stream: c.id, Verdict: verdictOf(judge(err)), Err: err})
+	v.step(ctx, continuity.Died{Stream: c.id, Verdict: v.verdictOf(err), Err: err})
 }
 
 // orphaned takes leave of the stream that listened and died.
@@ -476,16 +476,19 @@ func judge(err error) bedrock.Verdict {
 	return bedrock.Classify(err)
 }
 
-// verdictOf puts a verdict as the machine needs it: what nobody has seen before
-// is tried again.
-func verdictOf(v bedrock.Verdict) continuity.Verdict {
+// verdictOf puts a verdict as the machine needs it. What nobody has seen before is
+// tried again. So is what a conversation under way may hope to pass, since it
+// has nothing to do with what the stream was told: a quota, credentials.
+func (v *conversation) verdictOf(err error) continuity.Verdict {
+	j := judge(err)
+	passing := j.Action == bedrock.FixAndRetry && j.Class != frames.ErrorInvalidRequest || j.Reason == bedrock.ReasonNoCredentials
 	switch {
-	case v.Action == bedrock.FixAndRetry, v.Reason == bedrock.ReasonNoCredentials: // which there were
+	case j.Action == bedrock.Retry || j.Reason == bedrock.ReasonUnknown || passing && v.accepted > 0:
+		return continuity.Retry
+	case j.Action == bedrock.FixAndRetry:
 		return continuity.Mend
-	case v.Action == bedrock.GiveUp && v.Reason != bedrock.ReasonUnknown:
-		return continuity.GiveUp
 	}
-	return continuity.Retry
+	return continuity.GiveUp
 }
 
 // ---- the application's wishes
