@@ -110,6 +110,9 @@ func (s faultSet) draw(rng *rand.Rand, life time.Duration) []oracle.Fault {
 			continue
 		}
 		t := s.types[rng.IntN(len(s.types))]
+		if n < 3 && t.name == "quota" {
+			continue // an account that has no stream to spare begins no conversation
+		}
 		if t.kind == oracle.Refuses {
 			// What lasts longer than the client's patience would end the
 			// conversation, rightly.

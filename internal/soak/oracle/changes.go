@@ -88,7 +88,9 @@ func (t *trial) compare(s *stream, w *novasonic.Swap) {
 		wrong("the reason", w.Reason, "a failure")
 	}
 	tolerance := t.frame() + 10*time.Millisecond
-	far := func(a, b time.Duration) bool { return (a - b).Abs() > tolerance }
+	// A stream that failed as it took over did not hear all that it was given.
+	whole := !s.failed(s.heard.Add(t.frame()))
+	far := func(a, b time.Duration) bool { return whole && (a-b).Abs() > tolerance }
 	if replayed := t.duration(k.replayed); far(w.Replayed, replayed) {
 		wrong("what was replayed", w.Replayed, replayed)
 	}
@@ -159,7 +161,7 @@ func (t *trial) steps() {
 func (t *trial) demands() {
 	for i, d := range t.Asked {
 		end := d.At.Add(changePatience)
-		if d.Err != nil || end.After(t.Ended) || !t.HungUp.IsZero() && end.After(t.HungUp) {
+		if d.Err != nil || t.refused(d, end) || end.After(t.Ended) || !t.HungUp.IsZero() && end.After(t.HungUp) {
 			continue
 		}
 		replaced := false
@@ -180,6 +182,14 @@ func (t *trial) demands() {
 			t.violate(NoChange, d.At, "the application changed the voice to %s, and %v later %v has %s", d.Voice, changePatience, last, last.Voice)
 		}
 	}
+}
+
+// refused tells whether the service has said that it gave up what was asked for.
+func (t *trial) refused(d Asked, until time.Time) bool {
+	return slices.ContainsFunc(t.Frames, func(f Seen) bool {
+		w, ok := f.Frame.(*novasonic.Swap)
+		return ok && w.Step == novasonic.SwapAbandoned && w.Err != nil && w.Reason == d.What && !f.At.Before(d.At) && f.At.Before(until)
+	})
 }
 
 // listenerAt is the stream that was to hear the caller at a time.

@@ -108,3 +108,6 @@ type Execution struct {
 	Began, Returned time.Time
 	Result          string // what it returned, as the model is told
 }
+
+// is tells whether a call, of which only the name is known, is the one that ran.
+func (x *Execution) is(c talk.Call) bool { return c.Request == x.Request && c.Call == x.Call.Call }

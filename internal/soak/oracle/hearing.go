@@ -230,17 +230,21 @@ func (t *trial) tookOver(s *stream) {
 	}
 	first := s.runs[0].from
 	k.replayed = max(0, t.sentBy(s.heard.Add(-time.Nanosecond))-first)
-	switch {
-	case old.struck != nil && old.failed(s.heard):
+	switch p := t.before(s); {
+	case p != old:
+		// A stream that was told to listen, and heard nothing: it failed, or the
+		// caller was muted.
+		k.stillborn = p.failed(s.heard) || t.stillborn(old, s)
+	case old.failed(s.heard):
 		k.failure, k.down = true, old.struck.at
 		k.evident = old.struck.fault.Kind == Ends
 	case !old.ended.After(s.heard) && old.End.Kind != sonictest.ClosedBoth:
 		k.failure, k.down, k.evident = true, old.ended, true
 	default:
 		k.stillborn = t.stillborn(old, s)
-		if k.stillborn && s.heard.Sub(old.silent) > t.frame() {
-			k.failure, k.down = true, old.silent
-		}
+	}
+	if k.stillborn && s.heard.Sub(old.silent) > t.frame() {
+		k.failure, k.down = true, old.silent
 	}
 	f := &t.result.Figures
 	f.Replayed = append(f.Replayed, t.duration(k.replayed))
@@ -257,11 +261,19 @@ func (t *trial) tookOver(s *stream) {
 	}
 }
 
+// before is the stream that was told to listen before another one was.
+func (t *trial) before(s *stream) *stream {
+	if i := slices.Index(t.heirs, s); i > 0 {
+		return t.heirs[i-1]
+	}
+	return s.previous
+}
+
 // stillborn tells whether a stream failed before it heard anything, while one
 // stream followed another.
 func (t *trial) stillborn(old, s *stream) bool {
 	return slices.ContainsFunc(t.streams, func(o *stream) bool {
-		return o != s && len(o.runs) == 0 && o.PromptName != "" && o.failed(s.heard) && !o.ended.Before(old.silent) && o.Opened.Before(s.heard)
+		return o != s && len(o.runs) == 0 && o.End.Kind != sonictest.Refused && o.failed(s.heard) && !o.ended.Before(old.silent) && o.Opened.Before(s.heard)
 	})
 }
 
@@ -333,7 +345,7 @@ func (t *trial) failing(from, to time.Time) bool {
 func (t *trial) firstFailed() bool {
 	first := t.listeners[0]
 	return slices.ContainsFunc(t.streams, func(o *stream) bool {
-		return o != first && o.PromptName != "" && o.Opened.Before(first.Opened) && o.failed(first.heard)
+		return o != first && o.End.Kind != sonictest.Refused && o.Opened.Before(first.Opened) && o.failed(first.heard)
 	})
 }
 

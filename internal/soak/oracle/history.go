@@ -282,7 +282,9 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 	// before the caller stopped hearing it.
 	marked := !t.Service.Behaviour.Interruption.NoMarker
 	switch {
-	case !marked && (l.cut || a.cutBy != nil && a.cutBy.spoken == nil):
+	case !marked && (l.cut || a.Interrupted):
+	case a.cutBy != nil && a.last.Sub(h.at).Abs() <= t.OutputChunk+slack: // it was cut just then
+	case share >= 1 && a.s.failed(h.at) && len(l.text) >= len(s.Text)-25: // nobody had said that there was no more of it
 	case share >= 1 && !inFull && !(cut && share*float64(full) <= float64(full+tolerable) && len(l.text) >= len(s.Text)-25):
 		t.badHistory(h.s, "%s was heard whole, and the history has %q (interrupted: %v)", a.name(s), l.text, l.cut)
 	case share < 1 && cut && inFull && share < 1-hurry:

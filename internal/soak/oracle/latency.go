@@ -42,9 +42,10 @@ const (
 	boundPlanned = 10 * time.Millisecond
 	boundFailure = 1500 * time.Millisecond
 
-	// boundStall is for a stream that stops reading. The client knows when its
-	// windows are full, which takes longer the less it has to send, and nothing
-	// was taken for five seconds.
+	// boundStall is for a stream that stops reading, or writing. The client knows
+	// when its windows are full, which takes longer the less it has to send, and
+	// nothing was taken for five seconds; or when there should have been a sign
+	// that the stream had heard something.
 	boundStall = 20 * time.Second
 )
 
@@ -66,12 +67,12 @@ func (t *trial) latency() {
 		f := &t.result.Figures
 		k := a.s.took
 		switch {
-		case k != nil && k.failure && k.down.After(r.from) && k.down.Before(a.first):
+		case k != nil && k.failure && k.at.After(r.from):
 			f.AddedFailed = append(f.AddedFailed, added)
 			switch {
 			case !t.simple(k):
 				continue // it took as long as it took until there was another stream
-			case a.s.previous.struck != nil && a.s.previous.struck.fault.Kind == Deafens:
+			case !k.evident:
 				bound += boundStall
 			default:
 				bound += boundFailure
