@@ -271,7 +271,7 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 		case <-v.wake.timer.C:
 		}
 		v.forgive()
-		v.doubt()
+		v.doubt(ctx)
 		v.sayNotes()
 		v.serveDrain(ctx)
 		v.serveDrains()

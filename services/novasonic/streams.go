@@ -46,7 +46,7 @@ func (v *conversation) step(ctx context.Context, e continuity.Event) {
 func (v *conversation) situation() continuity.Situation {
 	return continuity.Situation{
 		UserSpeaking:  v.userSpeaking(),
-		Unanswered:    v.unanswered(),
+		Unanswered:    v.unanswered() && !v.speech.doubting,
 		AgentSpeaking: v.answering() || v.playing(),
 		ToolPending:   v.awaitsTool(),
 	}
@@ -199,7 +199,8 @@ func (v *conversation) cut(d continuity.Decision) {
 	if old != nil && v.stuck(old) {
 		v.breakOff(old)
 	}
-	from, lost := v.replayFrom(old == nil)
+	from, lost := v.replayFrom(old == nil || v.speech.doubting)
+	v.speech.doubting = false
 	v.hearAgain()
 	replay, from := v.ring.since(from)
 	history := shapeHistory(v.past.messages())
@@ -300,7 +301,12 @@ func (v *conversation) replayFrom(failed bool) (from audio.Position, lost time.D
 }
 
 // deafFor is how long nobody has listened.
-func (v *conversation) deafFor() audio.Position { return max(0, v.ring.end-v.deafFrom) }
+func (v *conversation) deafFor() audio.Position {
+	if v.listening != nil {
+		return 0
+	}
+	return max(0, v.ring.end-v.deafFrom)
+}
 
 // askAgain asks what was typed and has no answer.
 func (v *conversation) askAgain(replayed bool) {

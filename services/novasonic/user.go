@@ -176,6 +176,9 @@ type speech struct {
 
 	audioAt time.Time // when the user's audio last came
 
+	doubted  time.Time // when it was last doubted that the stream listens at all …
+	doubting bool      // … and whether another one is on its way for that reason
+
 	startTold audio.Position // the last UserStartedSpeaking …
 	stopTold  audio.Position // … and UserStoppedSpeaking: a replay brings them again
 	textTold  audio.Position // where the last utterance began that was told as text …
@@ -331,21 +334,49 @@ func (v *conversation) forgive() {
 	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false
 }
 
-// doubt gives up on a stream that told of speech which is long over, and has
-// told nothing at all since: it takes audio, but nobody is at work there.
-func (v *conversation) doubt() {
+// doubt looks for a stream that takes audio, but behind which nobody is at work.
+// One that told of speech which is long over, and has told nothing at all since,
+// is given up. Where the user seems to have said something, and the service has
+// not said a word about it, nobody can be sure: a move, which is not heard, lets
+// another stream hear it.
+func (v *conversation) doubt(ctx context.Context) {
 	c := v.listening
-	if c == nil || !inProgress(v.speech.pending) || time.Since(c.lastEvent) < speechlessFor {
+	if c == nil || v.draining != nil || len(v.calls) > 0 || time.Since(c.lastEvent) < speechlessFor || time.Since(c.opened) < speechlessFor {
 		return
 	}
-	if from := v.ring.end - audio.Position(v.cfg.InputRate.Samples(speechlessFor)); v.ring.firstSound(from) == v.ring.end {
-		c.fail(ErrStalled)
+	s := &v.speech
+	quietFrom := v.ring.end - audio.Position(v.cfg.InputRate.Samples(speechlessFor))
+	if inProgress(s.pending) {
+		if v.ring.firstSound(quietFrom) == v.ring.end {
+			c.fail(ErrStalled)
+		}
+		return
+	}
+	if time.Since(s.doubted) < doubtEvery || s.transcribed() {
+		return
+	}
+	spoke := len(s.pending) > 0 && time.Since(s.since) >= speechlessFor
+	if !spoke {
+		silence := v.cfg.InputRate.Samples(time.Since(c.lastEvent))
+		since := max(s.answeredTo, v.ring.end-audio.Position(min(silence, v.cfg.InputRate.Samples(deafLookBack))))
+		first := v.ring.firstSound(since)
+		spoke = first < quietFrom && v.ring.firstSound(quietFrom) == v.ring.end
+	}
+	if spoke {
+		s.doubted, s.doubting = time.Now(), true
+		v.rotate(ctx, "the service says nothing of what was said")
 	}
 }
 
-// speechlessFor is how long the service may leave it open whether the user still
-// speaks: its endpointing takes up to two seconds.
-const speechlessFor = 6 * time.Second
+const (
+	// speechlessFor is how long the service may say nothing about what it hears:
+	// its endpointing takes up to two seconds, its first word a second or two.
+	speechlessFor = 6 * time.Second
+
+	// doubtEvery keeps a noise that comes again and again from moving the
+	// conversation each time.
+	doubtEvery = time.Minute
+)
 
 // takeTurn is called when the user takes the turn: by speech that c told of, or
 // in another way. What an old stream still had to say ends here.

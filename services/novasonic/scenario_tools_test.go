@@ -1,0 +1,202 @@
+package novasonic_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/tool"
+)
+
+// forecaster is a brain that calls a tool for who says "one", two for who says
+// "two", and speaks when it has all results.
+func forecaster() sonictest.Brain {
+	return sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		switch {
+		case turn.Kind == sonictest.ToolResults && turn.Pending > 0:
+			return sonictest.Answer{}
+		case turn.Kind == sonictest.ToolResults:
+			var said []string
+			for _, r := range turn.Results {
+				said = append(said, strings.Trim(strings.TrimPrefix(r.Content, `{"result":`), `"}`))
+			}
+			return sonictest.Say("I hear of " + strings.Join(said, " and ") + ".")
+		case turn.Kind == sonictest.Written:
+			for _, weather := range []string{"fog", "sun"} {
+				if strings.Contains(turn.Text, weather) {
+					return sonictest.Say("I read of " + weather + ".")
+				}
+			}
+			return sonictest.Answer{}
+		case turn.Text == "one":
+			return sonictest.Call("get_weather", `{"city":"Ulm"}`)
+		case turn.Text == "two":
+			return sonictest.Answer{Calls: []sonictest.ToolCall{{Name: "get_weather", Arguments: `{"city":"Ulm"}`}, {Name: "get_weather", Arguments: `{"city":"Bonn"}`}}}
+		}
+		return echo().Answer(c, turn)
+	})
+}
+
+// almanac is a tool that takes its time, and counts.
+type almanac struct {
+	takes map[string]time.Duration // by city; negative: for ever
+	calls atomic.Int32
+}
+
+func (a *almanac) tool() tool.Tool {
+	return weather(func(ctx context.Context, c city) (string, error) {
+		a.calls.Add(1)
+		after := time.After(a.takes[c.City])
+		if a.takes[c.City] < 0 {
+			after = nil
+		}
+		select {
+		case <-after:
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+		if c.City == "Ulm" {
+			return "fog", nil
+		}
+		return "sun", nil
+	}, tool.Timeout(100*time.Second))
+}
+
+func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
+	// It is called at 35.8 s. The cut is forced at 40 s, and the stream that
+	// called it ends at 60 s at the latest.
+	for name, tc := range map[string]struct {
+		keys      string
+		ulm, bonn time.Duration
+		also      string        // what the user says at 45 s
+		result    int           // the stream that gets the result, as such or in words
+		agent     []string      // what is heard of the agent before the end
+		until     time.Duration // when the test ends
+	}{
+		"returns before the cut":                    {keys: "1", ulm: 3 * time.Second, agent: []string{"I hear of fog."}},
+		"returns after the cut":                     {keys: "1", ulm: 8 * time.Second, agent: []string{"I hear of fog."}},
+		"returns just after the cut":                {keys: "1", ulm: 4300 * time.Millisecond, agent: []string{"I hear of fog."}},
+		"returns after its stream's end":            {keys: "1", ulm: 30 * time.Second, result: 1, agent: []string{"I read of fog."}},
+		"returns after two moves":                   {keys: "1", ulm: 60 * time.Second, result: 2, agent: []string{"I read of fog."}, until: 110 * time.Second},
+		"never returns":                             {keys: "1", ulm: -1, result: -1},
+		"returns after the user has gone on":        {keys: "1", ulm: 13 * time.Second, also: "3", result: 1, agent: []string{youSaid("3"), "I read of fog."}},
+		"of two one returns before, one after":      {keys: "2", ulm: 2 * time.Second, bonn: 8 * time.Second, agent: []string{"I hear of fog and sun."}},
+		"of two both return after the cut":          {keys: "2", ulm: 9 * time.Second, bonn: 8 * time.Second, agent: []string{"I hear of fog and sun."}},
+		"of two one returns after its stream's end": {keys: "2", ulm: 2 * time.Second, bonn: 35 * time.Second, result: 2, agent: []string{"I read of sun."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := &almanac{takes: map[string]time.Duration{"Ulm": tc.ulm, "Bonn": tc.bonn}}
+			nc := brief()
+			nc.Continuation.Prepare = 34 * time.Second
+			nc.Continuation.Prefer = 38 * time.Second
+			nc.Tools = tool.Set{book.tool()}
+			want := outcome{agent: append(slices.Clone(tc.agent), youSaid("4"))}
+			play(t, short(forecaster()), nc, want, func(s *scene) {
+				s.at(33600 * time.Millisecond) // so that nobody is silent at 34 s
+				s.says(tc.keys)
+				if tc.also != "" {
+					s.at(45 * time.Second)
+					s.says(tc.also)
+				}
+				s.at(max(80*time.Second, tc.until))
+				s.says("4")
+				s.waits(5 * time.Second)
+				if n, want := int(book.calls.Load()), len(tc.keys); n != want && tc.keys == "1" || tc.keys == "2" && n != 2 {
+					t.Errorf("the tool was called %d times", n)
+				}
+				results, texts := 0, 0
+				for _, l := range s.streams() {
+					for _, c := range l.Calls {
+						if c.Result != "" {
+							results++
+						}
+					}
+					for _, x := range l.Texts {
+						texts++
+						if l.Number != tc.result {
+							t.Errorf("stream %d was told %q", l.Number, x.Text)
+						}
+					}
+				}
+				wantTexts := 0
+				if tc.result > 0 {
+					wantTexts = 1
+				}
+				wantResults := book.calls.Load() - int32(wantTexts)
+				if tc.ulm < 0 {
+					wantResults = 0
+				}
+				if texts != wantTexts || results != int(wantResults) {
+					t.Errorf("%d results were sent as such and %d in words, want %d and %d", results, texts, wantResults, wantTexts)
+				}
+				if tc.ulm < 0 {
+					if told := memory(s.streams()[2]); !strings.Contains(told, "get_weather") || !strings.Contains(told, "no result yet") {
+						t.Errorf("the third stream was told:\n%s", told)
+					}
+					s.cancelCalls()
+				}
+			})
+		})
+	}
+}
+
+func TestScenarioAToolWorksOnEveryStream(t *testing.T) {
+	book := &almanac{takes: map[string]time.Duration{"Ulm": time.Second}}
+	nc := brief()
+	nc.Tools = tool.Set{book.tool()}
+	var want outcome
+	for range 4 {
+		want.agent = append(want.agent, "I hear of fog.")
+		want.user = append(want.user, "one")
+	}
+	play(t, short(forecaster()), nc, want, func(s *scene) {
+		for i := range 4 {
+			s.at(time.Duration(i)*20*time.Second + 2*time.Second)
+			s.says("1")
+			s.waits(6 * time.Second)
+			l := s.streams()[i]
+			if len(l.Calls) != 1 || l.Calls[0].Result == "" || len(l.Tools) != 1 {
+				t.Errorf("stream %d: calls %+v, tools %v", i, l.Calls, l.Tools)
+			}
+			if told := memory(l); i > 0 && strings.Count(told, "it returned") != i {
+				t.Errorf("stream %d was told of other calls than %d:\n%s", i, i, told)
+			}
+			if note := "call them when they are needed"; strings.Contains(l.Instructions, note) != (i > 0) {
+				t.Errorf("the instructions of stream %d are %q", i, l.Instructions)
+			}
+		}
+	})
+	if n := book.calls.Load(); n != 4 {
+		t.Errorf("the tool was called %d times", n)
+	}
+}
+
+func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing.T) {
+	for name, a := range map[string]sonictest.Action{"reset": sonictest.Reset(), "clean end": sonictest.EndStream(), "instability": sonictest.Instability()} {
+		t.Run(name, func(t *testing.T) {
+			book := &almanac{takes: map[string]time.Duration{"Ulm": 2 * time.Second, "Bonn": 5 * time.Second}}
+			nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+			want := outcome{agent: []string{"I read of sun.", youSaid("3")}, user: []string{"two", "three"}, errors: 1, streams: 2, deaf: time.Second}
+			play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
+				s.at(2 * time.Second)
+				s.says("2")
+				s.at(6 * time.Second) // one has returned, one has not
+				s.strike(0, a)
+				s.at(15 * time.Second)
+				s.says("3")
+				s.waits(5 * time.Second)
+				if n := book.calls.Load(); n != 2 {
+					t.Errorf("the tool was called %d times", n)
+				}
+				if told := memory(s.streams()[1]); strings.Count(told, "it returned") != 1 || strings.Count(told, "no result yet") != 1 {
+					t.Errorf("the second stream was told:\n%s", told)
+				}
+			})
+		})
+	}
+}
