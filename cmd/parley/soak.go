@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -56,6 +58,10 @@ func (c *soakCommand) Run(ctx context.Context, con console) error {
 	if c.JSON {
 		human = con.err
 	}
+	// Interrupted, it ends with the conversations under way and reports.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the next one kills
 	told := time.Now()
 	o := soak.Options{
 		Hours: c.Hours, Calls: c.Calls, Seed: c.Seed, Faults: c.Faults, Replay: c.Replay, Workers: c.Workers,

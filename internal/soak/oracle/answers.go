@@ -313,12 +313,12 @@ func (t *trial) answered() {
 		}
 		t.heardWhole(a)
 	}
+	for _, a := range t.answers {
+		t.wholeAnswer(a)
+	}
 	for _, r := range t.requests {
 		t.answeredOnce(r, false, r.replies)
 		t.answeredOnce(r, true, r.outcomes)
-	}
-	for _, a := range t.answers {
-		t.wholeAnswer(a)
 	}
 	t.inTheirOrder()
 }
@@ -496,7 +496,7 @@ func (t *trial) outcomeHeard(r *request) {
 		return
 	}
 	for _, a := range r.outcomes {
-		if a.Interrupted || a.s.failed(a.s.at(a.At).Add(2*time.Second)) || a.s.failed(a.last) {
+		if a.Interrupted || a.cutBy != nil || a.s.failed(a.s.at(a.At).Add(2*time.Second)) || a.s.failed(a.last) {
 			return
 		}
 	}

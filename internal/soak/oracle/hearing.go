@@ -317,6 +317,8 @@ func (t *trial) hole(from, to int64) {
 		return // the conversation was being ended
 	case t.lost(from, to):
 		t.result.Figures.LostSpeech += length
+	case to == t.all() && !speech && last >= 0 && t.listeners[last].failed(t.sentAt(to-1)):
+		t.result.Figures.LostSilence += length
 	case !speech && t.failing(t.sentAt(from), t.sentAt(to-1)):
 		t.result.Figures.LostSilence += length
 	case speech:

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/services/novasonic/sonictest"
 )
 
 // thinking is the time from when a stream knows that the caller has spoken to
@@ -70,7 +69,7 @@ func (t *trial) latency() {
 		case k != nil && k.failure && k.at.After(r.from):
 			f.AddedFailed = append(f.AddedFailed, added)
 			switch {
-			case !t.simple(k):
+			case !t.simple(r, k):
 				continue // it took as long as it took until there was another stream
 			case !k.evident:
 				bound += boundStall
@@ -158,13 +157,13 @@ func (t *trial) due(a *answer) (time.Time, bool) {
 // inputRate is the rate of what the stream hears.
 func (s *stream) inputRate() audio.SampleRate { return s.Audio[0].Rate }
 
-// simple tells whether a failure was followed by another stream without further
-// trouble.
-func (t *trial) simple(k *takeover) bool {
+// simple tells whether nothing but one failure stood between a request and the
+// stream that answered it.
+func (t *trial) simple(r *request, k *takeover) bool {
 	failed := 0
 	for _, s := range t.streams {
 		switch {
-		case s.struck == nil || s.struck.at.After(k.at) || s.ended.Before(k.down):
+		case s.struck == nil || s.struck.at.After(k.at) || s.ended.Before(earlier(r.from, k.down)):
 		case s.struck.fault.Kind == Refuses || s.struck.fault.Kind == Delays:
 			return false
 		default:
@@ -172,13 +171,4 @@ func (t *trial) simple(k *takeover) bool {
 		}
 	}
 	return failed <= 1
-}
-
-// diedOfItself tells whether a stream ended without the client's doing.
-func (s *stream) diedOfItself() bool {
-	switch s.End.Kind {
-	case sonictest.ClosedBoth, sonictest.HalfClosed, sonictest.Dropped, sonictest.Open:
-		return false
-	}
-	return true
 }

@@ -83,10 +83,7 @@ func (t *Track) Fill(dst []int16, from int64) {
 		h := mix(t.seed, uint64(block))
 		for j := (from + int64(i)) & 15; j < 16 && i < len(dst); j++ {
 			v := int16(h >> (4 * j) & 7)
-			dst[i] = v - background
-			if v >= background {
-				dst[i]++
-			}
+			dst[i] = v - background + v>>2 // -4 to -1, 1 to 4
 			i++
 		}
 	}
