@@ -25,6 +25,7 @@ type listener struct {
 	mu        sync.Mutex // protects the following
 	lines     []*heardLine
 	announced []*heardLine // sentences of the agent that are not heard yet
+	cut       *heardLine   // the sentence that was interrupted last
 	stops     int          // of the caller
 	turns     int          // that were understood
 	bargeIns  int
@@ -163,6 +164,13 @@ func (l *listener) playout(p *frames.Playout) {
 	now := p.OutputRate.Duration(int64(p.Output))
 	l.keep(p, now)
 	ago := func(at audio.Position) Millis { return millis(now - p.Rate.Duration(int64(p.Heard-at))) }
+	if c := l.cut; c != nil && p.Flushed {
+		// The output's last word on it may come after the interruption.
+		if p.Heard > c.heard && p.Heard <= c.to {
+			c.heard, c.End = p.Heard, ago(p.Heard)
+		}
+		l.cut = nil
+	}
 	for len(l.announced) > 0 {
 		s := l.announced[0]
 		if !s.voiced || p.Heard <= s.from {
@@ -221,6 +229,7 @@ func (l *listener) interrupted() {
 	for _, s := range l.announced {
 		if s.begun && s.heard < s.to {
 			s.Interrupted = true
+			l.cut = s
 			l.bargeIns++
 			l.interruptions = append(l.interruptions, l.moves.at(time.Now()))
 			break
