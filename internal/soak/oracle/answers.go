@@ -495,6 +495,9 @@ func (t *trial) outcomeHeard(r *request) {
 	if ran.Returned.Add(patience).After(end) || t.silenced(r) {
 		return
 	}
+	if s := t.listenerAt(ran.Returned); s != nil && s.failed(ran.Returned) && s.struck.fault.Kind == Silences {
+		return // it was given the result, and could not say so
+	}
 	for _, a := range r.outcomes {
 		if a.Interrupted || a.cutBy != nil || a.s.failed(a.s.at(a.At).Add(2*time.Second)) || a.s.failed(a.last) {
 			return

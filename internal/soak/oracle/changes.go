@@ -84,7 +84,7 @@ func (t *trial) compare(s *stream, w *novasonic.Swap) {
 	if failing && !k.failure && !k.stillborn {
 		wrong("the reason", w.Reason, "none of that kind: the old stream was well")
 	}
-	if k.failure && k.evident && !failing && !begun.Before(k.down) {
+	if k.failure && k.evident && !failing && begun.After(k.down.Add(slack)) {
 		wrong("the reason", w.Reason, "a failure")
 	}
 	tolerance := t.frame() + 10*time.Millisecond

@@ -75,7 +75,7 @@ func wellDone() *fixture {
 	f.closes(2, 110500*time.Millisecond)
 
 	f.swap(1, novasonic.SwapAge, 1, 20*time.Second, 28*time.Second, 29*time.Second, 1500*time.Millisecond, 1500*time.Millisecond)
-	f.swap(2, novasonic.SwapFailure, 2, 71*time.Second, 71050*time.Millisecond, 71050*time.Millisecond, 1500*time.Millisecond, 1500*time.Millisecond)
+	f.swap(2, novasonic.SwapFailure, 2, 71020*time.Millisecond, 71050*time.Millisecond, 71050*time.Millisecond, 1500*time.Millisecond, 1500*time.Millisecond)
 	return f
 }
 

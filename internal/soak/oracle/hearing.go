@@ -235,6 +235,9 @@ func (t *trial) tookOver(s *stream) {
 		// A stream that was told to listen, and heard nothing: it failed, or the
 		// caller was muted.
 		k.stillborn = p.failed(s.heard) || t.stillborn(old, s)
+		if old.failed(p.began()) {
+			k.failure, k.down = true, old.struck.at
+		}
 	case old.failed(s.heard):
 		k.failure, k.down = true, old.struck.at
 		k.evident = old.struck.fault.Kind == Ends
@@ -243,7 +246,7 @@ func (t *trial) tookOver(s *stream) {
 	default:
 		k.stillborn = t.stillborn(old, s)
 	}
-	if k.stillborn && s.heard.Sub(old.silent) > t.frame() {
+	if k.stillborn && !k.failure && s.heard.Sub(old.silent) > t.frame() {
 		k.failure, k.down = true, old.silent
 	}
 	f := &t.result.Figures

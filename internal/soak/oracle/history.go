@@ -254,7 +254,11 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 	}
 	hurry := float64(tolerable) / float64(max(full, tolerable))
 	// It goes on if nothing has ended it yet.
-	cut := a.cutBy != nil && !a.last.After(h.at.Add(t.OutputChunk)) || over
+	ended := a.last
+	if a.heard == 0 && a.cutBy != nil {
+		ended = a.cutBy.from
+	}
+	cut := a.cutBy != nil && !ended.After(h.at.Add(t.OutputChunk)) || over
 	n := slices.IndexFunc(h.lines, func(l assistedLine) bool { return !l.answered && l.text == s.Text })
 	if n < 0 {
 		n = slices.IndexFunc(h.lines, func(l assistedLine) bool { return !l.answered && l.tells(s.Text) })

@@ -80,7 +80,8 @@ func (t *trial) toldTo(x *Execution, calls []toolCall) {
 	var told *stream
 	for _, s := range t.streams {
 		for _, y := range s.Texts {
-			if strings.Contains(y.Text, token) && !s.failed(s.at(y.At)) {
+			// One that failed before it could answer does not count: another was told.
+			if at := s.at(y.At); strings.Contains(y.Text, token) && !s.failed(at.Add(2*time.Second)) {
 				texts++
 				told = s
 			}
