@@ -162,6 +162,9 @@ func (s *broken) nth(e event, n int) bool {
 // TestTheOracleNoticesABrokenEngine breaks the engine in many ways, and each
 // time the soak must say so, in the words of the guarantee that is broken.
 func TestTheOracleNoticesABrokenEngine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: hours of conversation are left out; run without it")
+	}
 	once := func(done *bool) bool { was := *done; *done = true; return !was }
 	for name, tc := range map[string]struct {
 		breaks func() sabotage

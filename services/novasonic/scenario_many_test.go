@@ -120,7 +120,7 @@ func TestScenarioTwoHundredConversationsRotateWithinAQuotaOfTwentyStreams(t *tes
 					ended := make(chan error)
 					go func() { ended <- p.Run(context.Background()) }()
 					select {
-					case err = <-ended:
+					case err := <-ended:
 						var full *novasonic.QuotaError
 						if !errors.As(err, &full) && !errors.Is(err, novasonic.ErrNotAccepted) {
 							t.Errorf("call %d ended with: %v", i, err)
@@ -175,6 +175,9 @@ func TestScenarioTwoHundredConversationsRotateWithinAQuotaOfTwentyStreams(t *tes
 }
 
 func TestScenarioFiveHundredSwapsLeaveNothingBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: hours of conversation are left out; run without it")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		srv := sonictest.NewServer(sonictest.Config{Brain: echo(), Limits: sonictest.Limits{Life: 10 * time.Second}, KeepStreams: 4})
 		if err := srv.StartPipe(); err != nil {

@@ -133,7 +133,7 @@ func TestScenarioWithoutEventsOfTheUsersSpeechEveryUtteranceIsAnsweredOnce(t *te
 				}
 				want := outcome{agent: append(slices.Clone(tc.agent), youSaid("8")), user: append(slices.Clone(tc.user), "eight"), again: tc.again}
 				playOut(t, sc, nc, &want, func(s *scene) {
-					s.room.detects = detects
+					s.room.detects.Store(detects)
 					tc.happens(s)
 					s.waits(8 * time.Second)
 					s.says("8")

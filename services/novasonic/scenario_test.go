@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,9 +41,9 @@ type room struct {
 	mu      sync.Mutex
 	sent    []int16 // all that the processor was given
 	played  []played
-	detects bool // it tells of speech, as a detector of voice activity does
-	loud    int  // pieces in a row that were loud
-	quiet   int  // … and quiet
+	detects atomic.Bool // it tells of speech, as a detector of voice activity does
+	loud    int         // pieces in a row that were loud
+	quiet   int         // … and quiet
 	speaks  bool
 }
 
@@ -81,7 +82,7 @@ func (m *room) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 
 // detect tells of speech 60 ms after it began, and 300 ms after it ended.
 func (m *room) detect(ctx context.Context, f *frames.AudioInput, out *pipeline.Port) error {
-	if !m.detects {
+	if !m.detects.Load() {
 		return nil
 	}
 	if slices.Max(f.Samples) > 1000 {
