@@ -43,7 +43,7 @@ func (t *trial) ending(s *stream) {
 	switch e.Kind {
 	case sonictest.ClosedBoth:
 		return
-	case sonictest.Refused, sonictest.Faulted:
+	case sonictest.Refused, sonictest.Faulted, sonictest.HalfClosed:
 		if failed {
 			return
 		}
