@@ -88,7 +88,6 @@ type broken struct {
 	block     string   // its AUDIO block's names, as in an event
 	left      flag     // a later stream listens
 	pending   [][]byte // received, and still to be given
-	recvMu    sync.Mutex
 }
 
 type flag struct {
