@@ -96,12 +96,15 @@ type attempt struct {
 
 // open opens a stream in the background.
 func (v *conversation) open(ctx context.Context, d continuity.Decision) {
-	openCtx, cancel := context.WithCancel(ctx)
 	by := d.By
 	if d.Need == continuity.First {
 		by = v.startBy
 	}
-	if !by.IsZero() {
+	var openCtx context.Context
+	var cancel context.CancelFunc
+	if by.IsZero() {
+		openCtx, cancel = context.WithCancel(ctx)
+	} else {
 		openCtx, cancel = context.WithDeadlineCause(ctx, by, ErrNotAccepted)
 	}
 	v.attempt = attempt{d.Stream, cancel}
