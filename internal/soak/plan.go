@@ -110,6 +110,7 @@ func scaled(life time.Duration, rng *rand.Rand) novasonic.Continuation {
 		Force:   force,
 		Limit:   life,
 		Jitter:  -1,
+		Random:  rng.Float64,
 	}
 }
 

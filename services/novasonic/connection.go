@@ -71,6 +71,7 @@ type connection struct {
 	failOnce sync.Once
 	failed   chan struct{} // closed by fail
 	written  chan struct{} // closed when the writer has returned
+	taken    taken         // the audio that the transport has taken
 
 	opened time.Time
 
@@ -78,12 +79,14 @@ type connection struct {
 	id         int // as package continuity calls it
 	number     int // 1 is the conversation's first
 	role       role
-	audioOpen  bool        // the AUDIO block is open
-	swap       *SwapStatus // the move in which it was replaced, until that is over
-	cutAt      time.Time   // when that was
-	quietSince time.Time   // since when it owes nothing but texts of record
-	dismissed  bool        // the user has taken the turn: it owes nothing any more
-	lastEvent  time.Time   // when the service last sent something
+	audioOpen  bool           // the AUDIO block is open
+	from       audio.Position // where it began to hear the user
+	swap       *SwapStatus    // the move in which it was replaced, until that is over
+	cutAt      time.Time      // when that was
+	quietSince time.Time      // since when it owes nothing but texts of record
+	dismissed  bool           // the user has taken the turn: it owes nothing any more
+	fragment   bool           // it has heard a part of what the next stream hears whole
+	lastEvent  time.Time      // when the service last sent something
 	clock      clockMap
 	blocks     map[string]*block
 	speech     utterance     // the utterance in progress, or the last one
@@ -274,6 +277,7 @@ func (c *connection) write() {
 					if !send(buf) {
 						return
 					}
+					c.taken.add(int64(n))
 					samples = samples[n:]
 				}
 				continue
@@ -312,10 +316,11 @@ func (c *connection) remember(history []Message) int {
 	return bytes
 }
 
-// listen opens the AUDIO block: from here on the stream hears, and no more
-// history can be told.
-func (c *connection) listen() {
+// listen opens the AUDIO block: from here on the stream hears the user, from a
+// position on, and no more history can be told.
+func (c *connection) listen(from audio.Position) {
 	c.openAudio()
+	c.from = from
 	c.role = listening
 }
 
@@ -340,6 +345,60 @@ func (c *connection) silence(n int64, user audio.Position) {
 	}
 	c.clock.silence(user, int(n))
 	c.send(make([]int16, n))
+}
+
+// reached returns up to where on the user's clock the transport has taken what
+// the stream was given to hear, and where it had come to some time ago: what it
+// has taken since may be on its way.
+func (c *connection) reached() (now, surely audio.Position) {
+	if c.clock.sent == 0 {
+		return c.from, c.from
+	}
+	all, arrived := c.taken.count()
+	return c.clock.user(all), c.clock.user(arrived)
+}
+
+// taken counts samples that the transport has taken from a stream's writer.
+type taken struct {
+	mu      sync.Mutex // protects the following
+	all     audio.Position
+	arrived mark // the last that is old enough …
+	next    mark // … and the one after that
+	last    time.Time
+}
+
+// mark is how many samples had been taken at a time.
+type mark struct {
+	at time.Time
+	n  audio.Position
+}
+
+// inFlight is how long what the transport has taken may be on its way: if the
+// stream fails, nobody knows how much of it has arrived.
+const inFlight = 250 * time.Millisecond
+
+func (t *taken) add(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = time.Now()
+	if t.last.Sub(t.next.at) >= inFlight {
+		t.arrived, t.next = t.next, mark{t.last, t.all}
+	}
+	t.all += audio.Position(n)
+}
+
+// count returns all samples, and those that have had the time to arrive.
+func (t *taken) count() (all, arrived audio.Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	switch {
+	case now.Sub(t.last) >= inFlight:
+		return t.all, t.all
+	case now.Sub(t.next.at) >= inFlight:
+		return t.all, t.next.n
+	}
+	return t.all, t.arrived.n
 }
 
 // tell sends events that belong together.

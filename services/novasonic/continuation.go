@@ -69,6 +69,12 @@ type Continuation struct {
 	// later, or an error, or ctx ends, the messages are left out. Default: they
 	// are left out.
 	Summarize func(ctx context.Context, dropped []Message) (string, error)
+
+	// Random returns a number from 0 up to 1, for jitter and for pauses between
+	// failed opens. It is called by one goroutine of each conversation. Default:
+	// rand.Float64 of math/rand/v2. Tests set it to hold the same conversation
+	// again.
+	Random func() float64
 }
 
 // DefaultNote is the default of Continuation.Note.
@@ -97,6 +103,9 @@ func (c Continuation) withDefaults() Continuation {
 	def(&c.Drain, 60*time.Second)
 	if c.Note == "" {
 		c.Note = DefaultNote
+	}
+	if c.Random == nil {
+		c.Random = rand.Float64
 	}
 	return c
 }
@@ -147,7 +156,7 @@ func (c *Config) policy() continuity.Policy {
 		StandbyLife: n.StandbyLife, Drain: n.Drain,
 		FirstAttempts: c.OpenAttempts, GiveUpAfter: c.GiveUpAfter, Healthy: healthyAge,
 		FirstPause: firstPause, MaxPause: maxPause,
-		Random: rand.Float64,
+		Random: n.Random,
 	}
 }
 

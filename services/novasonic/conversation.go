@@ -77,7 +77,8 @@ type conversation struct {
 	accepted   int                 // streams that were
 	death      error               // why the last one that died did
 	orphanedAt time.Time           // when that was …
-	deafFrom   audio.Position      // … and where on the ring
+	deafFrom   audio.Position      // … and up to where it was given the ring to hear …
+	heardTo    audio.Position      // … and has surely heard it
 	version    int                 // of cfg
 	versions   map[int]*Config     // those that a stream may have, or get
 	swaps      map[int]*SwapStatus // moves before their cut, by number

@@ -34,7 +34,7 @@ func withDesk(t *testing.T, fn func(d *desk)) {
 		v := newConversation(&cfg, &lateDialer{}, out, slog.New(slog.DiscardHandler), &shared{})
 		c := &connection{number: 1, cfg: &cfg, queue: newSendQueue(cfg.InputRate, 60), blocks: map[string]*block{}, ended: make(chan struct{}), opened: time.Now()}
 		v.listening, v.accepted = c, 1
-		c.listen()
+		c.listen(0)
 		fn(&desk{t, ctx, v, c})
 		v.tasks.Wait()
 	}})

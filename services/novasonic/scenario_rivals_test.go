@@ -133,7 +133,7 @@ var rivals = []struct {
 	{
 		// P8
 		fault: "the history is told twice after a failure",
-		want:  outcome{agent: []string{youSaid("1"), youSaid("2"), youSaid("3")}, errors: 2, deaf: time.Second, again: time.Second},
+		want:  outcome{agent: []string{youSaid("1"), youSaid("2"), youSaid("3")}, errors: 2, again: time.Second},
 		nc: func(c *novasonic.Config) {
 			c.History = []novasonic.Message{{Role: novasonic.User, Text: "Hi."}, {Role: novasonic.Assistant, Text: "Hello."}}
 		},
@@ -395,7 +395,7 @@ func TestScenarioConversationsThatBeginTogetherMoveApart(t *testing.T) {
 func TestScenarioTheFiguresOfASwapAreTrue(t *testing.T) {
 	// Forced at 40 s: the user speaks from 36 s on. Then on account of age, in
 	// silence. Then a failure, while the user speaks.
-	want := outcome{agent: []string{youSaid("1"), youSaid(hearingKeys(20)), youSaid("12345")}, again: 10 * time.Second, deaf: time.Second, errors: 1}
+	want := outcome{agent: []string{youSaid("1"), youSaid(hearingKeys(20)), youSaid("12345")}, again: 10 * time.Second, errors: 1}
 	nc := brief()
 	nc.Continuation.Prepare, nc.Continuation.Prefer = 35*time.Second, 38*time.Second
 	play(t, short(echo()), nc, want, func(s *scene) {

@@ -230,7 +230,7 @@ func TestScenarioAChangeThatTheServiceRefusesLeavesEverythingAsItWas(t *testing.
 				if len(sc.Faults) > 0 {
 					sc.Faults[0].Streams = []int{1} // those that ask for what it refuses
 				}
-				want := outcome{agent: []string{youSaid("1"), youSaid("1234567"), youSaid("8")}, doomed: []int{1}, errors: -1, forbidden: "content filters", again: 10 * time.Second, deaf: time.Second}
+				want := outcome{agent: []string{youSaid("1"), youSaid("1234567"), youSaid("8")}, doomed: []int{1}, errors: -1, forbidden: "content filters", again: 10 * time.Second}
 				play(t, sc, brief(), want, func(s *scene) {
 					s.at(2 * time.Second)
 					s.says("1")

@@ -28,6 +28,10 @@ const (
 	// nothing for so long before that was noticed.
 	deafLookBack = 15 * time.Second
 
+	// stalledBehind is how far behind the user a stream is that has stopped
+	// taking audio.
+	stalledBehind = 500 * time.Millisecond
+
 	// preRoll is how much from before a sound or an utterance is heard with it:
 	// its beginning is soft, and detectors find it a little late.
 	preRoll = 300 * time.Millisecond
@@ -202,13 +206,16 @@ func (v *conversation) cut(d continuity.Decision) {
 	if old != nil && v.stuck(old) {
 		v.breakOff(old)
 	}
-	from, lost := v.replayFrom(old == nil || v.speech.doubting)
+	from, lost := v.replayFrom(old)
 	v.speech.doubting = false
 	v.hearAgain()
 	replay, from := v.ring.since(from)
+	if old != nil && len(replay) > 0 {
+		v.heardFragment(old)
+	}
 	history := shapeHistory(v.past.messages())
 	bytes := next.remember(history)
-	next.listen()
+	next.listen(from)
 	next.hear(replay, from)
 	v.listening = next
 	if old != nil {
@@ -273,42 +280,46 @@ func (v *conversation) endAttempt(id int) {
 }
 
 // replayFrom is where on the ring a stream that takes over begins to hear, and
-// how much of what it should have heard is no longer there.
-func (v *conversation) replayFrom(failed bool) (from audio.Position, lost time.Duration) {
-	roll := audio.Position(v.cfg.InputRate.Samples(preRoll))
+// how much of what it should have heard is no longer there. old is the stream
+// that listened, nil if it has died.
+func (v *conversation) replayFrom(old *connection) (from audio.Position, lost time.Duration) {
+	s, rate := &v.speech, v.cfg.InputRate
 	from = v.ring.end
-	earlier := func(p audio.Position) { from = min(from, p) }
-
-	lookBack := audio.Position(v.cfg.InputRate.Samples(onsetLookBack))
-	if sound := v.ring.lastSound(max(v.speech.answeredTo, v.ring.end-lookBack)); sound < v.ring.end {
-		earlier(sound - roll)
-	}
-	if sound := v.soundFrom(); sound < v.ring.end && !v.speech.told && !v.speech.detected {
-		earlier(sound - roll)
-	}
-	if failed {
-		lookBack = audio.Position(v.cfg.InputRate.Samples(deafLookBack))
-		since := v.ring.end - lookBack - v.deafFor()
-		if sound := v.ring.firstSound(max(v.speech.answeredTo, since)); sound < v.ring.end {
-			earlier(sound - roll)
+	sound := func(p audio.Position) {
+		if p < v.ring.end {
+			from = min(from, p-audio.Position(rate.Samples(preRoll)))
 		}
 	}
-	if at, some := v.firstUnanswered(); some {
-		earlier(at - roll)
+	back := func(d time.Duration) audio.Position { return v.ring.end - audio.Position(rate.Samples(d)) }
+
+	going := v.ring.lastSound(max(s.answeredTo, back(onsetLookBack)))
+	sound(going)
+	switch {
+	case s.detected:
+	case !s.told:
+		sound(v.soundFrom(0))
+	case old != nil && going < v.ring.end:
+		// It ought to have told of this by now, or to be about to.
+		sound(v.soundFrom(back(min(time.Since(old.lastEvent)+onsetLookBack, deafLookBack))))
 	}
-	from = max(from, v.speech.answeredTo)
+	if at, some := v.firstUnanswered(); some {
+		sound(at)
+	}
+	given, heard := v.deafFrom, v.heardTo
+	if old != nil {
+		given, heard = old.reached()
+	}
+	if old == nil || s.doubting || given < back(stalledBehind) {
+		sound(v.ring.firstSound(max(s.answeredTo, given-audio.Position(rate.Samples(deafLookBack)))))
+		// What it has not been given nobody has heard, and what it was given last
+		// may have been lost on the way.
+		from = min(from, max(s.answeredTo, heard), given)
+	}
+	from = max(from, min(s.answeredTo, given))
 	if missing := v.ring.start() - from; missing > 0 {
 		lost = v.cfg.InputRate.Duration(int64(missing))
 	}
 	return from, lost
-}
-
-// deafFor is how long nobody has listened.
-func (v *conversation) deafFor() audio.Position {
-	if v.listening != nil {
-		return 0
-	}
-	return max(0, v.ring.end-v.deafFrom)
 }
 
 // askAgain asks what was typed and has no answer.
@@ -380,9 +391,25 @@ func (v *conversation) endDrain() {
 	}
 	c.dismissed = true
 	v.breakOff(c)
+	v.passOnCalls(c)
+}
+
+// heardFragment is called when a stream that listens no longer has heard a part
+// of what the user said, all of which the next one hears. It may finish what it
+// is saying; what it would begin to say may be about the part.
+func (v *conversation) heardFragment(c *connection) {
+	if c.fragment {
+		return
+	}
+	c.fragment, c.expects = true, time.Time{}
+	v.passOnCalls(c)
+}
+
+// passOnCalls has whoever listens when the calls of a stream return be told.
+func (v *conversation) passOnCalls(c *connection) {
 	for _, k := range v.calls {
 		if k.c == c {
-			k.c = nil // whoever listens when it returns is told
+			k.c = nil
 		}
 	}
 }
@@ -440,12 +467,9 @@ func (v *conversation) orphaned(d continuity.Decision) {
 	verdict := judge(d.Err)
 	v.log.Warn("stream ended", "stream", c.number, "age", age, "reason", verdict.Reason.String(), "error", d.Err)
 	v.listening, v.death = nil, d.Err
-	v.orphanedAt, v.deafFrom = time.Now(), v.ring.end
-	for _, k := range v.calls {
-		if k.c == c {
-			k.c = nil
-		}
-	}
+	v.orphanedAt = time.Now()
+	v.deafFrom, v.heardTo = c.reached()
+	v.passOnCalls(c)
 	v.close(c)
 	v.orphan(c)
 	delete(v.streams, c.id)

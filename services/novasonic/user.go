@@ -221,13 +221,14 @@ func (v *conversation) userSpeaking() bool {
 const unsureFor = 2500 * time.Millisecond
 
 // soundFrom returns where the utterance begins that may be going on if nobody
-// tells of speech: all sounds that were not answered and are no further apart
-// than that. It is the end if it has been quiet for so long.
-func (v *conversation) soundFrom() audio.Position {
+// tells of speech: all sounds since a position that were not answered and are no
+// further apart than that. It is the end if it has been quiet for so long.
+func (v *conversation) soundFrom(since audio.Position) audio.Position {
+	since = max(since, v.speech.answeredTo)
 	apart := audio.Position(v.cfg.InputRate.Samples(unsureFor))
 	at := v.ring.end
 	for {
-		from := v.ring.firstSound(max(v.speech.answeredTo, at-apart))
+		from := v.ring.firstSound(max(since, at-apart))
 		if from >= at {
 			return at
 		}
@@ -331,6 +332,9 @@ func (v *conversation) forgive() {
 		e.pending = false
 	}
 	s.answeredTo = v.ring.end
+	if from := v.ring.lastSound(s.answeredTo - v.slack()); from < v.ring.end {
+		s.answeredTo = v.soundFrom(0) // it may be the beginning of something else
+	}
 	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false
 }
 
@@ -395,6 +399,7 @@ func (v *conversation) userSpeechStart(c *connection, e *wire.UserSpeechStart) {
 	at := c.clock.user(audio.Position(v.cfg.InputRate.Samples(e.Offset)))
 	c.speech = utterance{number: c.speech.number + 1, start: at}
 	if c != v.listening {
+		v.heardFragment(c)
 		return
 	}
 	s := &v.speech

@@ -28,16 +28,16 @@ func (t *trial) findSwaps() {
 		}
 	}
 	slices.SortStableFunc(t.heirs, func(a, b *stream) int { return a.began().Compare(b.began()) })
+	// Of a stream that died as it was told to listen there may be a frame and no
+	// audio, but not the other way round: the last frame is of the last stream.
 	cuts := t.cuts
-	for _, s := range t.heirs[min(1, len(t.heirs)):] {
-		// Of a stream that died as it was told to listen there may be a frame and
-		// no audio, but not the other way round.
-		for len(cuts) > 0 && cuts[0].At.Before(s.began().Add(-cutSlack)) {
-			cuts = cuts[1:]
+	for _, s := range slices.Backward(t.heirs[min(1, len(t.heirs)):]) {
+		for len(cuts) > 0 && cuts[len(cuts)-1].At.After(s.began().Add(cutSlack)) {
+			cuts = cuts[:len(cuts)-1]
 		}
-		if len(cuts) > 0 && !cuts[0].At.After(s.began().Add(cutSlack)) {
-			s.swap = cuts[0].Frame.(*novasonic.Swap)
-			cuts = cuts[1:]
+		if n := len(cuts); n > 0 && !cuts[n-1].At.Before(s.began().Add(-cutSlack)) {
+			s.swap = cuts[n-1].Frame.(*novasonic.Swap)
+			cuts = cuts[:n-1]
 		}
 	}
 }

@@ -261,3 +261,13 @@ func (f *fixture) cuts(number int) *novasonic.Swap {
 	}
 	return nil
 }
+
+// dies has stream 1 fail at an age, somewhat before it has received all that it
+// was sent.
+func (f *fixture) dies(age time.Duration) {
+	f.Streams[1].Audio[0].PCM, f.Streams[1].Audio[0].Arrivals = nil, nil
+	f.hears(1, 28*time.Second, 26500*time.Millisecond, 69100*time.Millisecond)
+	f.Faults[0].Cause.After = age
+	f.Streams[1].End.At = age
+	f.cuts(2).Overlapped = 0
+}

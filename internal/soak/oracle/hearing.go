@@ -276,7 +276,7 @@ func (t *trial) before(s *stream) *stream {
 // stream followed another.
 func (t *trial) stillborn(old, s *stream) bool {
 	return slices.ContainsFunc(t.streams, func(o *stream) bool {
-		return o != s && len(o.runs) == 0 && o.End.Kind != sonictest.Refused && o.failed(s.heard) && !o.ended.Before(old.silent) && o.Opened.Before(s.heard)
+		return o != s && len(o.runs) == 0 && o.End.Kind != sonictest.Refused && o.failed(s.heard) && !o.ended.Before(old.silent) && !o.Opened.After(s.heard)
 	})
 }
 
@@ -331,14 +331,15 @@ func (t *trial) hole(from, to int64) {
 	}
 }
 
-// failing tells whether there was, in that time, a listener that had failed and
-// that nobody had replaced yet.
+// failing tells whether there was, in that time, a listener that had failed,
+// though nobody could know what it still received, and that nobody had replaced
+// yet.
 func (t *trial) failing(from, to time.Time) bool {
 	if len(t.listeners) > 0 && to.Before(t.listeners[0].heard) && t.firstFailed() {
 		return true
 	}
 	for _, s := range t.listeners {
-		if k := s.took; k != nil && k.failure && !k.down.After(to.Add(t.frame())) && !k.at.Before(from) {
+		if k := s.took; k != nil && k.failure && !k.evident && !k.down.After(to.Add(t.frame())) && !k.at.Before(from) {
 			return true
 		}
 	}

@@ -277,6 +277,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 		{"the figures of a move are wrong: the old stream", func(f *fixture) { f.cuts(2).From = 1 }, BadSwap},
 		{"a planned move is called a failure", func(f *fixture) { f.cuts(1).Reason = novasonic.SwapFailure }, BadSwap},
 		{"a failure is called a planned move", func(f *fixture) { f.cuts(2).Reason = novasonic.SwapAge }, BadSwap},
+		{"silence that a dead stream had not received is not heard again", func(f *fixture) { f.dies(49500 * time.Millisecond) }, Unheard},
 		{"a move never ends", func(f *fixture) {
 			f.Ended = f.Ended.Add(time.Hour)
 			f.Frames = slices.DeleteFunc(f.Frames, func(s Seen) bool { w := s.Frame.(*novasonic.Swap); return w.Step == novasonic.SwapClosed })
@@ -317,12 +318,9 @@ func TestWhatAFailureExcuses(t *testing.T) {
 		name   string
 		happen func(f *fixture)
 	}{
-		{"silence that the dead stream had not received", func(f *fixture) {
-			f.Streams[1].Audio[0].PCM, f.Streams[1].Audio[0].Arrivals = nil, nil
-			f.hears(1, 28*time.Second, 26500*time.Millisecond, 69100*time.Millisecond)
-			f.Faults[0].Cause.After = 49500 * time.Millisecond
-			f.Streams[1].End.At = 49500 * time.Millisecond
-			f.cuts(2).Overlapped = 0
+		{"silence that a stalled stream had not received", func(f *fixture) {
+			f.Faults[0].Kind = Deafens
+			f.dies(49500 * time.Millisecond)
 		}},
 		{"no goodbye", func(f *fixture) {
 			f.Streams[1].Violations = []sonictest.Violation{{At: 51 * time.Second, Text: "the input ended without sessionEnd"}}

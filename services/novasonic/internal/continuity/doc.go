@@ -62,6 +62,7 @@
 // A move has two deadlines, prefer and force, which depend on its reason. Until
 // prefer it waits until both sides are silent, everything is answered and no
 // tool is at work; until force the agent may be speaking, since what it owes is
-// played on while the next stream listens; from force on nothing holds it up.
+// played on while the next stream listens; from force on nothing holds it up,
+// but for a second or two the answer to what the user has just said.
 // A failure does not wait at all.
 package continuity

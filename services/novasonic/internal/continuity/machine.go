@@ -83,6 +83,11 @@ const (
 	expiryForce   = 30 * time.Second
 )
 
+// grace is how long a forced move still waits for the answer to what the user
+// has just said, which is due at any moment: on the next stream it would come
+// later. No more than half of the time that Force leaves is waited.
+const grace = 2 * time.Second
+
 // goodbye is how long before the service ends it a stream that drains is closed,
 // so that it is closed in order.
 const goodbye = time.Second
@@ -270,7 +275,11 @@ func (m *Machine) Wake() time.Time {
 		if prefer.After(m.looked) { // else it is over, and there was no moment
 			at(prefer)
 		}
-		at(force)
+		if force.After(m.looked) {
+			at(force)
+		} else { // there was no moment then: an answer is waited for
+			at(force.Add(m.grace()))
+		}
 	}
 	return wake
 }
@@ -329,12 +338,14 @@ func (m *Machine) deadlines() (prefer, force time.Time) {
 	return prefer, force
 }
 
+func (m *Machine) grace() time.Duration { return min(grace, (m.p.Limit-m.p.Force)/2) }
+
 func (m *Machine) isMoment(now time.Time, s Situation) bool {
 	prefer, force := m.deadlines()
 	m.looked = now
 	switch {
 	case !now.Before(force):
-		return true
+		return !s.Unanswered || s.UserSpeaking || !now.Before(force.Add(m.grace()))
 	case s.UserSpeaking || s.Unanswered || s.ToolPending:
 		return false
 	case s.AgentSpeaking:

@@ -42,7 +42,8 @@ func TestEachWindowLetsItsMomentsThrough(t *testing.T) {
 		{"silence", Situation{}, 330 * time.Second},
 		{"the agent speaks", agent, 405 * time.Second},
 		{"the user speaks", user, 450 * time.Second},
-		{"an answer is owed", asked, 450 * time.Second},
+		{"an answer is owed", asked, 452 * time.Second},
+		{"the user speaks, with an answer owed", Situation{UserSpeaking: true, Unanswered: true}, 450 * time.Second},
 		{"a tool is at work", tools, 450 * time.Second},
 		{"the agent speaks while a tool is at work", Situation{AgentSpeaking: true, ToolPending: true}, 450 * time.Second},
 	} {
@@ -65,11 +66,11 @@ func TestEachWindowLetsItsMomentsThrough(t *testing.T) {
 }
 
 func TestAMomentIsNotMissedByAnybodyWhoSleepsUntilWake(t *testing.T) {
-	for _, s := range []Situation{agent, user} {
+	for _, s := range []Situation{agent, user, asked} {
 		w := steady(t, func(p *Policy) { p.StandbyLife = time.Hour })
 		for w.m.Draining() == 0 {
 			wake := w.m.Wake()
-			if wake.IsZero() || wake.After(epoch.Add(450*time.Second)) {
+			if wake.IsZero() || wake.After(epoch.Add(452*time.Second)) {
 				t.Fatalf("%+v: it would sleep until %v", s, wake)
 			}
 			w.at(wake.Sub(epoch), s)
