@@ -358,6 +358,21 @@ func (c *connection) reached() (now, surely audio.Position) {
 	return c.clock.user(all), c.clock.user(arrived)
 }
 
+// deaf reports whether the transport has stopped taking the stream's audio, of
+// which the end is at user. It may be a hiccup of the network, after which the
+// stream goes on; but nobody knows, and meanwhile nobody hears the user.
+func (c *connection) deaf(user audio.Position) bool {
+	if c == nil || c.taken.idle() < deafAfter {
+		return false
+	}
+	given, _ := c.reached()
+	return user-given >= audio.Position(c.cfg.InputRate.Samples(deafAfter))
+}
+
+// deafAfter is how long a stream may take no audio before another is opened in
+// its place. Lost packets hold a connection up for less.
+const deafAfter = time.Second
+
 // taken counts samples that the transport has taken from a stream's writer.
 type taken struct {
 	mu      sync.Mutex // protects the following
@@ -385,6 +400,13 @@ func (t *taken) add(n int64) {
 		t.arrived, t.next = t.next, mark{t.last, t.all}
 	}
 	t.all += audio.Position(n)
+}
+
+// idle returns for how long nothing has been taken.
+func (t *taken) idle() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Since(t.last)
 }
 
 // count returns all samples, and those that have had the time to arrive.

@@ -53,6 +53,7 @@ func (v *conversation) situation() continuity.Situation {
 		Unanswered:    v.unanswered() && !v.speech.doubting,
 		AgentSpeaking: v.answering() || v.playing(),
 		ToolPending:   v.awaitsTool(),
+		Deaf:          v.listening.deaf(v.ring.end),
 	}
 }
 

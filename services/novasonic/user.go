@@ -167,7 +167,7 @@ type speech struct {
 	pending []utterance // what it told of, oldest first
 
 	detected bool        // a detector in the pipeline tells, too
-	segments []utterance // what it told of: all that is unanswered if the service does not tell, else what is in progress
+	segments []utterance // what it told of, unless the service has told of it, too
 
 	texts []*entry       // transcripts of it
 	again bool           // it was given to the next stream, which has not told of it yet …
@@ -193,6 +193,15 @@ const sameStart = 300 * time.Millisecond
 // transcribed reports whether the service has understood something that has no
 // answer.
 func (s *speech) transcribed() bool { return len(s.texts) > 0 }
+
+// forgetSegments lets go of what a detector told of, but for what is in progress.
+func (s *speech) forgetSegments() {
+	if n := len(s.segments); inProgress(s.segments) {
+		s.segments = s.segments[n-1:]
+	} else {
+		s.segments = nil
+	}
+}
 
 // inProgress reports whether the last of some utterances has not ended.
 func inProgress(u []utterance) bool { return len(u) > 0 && u[len(u)-1].end == 0 }
@@ -295,9 +304,11 @@ func (v *conversation) answered(c *connection) {
 	from := v.ring.end - audio.Position(v.cfg.InputRate.Samples(onsetLookBack))
 	known := &s.pending
 	switch {
-	case !s.told && s.detected:
+	case s.told:
+		s.forgetSegments()
+	case s.detected:
 		known = &s.segments
-	case !s.told:
+	default:
 		s.answeredTo = v.ring.lastSound(max(s.answeredTo, from))
 		return
 	}
@@ -331,10 +342,11 @@ func (v *conversation) forgive() {
 	for _, e := range s.texts {
 		e.pending = false
 	}
-	s.answeredTo = v.ring.end
-	if from := v.ring.lastSound(s.answeredTo - v.slack()); from < v.ring.end {
-		s.answeredTo = v.soundFrom(0) // it may be the beginning of something else
+	to := v.ring.end
+	if v.ring.lastSound(to-v.slack()) < to {
+		to = v.soundFrom(0) // it may be the beginning of something else
 	}
+	s.answeredTo = to
 	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false
 }
 
@@ -344,11 +356,14 @@ func (v *conversation) forgive() {
 // not said a word about it, nobody can be sure: a move, which is not heard, lets
 // another stream hear it.
 func (v *conversation) doubt(ctx context.Context) {
-	c := v.listening
+	c, s := v.listening, &v.speech
+	if c.deaf(v.ring.end) && time.Since(s.doubted) >= deafEvery {
+		s.doubted = time.Now()
+		v.rotate(ctx, "the service has stopped taking audio")
+	}
 	if c == nil || v.draining != nil || len(v.calls) > 0 || time.Since(c.lastEvent) < speechlessFor || time.Since(c.opened) < speechlessFor {
 		return
 	}
-	s := &v.speech
 	quietFrom := v.ring.end - audio.Position(v.cfg.InputRate.Samples(speechlessFor))
 	if inProgress(s.pending) {
 		if v.ring.firstSound(quietFrom) == v.ring.end {
@@ -377,6 +392,10 @@ const (
 	// its endpointing takes up to two seconds, its first word a second or two.
 	speechlessFor = 6 * time.Second
 
+	// deafEvery is how long a move away from a stream that takes no audio may
+	// take before it is asked for again.
+	deafEvery = 10 * time.Second
+
 	// doubtEvery keeps a noise that comes again and again from moving the
 	// conversation each time.
 	doubtEvery = time.Minute
@@ -403,14 +422,8 @@ func (v *conversation) userSpeechStart(c *connection, e *wire.UserSpeechStart) {
 		return
 	}
 	s := &v.speech
-	if !s.told {
-		s.told = true
-		if inProgress(s.segments) {
-			s.segments = s.segments[len(s.segments)-1:]
-		} else {
-			s.segments = nil
-		}
-	}
+	s.told = true
+	s.forgetSegments()
 	s.again, s.since = false, time.Now()
 	s.pending = append(s.pending, c.speech)
 	if len(s.pending) > maxUtterances {
@@ -477,11 +490,11 @@ func (v *conversation) vadStopped(f *frames.VADStopped) {
 		return
 	}
 	s.since = time.Now()
-	if s.told {
+	last := &s.segments[len(s.segments)-1]
+	if c := v.listening; s.told && c != nil && c.speech.number > 0 && (c.speech.end == 0 || c.speech.end+v.slack() >= last.start) {
 		s.segments = nil // the service knows better
 		return
 	}
-	last := &s.segments[len(s.segments)-1]
 	last.end = max(1, v.ringAt(f.Position, f.Rate))
 	last.over = v.ring.end // a detector tells when it has been quiet for a while
 }

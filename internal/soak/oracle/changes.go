@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest"
 )
 
 // changePatience is how long a move that was asked for may take: half a minute,
@@ -23,7 +24,9 @@ func (t *trial) findSwaps() {
 		}
 	}
 	for _, s := range t.streams {
-		if len(s.Audio) > 0 {
+		// One that is not needed has its audio opened and closed in one instant.
+		unneeded := len(s.Audio) > 0 && len(s.runs) == 0 && s.End.Kind == sonictest.ClosedBoth && s.ended.Sub(s.began()) < cutSlack
+		if len(s.Audio) > 0 && !unneeded {
 			t.heirs = append(t.heirs, s)
 		}
 	}

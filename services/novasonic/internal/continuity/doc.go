@@ -63,6 +63,7 @@
 // prefer it waits until both sides are silent, everything is answered and no
 // tool is at work; until force the agent may be speaking, since what it owes is
 // played on while the next stream listens; from force on nothing holds it up,
-// but for a second or two the answer to what the user has just said.
+// but for a second or two the answer to what the user has just said. Nothing
+// holds it up, either, while the listening stream is deaf.
 // A failure does not wait at all.
 package continuity

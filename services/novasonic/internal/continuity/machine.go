@@ -98,6 +98,7 @@ type Situation struct {
 	Unanswered    bool // the user said something that has no answer yet
 	AgentSpeaking bool // it is heard, or about to be
 	ToolPending   bool
+	Deaf          bool // the listening stream does not take what the user says
 }
 
 // stream is one with a role.
@@ -344,6 +345,8 @@ func (m *Machine) isMoment(now time.Time, s Situation) bool {
 	prefer, force := m.deadlines()
 	m.looked = now
 	switch {
+	case s.Deaf:
+		return true
 	case !now.Before(force):
 		return !s.Unanswered || s.UserSpeaking || !now.Before(force.Add(m.grace()))
 	case s.UserSpeaking || s.Unanswered || s.ToolPending:

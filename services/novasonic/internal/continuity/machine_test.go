@@ -43,6 +43,7 @@ func TestEachWindowLetsItsMomentsThrough(t *testing.T) {
 		{"the agent speaks", agent, 405 * time.Second},
 		{"the user speaks", user, 450 * time.Second},
 		{"an answer is owed", asked, 452 * time.Second},
+		{"the user speaks to a stream that is deaf", Situation{UserSpeaking: true, Deaf: true}, 330 * time.Second},
 		{"the user speaks, with an answer owed", Situation{UserSpeaking: true, Unanswered: true}, 450 * time.Second},
 		{"a tool is at work", tools, 450 * time.Second},
 		{"the agent speaks while a tool is at work", Situation{AgentSpeaking: true, ToolPending: true}, 450 * time.Second},
