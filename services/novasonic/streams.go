@@ -206,7 +206,7 @@ func (v *conversation) cut(d continuity.Decision) {
 	v.speech.doubting = false
 	v.hearAgain()
 	replay, from := v.ring.since(from)
-	history := shapeHistory(v.past.messages())
+	history := shapeHistory(v.history())
 	bytes := next.remember(history)
 	next.listen()
 	next.hear(replay, from)
