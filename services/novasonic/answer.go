@@ -201,11 +201,8 @@ func (v *conversation) endReply(r *reply, interrupted bool) {
 	}
 	r.done = true
 	if r.begun {
-		if r.cut {
-			r.gen = v.out.Generation() // the end is news for those who were interrupted
-		}
-		v.emitFor(r, &frames.TTSStop{Response: r.id})
-		v.emitFor(r, &frames.LLMResponseEnd{Response: r.id, Interrupted: interrupted})
+		v.emit(&frames.TTSStop{Response: r.id})
+		v.emit(&frames.LLMResponseEnd{Response: r.id, Interrupted: interrupted})
 	}
 }
 

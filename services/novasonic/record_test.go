@@ -336,6 +336,27 @@ func TestTheLastWordBeforeABargeInIsNotLostWhenTheStreamEndsAsWell(t *testing.T)
 	}
 }
 
+func TestAnAnswerThatEndsAsItIsInterruptedEndsOnce(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.heard(0)
+		d.user("u", "one")
+		d.says("s", "Reply one kestrel lagoon.", wire.StopEndTurn)
+		d.marker("m")
+		ends := 0
+		for _, p := range d.v.box.ordered.queue {
+			switch f := p.frame.(type) {
+			case *frames.TTSStop, *frames.LLMResponseEnd:
+				ends++
+			case *frames.AudioOutput:
+				t.Errorf("%v is still to be played", f)
+			}
+		}
+		if ends != 2 {
+			t.Errorf("%d frames end the answer, want one for its speech and one for its text", ends)
+		}
+	})
+}
+
 // lateStream is accepted after a while.
 type lateStream struct {
 	bedrock.Stream
