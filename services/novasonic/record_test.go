@@ -336,6 +336,18 @@ func TestTheLastWordBeforeABargeInIsNotLostWhenTheStreamEndsAsWell(t *testing.T)
 	}
 }
 
+func TestATextThatWaitedForItsTurnComesBehindWhatWasAnsweredBefore(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.v.note(d.v.past.add(User, "written")) // while what was said before is heard again
+		d.user("u", "spoken")
+		d.says("s", "To what was spoken.", wire.StopEndTurn)
+		d.v.noteSince = d.v.noteSince.Add(-notePatience)
+		d.v.sayNotes()
+		d.says("s2", "To what was written.", wire.StopEndTurn)
+		d.wantHistory(Message{User, "spoken"}, Message{Assistant, "To what was spoken."}, Message{User, "written"}, Message{Assistant, "To what was written."})
+	})
+}
+
 func TestAnAnswerThatEndsAsItIsInterruptedEndsOnce(t *testing.T) {
 	withDesk(t, func(d *desk) {
 		d.heard(0)
