@@ -216,7 +216,7 @@ func (t *trial) knownBefore(r *request, h told) bool {
 	for _, s := range t.listeners {
 		for _, x := range s.Heard {
 			at := s.at(x.At).Add(t.userText() + slack)
-			if x.Text == r.Spoken() && at.Before(h.at) && !s.failed(at) {
+			if x.Text == r.Spoken() && at.Before(h.at) && !s.failed(at) && at.Before(s.ended) {
 				return true
 			}
 		}

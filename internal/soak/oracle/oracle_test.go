@@ -364,3 +364,29 @@ func TestHardlyAWordOfWhatAFailedStreamSentNeedNotBeInTheHistory(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatAStreamHeardAndCouldNotTellNeedNotBeInTheHistory(t *testing.T) {
+	for name, tc := range map[string]struct {
+		told time.Duration // after the end of the request: the stream is closed
+		want bool
+	}{
+		"it was closed at once":          {0, false},
+		"it was closed when it had told": {2 * time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := wellDone()
+			j := &trial{Evidence: f.Evidence, wrong: map[string]bool{}}
+			j.result.Figures.Faults = map[string]int{}
+			j.findStreams()
+			j.hearing()
+			j.findRequests()
+			first := j.streams[0]
+			heard := first.at(first.Heard[0].At)
+			first.ended = heard.Add(tc.told)
+			last := told{s: j.streams[2], at: j.streams[2].began()}
+			if got := j.knownBefore(j.request(1), last); got != tc.want {
+				t.Errorf("known: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
