@@ -71,9 +71,11 @@ type TTSStart struct {
 func (f *TTSStart) String() string { return "TTSStart(" + f.Response + ")" }
 
 // TTSStop tells that the last audio of a response has been sent. It may not
-// have been heard yet.
+// have been heard yet. No interruption drops it, though one may have dropped
+// the [TTSStart].
 type TTSStop struct {
 	Control
+	Uninterruptible
 	Response string
 }
 

@@ -64,9 +64,11 @@ func (f *LLMText) String() string { return fmt.Sprintf("LLMText(%q)", f.Text) }
 
 // LLMResponseEnd tells that a model's answer is complete, or was cut short. An
 // answer that is complete may still be waiting to be heard: an interruption can
-// follow.
+// follow. None drops it, so that every answer that was begun is ended, though
+// one may have dropped the [LLMResponseStart].
 type LLMResponseEnd struct {
 	Control
+	Uninterruptible
 	Response    string
 	Interrupted bool // it was cut short before it was complete
 }

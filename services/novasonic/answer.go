@@ -152,13 +152,13 @@ func (v *conversation) announced(c *connection, b *block, text string) {
 func (v *conversation) newSentence(c *connection, r *reply, text string) *sentence {
 	s := &sentence{reply: r, c: c, announced: text, from: v.spoken, to: v.spoken, said: v.past.reserve(Assistant)}
 	if len(v.owed) >= maxOwed {
-		v.tell(v.owed[0], v.owed[0].announced, v.owed[0].reply.cut)
+		v.tell(v.owed[0])
 	}
 	v.owed = append(v.owed, s)
 	return s
 }
 
-// maxOwed bounds the sentences whose FINAL text is waited for.
+// maxOwed bounds the sentences of which the text of record is still to come.
 const maxOwed = 256
 
 // sentenceFor returns the announced sentence that a block of audio speaks: the
@@ -201,11 +201,8 @@ func (v *conversation) endReply(r *reply, interrupted bool) {
 	}
 	r.done = true
 	if r.begun {
-		if r.cut {
-			r.gen = v.out.Generation() // the end is news for those who were interrupted
-		}
-		v.emitFor(r, &frames.TTSStop{Response: r.id})
-		v.emitFor(r, &frames.LLMResponseEnd{Response: r.id, Interrupted: interrupted})
+		v.emit(&frames.TTSStop{Response: r.id})
+		v.emit(&frames.LLMResponseEnd{Response: r.id, Interrupted: interrupted})
 	}
 }
 
@@ -217,7 +214,6 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 	s := b.of
 	if !s.voiced {
 		s.voiced, s.from = true, v.spoken
-		s.said.text = s.announced // until more is known
 		v.answered(c)
 		if c == v.listening {
 			v.endDrain() // one speaks at a time
@@ -237,7 +233,7 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 	if !v.emitFor(b.reply, f) {
 		// Nobody takes the audio. What was said so far will be played; the rest
 		// of the answer is lost, and said to be.
-		v.cutAt(b.reply, v.spoken)
+		b.reply.cutAt(v.spoken)
 		v.report(fmt.Errorf("more than %v of the agent's audio wait to be played: the rest of %s is dropped", maxAhead, b.reply.id))
 		return
 	}
@@ -266,9 +262,10 @@ func (v *conversation) stuck(c *connection) bool {
 const stuckAfter = 10 * time.Second
 
 // breakOff ends an answer that a stream has begun and is not going to finish.
+// What was sent of it plays on.
 func (v *conversation) breakOff(c *connection) {
 	if r := c.reply; r != nil && !r.closed {
-		v.cutAt(r, v.heard)
+		r.cutAt(v.spoken)
 		r.closed = true
 		v.endReply(r, true)
 	}
@@ -302,38 +299,68 @@ func (v *conversation) playout(p *frames.Playout) {
 		return
 	}
 	v.reports = true
-	v.heard = max(v.heard, p.Heard.At(p.Rate, v.cfg.OutputRate))
-	if p.Flushed && v.lastCut != nil {
-		v.lastCut.heard = v.heard
-		v.amend(v.lastCut)
+	heard := p.Heard.At(p.Rate, v.cfg.OutputRate)
+	v.heard = max(v.heard, heard)
+	if p.Flushed {
+		for _, r := range v.flush {
+			r.heard = max(r.heard, heard)
+		}
+		v.flush, v.flushAt = nil, time.Time{}
 	}
-	v.tellOrphans()
+	v.tellSettled()
 	v.dryness()
 }
+
+// flushPatience is how long an output may take to report what was heard of
+// what an interruption has thrown away. It does so at once; one that had
+// nothing of it yet never does.
+const flushPatience = 500 * time.Millisecond
 
 // playing reports whether audio of the agent waits to be heard.
 func (v *conversation) playing() bool { return v.reports && max(v.heard, v.flushed) < v.spoken }
 
-// heardOfSentence returns what was heard of a sentence, or will have been when
-// what is queued has been played, and whether it was cut short.
-func (v *conversation) heardOfSentence(s *sentence) (text string, cut bool) {
-	switch {
-	case !s.voiced:
-		return "", s.reply.cut
-	case s.reply.cut && v.reports:
-		return s.heardPart(s.reply.heard, v.cfg.OutputRate)
+// history is what was said, as far as it is known: of the agent's words those
+// that were heard, and those that will have been when what is queued has been
+// played.
+func (v *conversation) history() []Message {
+	for _, s := range v.owed {
+		v.writeDown(s)
 	}
-	return s.heardPart(s.to, v.cfg.OutputRate)
+	return v.past.messages()
 }
 
-// amend writes down what was heard of an answer that was cut.
-func (v *conversation) amend(r *reply) {
-	for _, s := range v.owed {
-		if s.reply == r {
-			text, cut := v.heardOfSentence(s)
-			s.said.text = withMark(text, cut)
-		}
+// writeDown puts what is known of a sentence into the transcript.
+func (v *conversation) writeDown(s *sentence) {
+	text, cut := v.wordsOf(s)
+	s.said.text = withMark(strings.TrimSpace(text), cut)
+}
+
+// wordsOf puts together what the service says was spoken of a sentence, if it
+// has, and what is known of its playout; and tells whether the sentence was cut
+// short. The service knows the words better, but reckons by a clock of its own,
+// which is not the loudspeaker's: about how many of them were heard, it is
+// believed within a second.
+func (v *conversation) wordsOf(s *sentence) (text string, cut bool) {
+	final := strings.TrimSpace(s.final)
+	switch {
+	case !s.voiced && (final == "" || s.reply.cut && v.reports):
+		return "", s.reply.cut
+	case final != "" && (!s.voiced || !v.reports):
+		return s.final, s.cutIn(final)
 	}
+	heard, short := s.announced, false // the rest of it is on its way
+	switch {
+	case s.reply.cut && v.reports:
+		heard, short = s.heardPart(s.reply.heard, v.cfg.OutputRate)
+	case s.reply.cut || s.reply.closed:
+		heard, short = s.heardPart(s.to, v.cfg.OutputRate)
+	}
+	truncated := s.beginsWith(final) && !s.says(final)
+	off := max(len(heard)-len(final), len(final)-len(heard)) > charactersASecond
+	if final == "" || truncated && !short && s.complete || off && (truncated || short) {
+		return heard, short
+	}
+	return s.final, s.cutIn(final)
 }
 
 // withMark tells a model that reads the history that it was cut short there.
@@ -344,25 +371,51 @@ func withMark(text string, interrupted bool) string {
 	return text
 }
 
-// tell sends the text of record of a sentence, once.
-func (v *conversation) tell(s *sentence, text string, interrupted bool) {
-	for i, o := range v.owed {
-		if o == s {
-			v.owed = append(v.owed[:i:i], v.owed[i+1:]...)
-			break
-		}
+// settled reports whether nothing more will be known of a sentence: its FINAL
+// text has come or is not going to, and it has been heard to its end, or to
+// where it was cut.
+func (v *conversation) settled(s *sentence) bool {
+	switch {
+	case s.awaitsFinal():
+		return false
+	case !s.voiced || !v.reports:
+		return true
+	case s.reply.cut && s.to > s.reply.heard:
+		return v.flushAt.IsZero()
 	}
-	s.said.text = withMark(strings.TrimSpace(text), interrupted)
-	if s.said.text != "" {
-		v.emit(&frames.SpokenText{Response: s.reply.id, Text: text, Interrupted: interrupted})
+	return v.heard+audio.Position(v.cfg.OutputRate.Samples(nearEnd)) >= s.to
+}
+
+// nearEnd is how much of a sentence may go unheard: a resampler between here and
+// the loudspeaker keeps the last of it until more comes.
+const nearEnd = 20 * time.Millisecond
+
+// tellSettled tells what is certain.
+func (v *conversation) tellSettled() {
+	if time.Since(v.flushAt) >= flushPatience {
+		v.flush, v.flushAt = nil, time.Time{}
+	}
+	for i := 0; i < len(v.owed); {
+		if s := v.owed[i]; v.settled(s) {
+			v.tell(s)
+			continue
+		}
+		i++
 	}
 }
 
-// tellUnconfirmed sends what is known of a sentence whose FINAL text has not
-// come. If it does come, it corrects the transcript.
-func (v *conversation) tellUnconfirmed(s *sentence) {
-	text, cut := v.heardOfSentence(s)
-	v.tell(s, text, cut)
+// tell sends the text of record of a sentence, once. If its FINAL text has not
+// come and does come later, that corrects the transcript.
+func (v *conversation) tell(s *sentence) {
+	v.owed = slices.DeleteFunc(v.owed, func(o *sentence) bool { return o == s })
+	s.told = true
+	v.writeDown(s)
+	if text, cut := v.wordsOf(s); s.said.text != "" {
+		v.emit(&frames.SpokenText{Response: s.reply.id, Text: text, Interrupted: cut})
+	}
+	if s.final != "" {
+		return
+	}
 	v.guessed = append(v.guessed, s)
 	if len(v.guessed) > maxGuessed {
 		v.guessed = v.guessed[1:]
@@ -377,79 +430,48 @@ func (v *conversation) wasSpoken(c *connection, text string) {
 	if strings.TrimSpace(text) == "" {
 		return
 	}
-	s, known := v.confirmed(c, text)
-	if known && c != v.listening && !s.says(text) && !s.beginsWith(text) {
+	s := v.confirmed(c, text)
+	switch {
+	case s == nil && c != v.listening:
 		return // it is of an answer that nobody was to hear
+	case s == nil:
+		s = v.newSentence(c, &reply{}, text)
 	}
-	if !known {
-		if s = v.guessedAs(c, text); s != nil {
-			text, cut := v.settled(s, text)
-			s.said.text = withMark(strings.TrimSpace(text), cut)
-			return
-		}
-		if c != v.listening {
-			return
-		}
-		s = &sentence{reply: &reply{id: ""}, said: v.past.reserve(Assistant), announced: text}
+	s.final = text
+	if s.told { // with what was known then
+		v.writeDown(s)
+		return
 	}
 	// Texts of earlier answers are not going to come any more.
-	for _, o := range append([]*sentence(nil), v.owed...) {
+	for _, o := range v.owed {
 		if o.c == c && o.reply != s.reply && o.reply.closed && o.from < s.from {
-			v.tellUnconfirmed(o)
+			o.unconfirmed = true
 		}
 	}
-	text, cut := v.settled(s, text)
-	v.tell(s, text, cut)
+	v.tellSettled()
 }
 
-// settled puts together what the service says was spoken of a sentence and what
-// is known to have been heard of it. The service knows the words better, but
-// reckons by its own clock, which runs ahead of the loudspeaker: it is believed
-// within a second.
-func (v *conversation) settled(s *sentence, final string) (text string, cut bool) {
-	if s.reply.cut && s.voiced && v.reports {
-		heard, short := v.heardOfSentence(s)
-		if short && len(heard)+charactersASecond < len(strings.TrimSpace(final)) {
-			return heard, true
-		}
-		if !short && s.complete {
-			return s.announced, false
-		}
-	}
-	return final, s.cutIn(final)
-}
-
-// confirmed finds the sentence that a FINAL text is about: the one with these
-// words; or one that was cut after them; or else, since services may put words
-// differently, the first that waits.
-func (v *conversation) confirmed(c *connection, text string) (*sentence, bool) {
-	var first *sentence
-	for _, s := range v.owed {
-		if s.c != c {
-			continue
-		}
-		if s.says(text) {
-			return s, true
-		}
-		if first == nil && s.voiced {
+// confirmed finds the sentence that a FINAL text is about, among those that have
+// had none: one with these words, or else the last that begins with them, since
+// it was cut after them. Services may put words differently: else, it is the
+// first that was voiced, if the stream is not one that says what nobody hears.
+func (v *conversation) confirmed(c *connection, text string) *sentence {
+	var begins, first *sentence
+	for _, s := range slices.Concat(v.guessed, v.owed) {
+		switch {
+		case s.c != c || s.final != "":
+		case s.says(text):
+			return s
+		case s.beginsWith(text) && (s.reply.cut || s.voiced && !s.told):
+			begins = s
+		case s.voiced && !s.told && first == nil && c == v.listening:
 			first = s
 		}
 	}
-	for i := len(v.owed) - 1; i >= 0; i-- {
-		if s := v.owed[i]; s.c == c && s.reply.cut && s.beginsWith(text) {
-			return s, true
-		}
+	if begins != nil {
+		return begins
 	}
-	return first, first != nil
-}
-
-func (v *conversation) guessedAs(c *connection, text string) *sentence {
-	for _, s := range v.guessed {
-		if s.c == c && (s.says(text) || s.reply.cut && s.beginsWith(text)) {
-			return s
-		}
-	}
-	return nil
+	return first
 }
 
 // orphan takes leave of a stream that died. What it still owes is in the
@@ -461,38 +483,26 @@ func (v *conversation) orphan(c *connection) {
 	}
 	for _, s := range v.owed {
 		if s.c == c {
-			s.orphan = true
-			text, cut := v.heardOfSentence(s)
-			s.said.text = withMark(text, cut)
+			s.unconfirmed = true
 		}
 	}
-	v.tellOrphans()
+	v.tellSettled()
 }
 
-// tellOrphans tells what has been heard to its end, or was cut, and will not be
-// confirmed.
-func (v *conversation) tellOrphans() {
-	for _, s := range append([]*sentence(nil), v.owed...) {
-		if s.orphan && (!s.voiced || s.reply.cut || !v.reports || v.heard >= s.to) {
-			v.tellUnconfirmed(s)
-		}
-	}
-}
-
-// untold reports whether something was heard of which the text of record is
-// still to come, and untoldOf whether a stream has said such a thing.
+// untold reports whether something was heard of which the FINAL text is still to
+// come, and untoldOf whether a stream has said such a thing.
 func (v *conversation) untold() bool {
-	return slices.ContainsFunc(v.owed, func(s *sentence) bool { return s.voiced })
+	return slices.ContainsFunc(v.owed, func(s *sentence) bool { return s.voiced && s.awaitsFinal() })
 }
 
 func (v *conversation) untoldOf(c *connection) bool {
-	return slices.ContainsFunc(v.owed, func(s *sentence) bool { return s.voiced && s.c == c })
+	return slices.ContainsFunc(v.owed, func(s *sentence) bool { return s.voiced && s.awaitsFinal() && s.c == c })
 }
 
 // settleAll tells what was heard without waiting any longer.
 func (v *conversation) settleAll() {
-	for _, s := range append([]*sentence(nil), v.owed...) {
-		v.tellUnconfirmed(s)
+	for len(v.owed) > 0 {
+		v.tell(v.owed[0])
 	}
 }
 
@@ -557,29 +567,28 @@ func (v *conversation) interrupted() {
 // silence drops what waits to be heard.
 func (v *conversation) silence(c *connection) {
 	v.box.interrupt()
-	playing := v.playing() || !v.reports
+	playing := v.playing()
+	if playing { // the output is about to tell where it stopped
+		v.flush, v.flushAt = nil, time.Now()
+	}
+	cut := func(r *reply) {
+		r.cutAt(v.heard)
+		if playing {
+			v.flush = append(v.flush, r)
+		}
+	}
 	for _, s := range v.owed {
 		// Everything that was not heard to its end is cut, whichever stream
 		// said it.
 		if s.voiced && v.reports && s.to > max(v.heard, v.flushed) {
-			v.cutAt(s.reply, v.heard)
+			cut(s.reply)
 		}
 	}
-	if c != nil && c.reply != nil && (!c.reply.closed || playing && v.reports) {
-		v.cutAt(c.reply, v.heard)
+	if c != nil && c.reply != nil && (!c.reply.closed || playing) {
+		cut(c.reply)
 	}
 	v.flushed = v.spoken // whatever was sent was heard or is thrown away now
-	v.tellOrphans()
-}
-
-// cutAt notes that no more of an answer than up to heard will be heard.
-func (v *conversation) cutAt(r *reply, heard audio.Position) {
-	if r.cut {
-		return
-	}
-	r.cut, r.heard = true, heard
-	v.lastCut = r
-	v.amend(r)
+	v.tellSettled()
 }
 
 // ---- usage

@@ -108,8 +108,9 @@ type conversation struct {
 	replies int
 	owed    []*sentence // voiced or announced, and not told as SpokenText yet
 	guessed []*sentence // told without their FINAL text, which may still come
-	lastCut *reply
-	dryAt   time.Time // since when an answer that goes on has no audio to be heard; zero: it has
+	flush   []*reply    // cut by an interruption: the output is about to report where
+	flushAt time.Time   // when that was; zero: no report is waited for
+	dryAt   time.Time   // since when an answer that goes on has no audio to be heard; zero: it has
 
 	past   transcript
 	calls  map[string]*call
@@ -273,11 +274,12 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 		}
 		v.forgive()
 		v.doubt(ctx)
+		v.tellSettled()
 		v.sayNotes()
 		v.serveDrain(ctx)
 		v.serveDrains()
 		v.step(ctx, nil)
-		if (len(v.notes)+len(v.drains) > 0 || v.draining != nil) && !v.ticking {
+		if (len(v.notes)+len(v.drains) > 0 || v.draining != nil || !v.flushAt.IsZero()) && !v.ticking {
 			v.ticking = true
 			v.after(ctx, tickEvery, tick{})
 		}

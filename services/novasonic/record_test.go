@@ -91,6 +91,11 @@ func (d *desk) heard(upTo audio.Position) {
 	d.v.playout(&frames.Playout{Track: "agent", Rate: 24000, Heard: upTo})
 }
 
+// flushed reports that, and that an interruption has thrown the rest away.
+func (d *desk) flushed(upTo audio.Position) {
+	d.v.playout(&frames.Playout{Track: "agent", Rate: 24000, Heard: upTo, Flushed: true})
+}
+
 // record is what was told as spoken so far.
 func (d *desk) record() []string {
 	var told []string
@@ -111,7 +116,7 @@ func (d *desk) wantRecord(want ...string) {
 
 func (d *desk) wantHistory(want ...Message) {
 	d.t.Helper()
-	if got := shapeHistory(d.v.past.messages()); !slices.Equal(got, want) {
+	if got := shapeHistory(d.v.history()); !slices.Equal(got, want) {
 		d.t.Errorf("history %q, want %q", got, want)
 	}
 }
@@ -148,6 +153,7 @@ func TestARecordIsNotTakenForThatOfAnEarlierSentenceThatBeginsAlike(t *testing.T
 		d.speaks("a", 48000, wire.StopEndTurn)
 		d.heard(24000)
 		d.marker("m") // and no FINAL text
+		d.flushed(24000)
 		d.user("u2", "stop")
 		d.announces("s2", "Okay.")
 		d.speaks("a2", 24000, wire.StopEndTurn)
@@ -178,11 +184,13 @@ func TestARecordWithOtherPunctuationIsRecognised(t *testing.T) {
 		d.speaks("a", 48000, wire.StopEndTurn)
 		d.heard(24000)
 		d.marker("m")
+		d.flushed(24000)
 		d.confirms("f", "We are open until six.")
 		d.user("u2", "two")
 		d.announces("s2", "Okay.")
 		d.speaks("a2", 24000, wire.StopEndTurn)
 		d.confirms("f2", "Okay.")
+		d.heard(72000)
 		d.wantRecord("response-1: We are open until six. [interrupted]", "response-2: Okay.")
 	})
 }
@@ -199,6 +207,165 @@ func TestALateRecordCorrectsWhatWasGuessed(t *testing.T) {
 		d.confirms("f", "The first.")
 		d.wantRecord("response-1: The first.", "response-2: The second.")
 		d.wantHistory(Message{User, "one"}, Message{Assistant, "The first."}, Message{User, "two"}, Message{Assistant, "The second."})
+	})
+}
+
+// says has a sentence announced and spoken, of a second for each 15 characters.
+func (d *desk) says(id, s string, stop wire.StopReason) (end audio.Position) {
+	d.announces(id, s)
+	d.speaks(id+"a", len(s)*24000/15, stop)
+	return d.v.spoken
+}
+
+// userSpeaks has the service tell that the user has begun to speak.
+func (d *desk) userSpeaks() { d.gets(&wire.UserSpeechStart{}) }
+
+func TestARecordIsThatOfTheSentenceWhoseBeginningItIs(t *testing.T) {
+	for name, marker := range map[string]bool{"with a marker": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			withDesk(t, func(d *desk) {
+				d.heard(0)
+				d.user("u", "one")
+				first := d.says("s", "Reply one kestrel lagoon.", wire.StopPartialTurn)
+				second := d.says("s2", "Reply two willow meadow zephyr and river.", wire.StopEndTurn)
+				d.heard(first + (second-first)/2)
+				d.userSpeaks()
+				d.confirms("f2", "Reply two willow") // out of order
+				d.confirms("f", "Reply one")
+				want := "Reply two willow meadow zephyr and river."
+				if marker {
+					d.marker("m")
+					d.flushed(first + (second-first)/2)
+					want = "Reply two willow [interrupted]"
+				} else {
+					d.wantRecord("response-1: Reply one kestrel lagoon.")
+					d.heard(second)
+				}
+				d.wantRecord("response-1: Reply one kestrel lagoon.", "response-1: "+want)
+				d.wantHistory(Message{User, "one"}, Message{Assistant, "Reply one kestrel lagoon.\n" + want})
+			})
+		})
+	}
+}
+
+func TestTheLoudspeakerKnowsBetterThanARecordThatComesBeforeTheMarker(t *testing.T) {
+	const sentence = "Reply three zephyr harbour river grove kestrel amber yarrow." // 4 s
+	withDesk(t, func(d *desk) {
+		d.heard(0)
+		d.user("u", "one")
+		end := d.says("s", sentence, wire.StopEndTurn)
+		d.heard(end * 3 / 4)
+		d.userSpeaks()
+		d.confirms("f", "Reply three")
+		d.marker("m")
+		d.wantRecord() // the output has the last word
+		d.flushed(end * 3 / 4)
+		d.wantRecord("response-1: Reply three zephyr harbour river grove [interrupted]")
+		d.wantHistory(Message{User, "one"}, Message{Assistant, "Reply three zephyr harbour river grove [interrupted]"})
+	})
+}
+
+func TestWhatPlaysOnAfterItsRecordIsCutWhereItWas(t *testing.T) {
+	const sentence = "Reply three zephyr harbour river grove kestrel amber yarrow." // 4 s
+	for name, record := range map[string]string{"which has one word": "Reply", "which has all of them": sentence} {
+		t.Run(name, func(t *testing.T) {
+			withDesk(t, func(d *desk) {
+				d.heard(0)
+				d.user("u", "one")
+				end := d.says("s", sentence, wire.StopEndTurn)
+				d.heard(end / 8)
+				d.userSpeaks()
+				d.confirms("f", record) // and no marker
+				d.heard(end / 2)
+				d.user("u2", "two")
+				d.flushed(end / 2)
+				d.wantRecord("response-1: Reply three zephyr harbour [interrupted]")
+				d.wantHistory(Message{User, "one"}, Message{Assistant, "Reply three zephyr harbour [interrupted]"})
+			})
+		})
+	}
+}
+
+func TestOfAnAnswerThatIsBrokenOffWhatWasSentIsHeard(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.heard(0)
+		d.user("u", "one")
+		first := d.says("s", "Reply one kestrel lagoon.", wire.StopPartialTurn)
+		d.announces("s2", "Reply two willow meadow zephyr and river.")
+		d.gets(&wire.ContentStart{ContentID: "a2", Type: wire.TypeAudio, Role: wire.RoleAssistant}, &wire.AudioOutput{ContentID: "a2", Samples: make([]int16, 20*24000/15)})
+		d.heard(first / 2)
+		d.v.draining, d.v.listening = d.c, nil // the microphone has moved
+		d.v.endDrain()                         // and the stream fails
+		d.v.orphan(d.c)
+		d.wantHistory(Message{User, "one"}, Message{Assistant, "Reply one kestrel lagoon.\nReply two willow [interrupted]"})
+		d.wantRecord() // nothing has been heard to its end
+		d.heard(first)
+		d.heard(d.v.spoken)
+		d.wantRecord("response-1: Reply one kestrel lagoon.", "response-1: Reply two willow [interrupted]")
+	})
+}
+
+func TestTheLastWordBeforeABargeInIsNotLostWhenTheStreamEndsAsWell(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reported bool
+		want     string
+	}{
+		"the output tells what was heard": {true, "Reply three zephyr harbour river [interrupted]"},
+		"the output says nothing":         {false, "Reply three zephyr harbour [interrupted]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withDesk(t, func(d *desk) {
+				d.heard(0)
+				d.user("u", "one")
+				end := d.says("s", "Reply three zephyr harbour river grove kestrel amber yarrow.", wire.StopEndTurn)
+				d.heard(end / 2)
+				d.v.draining, d.v.listening = d.c, nil
+				d.v.takeTurn(nil)
+				d.v.orphan(d.c)
+				d.wantRecord()
+				if tc.reported {
+					d.flushed(end * 11 / 20)
+				} else {
+					d.v.flushAt = d.v.flushAt.Add(-flushPatience)
+					d.v.tellSettled()
+				}
+				d.wantRecord("response-1: " + tc.want)
+				d.wantHistory(Message{User, "one"}, Message{Assistant, tc.want})
+			})
+		})
+	}
+}
+
+func TestATextThatWaitedForItsTurnComesBehindWhatWasAnsweredBefore(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.v.note(d.v.past.add(User, "written")) // while what was said before is heard again
+		d.user("u", "spoken")
+		d.says("s", "To what was spoken.", wire.StopEndTurn)
+		d.v.noteSince = d.v.noteSince.Add(-notePatience)
+		d.v.sayNotes()
+		d.says("s2", "To what was written.", wire.StopEndTurn)
+		d.wantHistory(Message{User, "spoken"}, Message{Assistant, "To what was spoken."}, Message{User, "written"}, Message{Assistant, "To what was written."})
+	})
+}
+
+func TestAnAnswerThatEndsAsItIsInterruptedEndsOnce(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		d.heard(0)
+		d.user("u", "one")
+		d.says("s", "Reply one kestrel lagoon.", wire.StopEndTurn)
+		d.marker("m")
+		ends := 0
+		for _, p := range d.v.box.ordered.queue {
+			switch f := p.frame.(type) {
+			case *frames.TTSStop, *frames.LLMResponseEnd:
+				ends++
+			case *frames.AudioOutput:
+				t.Errorf("%v is still to be played", f)
+			}
+		}
+		if ends != 2 {
+			t.Errorf("%d frames end the answer, want one for its speech and one for its text", ends)
+		}
 	})
 }
 

@@ -25,7 +25,15 @@ type reply struct {
 	// nothing of it is heard or told.
 	unwanted bool
 
-	heard audio.Position // where the caller stopped hearing it; valid if cut
+	heard audio.Position // where the caller stops hearing it; valid if cut
+}
+
+// cutAt notes that no more of an answer than up to heard will be heard.
+func (r *reply) cutAt(heard audio.Position) {
+	if r.cut {
+		heard = min(heard, r.heard)
+	}
+	r.cut, r.heard = true, heard
 }
 
 // sentence is a piece of an answer, with its place on the agent's track.
@@ -37,9 +45,15 @@ type sentence struct {
 	voiced    bool           // audio has come
 	complete  bool           // all of its audio has come
 	endedAt   time.Time      // when the service ended its audio
-	orphan    bool           // its stream is gone: no FINAL text will come
 	said      *entry         // its place in the transcript
+
+	final       string // its FINAL text; empty if that has not come
+	unconfirmed bool   // no FINAL text will come
+	told        bool   // as SpokenText
 }
+
+// awaitsFinal reports whether a FINAL text of the sentence may still come.
+func (s *sentence) awaitsFinal() bool { return s.final == "" && !s.unconfirmed }
 
 const (
 	// charactersASecond is how fast the service speaks, for the length of a

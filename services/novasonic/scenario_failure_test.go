@@ -1,6 +1,7 @@
 package novasonic_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -259,6 +260,39 @@ func TestScenarioAConversationSurvivesManyFailures(t *testing.T) {
 		}
 		if n := len(of[*frames.Transcription](s.rig)); n != len(keys) {
 			t.Errorf("%d transcripts, want %d", n, len(keys))
+		}
+	})
+}
+
+func TestScenarioTheNextStreamIsToldWhatPlaysOnAfterADrainingOneDied(t *testing.T) {
+	// The agent speaks from 28.2 s on, and the microphone moves at 30 s.
+	sentences := tale(3)
+	nc := brief()
+	nc.Continuation.Prepare, nc.Continuation.Prefer = 29*time.Second, 30*time.Second
+	want := outcome{agent: []string{sentences[0], cut(sentences[1])}, user: []string{"nine"}}
+	play(t, short(teller(sentences...)), nc, want, func(s *scene) {
+		s.at(27 * time.Second)
+		s.says("9")
+		s.waitsForCut(1)
+		s.waits(time.Second)
+		s.strike(0, sonictest.Reset()) // with half of the second sentence on its way
+		s.waits(100 * time.Millisecond)
+		for range 2 { // once while it is heard, once when it has been
+			if err := s.sonic.Rotate(context.Background(), "test"); err != nil {
+				t.Error(err)
+			}
+			s.waits(12 * time.Second)
+		}
+		if n := len(s.streams()); n != 4 {
+			t.Errorf("%d streams were used, want 4", n)
+		}
+		for _, l := range s.streams()[2:] {
+			told := l.History[len(l.History)-1].Text
+			first, second, _ := strings.Cut(told, "\n")
+			heard, marked := strings.CutSuffix(second, " [interrupted]")
+			if first != sentences[0] || !strings.HasPrefix(sentences[1], heard) || len(heard) < 20 || !marked {
+				t.Errorf("stream %d was told that the agent said %q", l.Number, told)
+			}
 		}
 	})
 }

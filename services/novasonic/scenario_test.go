@@ -260,19 +260,30 @@ func (s *scene) checkAgent(want outcome) {
 	if len(record) > 0 {
 		s.t.Errorf("the record has more than was heard: %v", record)
 	}
-	open := map[string]bool{}
+	s.checkEnds()
+}
+
+// checkEnds checks that every answer that was begun is ended once.
+func (s *scene) checkEnds() {
+	s.t.Helper()
+	var begun []string
+	ends := map[string]int{}
 	for _, f := range s.ear.all() {
 		switch f := f.(type) {
 		case *frames.LLMResponseStart:
-			open[f.Response] = true
-		case *frames.Interruption:
-			clear(open) // which ends all that has begun
+			begun = append(begun, f.Response)
 		case *frames.LLMResponseEnd:
-			delete(open, f.Response)
+			ends["the answer of "+f.Response]++
+		case *frames.TTSStop:
+			ends["the speech of "+f.Response]++
 		}
 	}
-	for id := range open {
-		s.t.Errorf("%s has no end", id)
+	for _, id := range begun {
+		for _, what := range []string{"the answer of ", "the speech of "} {
+			if n := ends[what+id]; n != 1 {
+				s.t.Errorf("%s%s was ended %d times", what, id, n)
+			}
+		}
 	}
 }
 

@@ -214,7 +214,7 @@ func (v *conversation) cut(d continuity.Decision) {
 	if old != nil && len(replay) > 0 {
 		v.heardFragment(old)
 	}
-	history := shapeHistory(v.past.messages())
+	history := shapeHistory(v.history())
 	bytes := next.remember(history)
 	next.listen(from)
 	next.hear(replay, from)

@@ -1,5 +1,7 @@
 package novasonic
 
+import "slices"
+
 // transcript is the memory of a conversation: who said what, in the order in
 // which it was begun to be said.
 type transcript struct {
@@ -42,6 +44,12 @@ func (t *transcript) reserve(role Role) *entry {
 	e := &entry{role: role}
 	t.entries = append(t.entries, e)
 	return e
+}
+
+// moveToEnd gives an entry the last place: it was only written down before, and is
+// said now.
+func (t *transcript) moveToEnd(e *entry) {
+	t.entries = append(slices.DeleteFunc(t.entries, func(o *entry) bool { return o == e }), e)
 }
 
 // maxEntries bounds the memory of a conversation: messages of 20 bytes, hardly

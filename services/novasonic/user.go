@@ -124,6 +124,7 @@ func (v *conversation) sayNotes() {
 	notes := v.notes
 	v.notes = nil
 	for _, e := range notes {
+		v.past.moveToEnd(e)
 		v.ask(e)
 	}
 }

@@ -216,7 +216,7 @@ func (t *trial) knownBefore(r *request, h told) bool {
 	for _, s := range t.listeners {
 		for _, x := range s.Heard {
 			at := s.at(x.At).Add(t.userText() + slack)
-			if x.Text == r.Spoken() && at.Before(h.at) && !s.failed(at) {
+			if x.Text == r.Spoken() && at.Before(h.at) && !s.failed(at) && at.Before(s.ended) {
 				return true
 			}
 		}
@@ -247,7 +247,8 @@ func (t *trial) saidByAgent(h told) {
 }
 
 func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]int) {
-	share, over := t.heardShare(s, h.at)
+	share, ever := t.heardShare(s, h.at)
+	over := 0 < share && share == ever && ever < 1
 	full := time.Duration(0)
 	if len(s.PCM) > 0 {
 		full = t.OutputRate.Duration(int64(len(s.PCM)))
@@ -264,7 +265,9 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 		n = slices.IndexFunc(h.lines, func(l assistedLine) bool { return !l.answered && l.tells(s.Text) })
 	}
 	if n < 0 {
-		must := share*float64(len(s.Text)) > 24 || !cut && share > 0
+		// Of what a stream had sent when it failed, there may be hardly a word.
+		scrap := a.s.failed(h.at) && ever < 1 && ever*float64(len(s.Text)) <= 24
+		must := share*float64(len(s.Text)) > 24 || !cut && !scrap && share > 0
 		if must && a.about != nil && a.about.ID != openingID {
 			t.badHistory(h.s, "%s, of which %.0f %% had been heard, is not in the history", a.name(s), 100*share)
 		}
@@ -328,26 +331,19 @@ func idOf(a *answer) int {
 	return a.about.ID
 }
 
-// heardShare is how much of a sentence had been heard by a time, and whether no
-// more of it ever was, though its stream had failed or ended.
-func (t *trial) heardShare(s *sentence, at time.Time) (share float64, over bool) {
+// heardShare is how much of a sentence had been heard by a time, and how much
+// ever was.
+func (t *trial) heardShare(s *sentence, at time.Time) (share, ever float64) {
 	if len(s.PCM) == 0 {
-		return 0, false
+		return 0, 0
 	}
-	n, later := 0, false
+	n, all := 0, 0
 	for _, g := range s.heard {
-		end := t.heardAt(g.at).Add(t.OutputRate.Duration(int64(g.to - g.from)))
-		switch {
-		case !end.After(at):
-			n += g.to - g.from
-		case t.heardAt(g.at).Before(at):
-			n += int(t.OutputRate.Samples(at.Sub(t.heardAt(g.at))))
-			later = true
-		default:
-			later = true
-		}
+		length := g.to - g.from
+		all += length
+		n += min(length, max(0, int(t.OutputRate.Samples(at.Sub(t.heardAt(g.at))))))
 	}
-	return float64(n) / float64(len(s.PCM)), n < len(s.PCM) && !later && n > 0
+	return float64(n) / float64(len(s.PCM)), float64(all) / float64(len(s.PCM))
 }
 
 // outcomesTold checks that a history has the outcomes of the tools that were

@@ -336,3 +336,55 @@ func TestWhatAFailureExcuses(t *testing.T) {
 		})
 	}
 }
+
+func TestHardlyAWordOfWhatAFailedStreamSentNeedNotBeInTheHistory(t *testing.T) {
+	const text = "reply 1 part 1 of 1 amber birch cedar dune ember fjord."
+	pcm := talk.Voice(1, int(rate.Samples(4*time.Second)))
+	for name, tc := range map[string]struct {
+		sent time.Duration
+		want int
+	}{
+		"hardly a word": {300 * time.Millisecond, 0},
+		"half of it":    {2 * time.Second, 1},
+		"all of it":     {4 * time.Second, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := &trial{Evidence: &Evidence{Began: noon, OutputBegan: noon, OutputRate: rate, OutputChunk: frame}, wrong: map[string]bool{}}
+			failed := &stream{StreamLog: &sonictest.StreamLog{}, struck: &strike{Fault{Kind: Ends}, noon}}
+			next := &stream{StreamLog: &sonictest.StreamLog{Number: 1, Opened: noon, Audio: make([]sonictest.AudioBlock, 1)}}
+			a := &answer{AnswerLog: &sonictest.AnswerLog{}, s: failed, about: &request{Request: talk.Request{ID: 1}}}
+			said := &sentence{Said: &sonictest.Said{Text: text, PCM: pcm}, heard: []segment{{to: int(rate.Samples(tc.sent))}}}
+			// It is heard for a tenth of a second when the next is told.
+			j.saidSentence(told{s: next, at: noon.Add(frame)}, a, said, map[*answer]int{})
+			if n := len(j.result.Violations); n != tc.want {
+				t.Errorf("%d violations, want %d: %v", n, tc.want, j.result.Violations)
+			}
+		})
+	}
+}
+
+func TestWhatAStreamHeardAndCouldNotTellNeedNotBeInTheHistory(t *testing.T) {
+	for name, tc := range map[string]struct {
+		told time.Duration // after the end of the request: the stream is closed
+		want bool
+	}{
+		"it was closed at once":          {0, false},
+		"it was closed when it had told": {2 * time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := wellDone()
+			j := &trial{Evidence: f.Evidence, wrong: map[string]bool{}}
+			j.result.Figures.Faults = map[string]int{}
+			j.findStreams()
+			j.hearing()
+			j.findRequests()
+			first := j.streams[0]
+			heard := first.at(first.Heard[0].At)
+			first.ended = heard.Add(tc.told)
+			last := told{s: j.streams[2], at: j.streams[2].began()}
+			if got := j.knownBefore(j.request(1), last); got != tc.want {
+				t.Errorf("known: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
