@@ -32,10 +32,10 @@ const (
 	answerPatience = 4 * time.Second
 	finalPatience  = time.Second
 
-	// notePatience is how long a text waits for a moment in which it interrupts
-	// nobody.
-	notePatience = 30 * time.Second
-	noteQuiet    = 500 * time.Millisecond
+	// noteQuiet is how long nobody must have had anything to say before a text
+	// that interrupts nobody is put to the service, whose idea of when an answer
+	// has been heard lags a little.
+	noteQuiet = 500 * time.Millisecond
 
 	// tickEvery is how often what waits for time to pass is looked at.
 	tickEvery = 50 * time.Millisecond
@@ -94,8 +94,7 @@ type conversation struct {
 	digits    []byte
 	dtmf      *time.Timer
 	dtmfSeq   int
-	notes     []*entry // to be said as soon as that interrupts nobody
-	noteSince time.Time
+	notes     []*entry  // to be said as soon as that interrupts nobody
 	quiet     time.Time // since when notes would have interrupted nobody
 
 	// The agent.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
 	"github.com/parley-go/parley/tool"
@@ -199,4 +200,26 @@ func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing
 			})
 		})
 	}
+}
+
+func TestScenarioAResultInWordsCutsNoAnswer(t *testing.T) {
+	sentences := tale(8) // 40 seconds
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 6 * time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Text == "nine" {
+			return sonictest.Say(sentences...)
+		}
+		return forecaster().Answer(c, turn)
+	})
+	want := outcome{agent: append(slices.Clone(sentences), "I read of fog."), deaf: time.Second, errors: 1}
+	play(t, sonictest.Config{Brain: brain}, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1")
+		s.waitsFor("call", isA[*frames.FunctionCallInProgress])
+		s.strike(0, sonictest.Reset())
+		s.waits(time.Second)
+		s.says("9")
+		s.at(55 * time.Second)
+	})
 }

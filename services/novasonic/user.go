@@ -98,11 +98,13 @@ func (v *conversation) ask(e *entry) {
 	}
 }
 
-// note puts a text to the stream that listens as soon as that interrupts nobody.
+// note puts a text to the stream that listens as soon as that interrupts
+// nobody, however long that takes. What could last for ever is bounded where it
+// is judged: an answer that does not go on is stuck, what nobody answers is
+// forgiven, and a stream that tells of no end of the user's speech is given up.
 func (v *conversation) note(e *entry) {
 	if len(v.notes) == 0 {
-		v.noteSince = time.Now()
-		v.quiet = v.noteSince
+		v.quiet = time.Now()
 	}
 	e.pending = true
 	v.notes = append(v.notes, e)
@@ -117,8 +119,7 @@ func (v *conversation) sayNotes() {
 	if v.answering() || v.playing() || v.unanswered() || v.userSpeaking() {
 		v.quiet = now
 	}
-	// The service's idea of when an answer has been heard lags a little.
-	if now.Sub(v.quiet) < noteQuiet && now.Sub(v.noteSince) < notePatience {
+	if now.Sub(v.quiet) < noteQuiet {
 		return
 	}
 	notes := v.notes
