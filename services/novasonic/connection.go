@@ -90,8 +90,10 @@ type connection struct {
 	reply      *reply        // the answer in progress
 	heardAudio time.Duration // how much audio was sent, for minTextAudio
 
-	// expects is since when the answer to a tool's result is to come; zero if
-	// none is.
+	// results are what it was told that its tools returned, and has said nothing
+	// about, and expects is since when it is to say something. A stream that dies
+	// may have read nothing of them.
+	results []*call
 	expects time.Time
 }
 

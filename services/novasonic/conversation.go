@@ -109,9 +109,11 @@ type conversation struct {
 	lastCut *reply
 	dryAt   time.Time // since when an answer that goes on has no audio to be heard; zero: it has
 
-	past   transcript
-	calls  map[string]*call
-	drains []*drain
+	past     transcript
+	calls    map[string]*call
+	returned []*call // results that wait for others that are to be told with them
+	turn     int     // counts what the user, or an application, has said
+	drains   []*drain
 
 	summarizing bool // the application is shortening the history
 	ticking     bool // a tick is under way
@@ -270,6 +272,8 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 		case <-v.wake.timer.C:
 		}
 		v.forgive()
+		v.forgiveOutcome(v.listening)
+		v.forgiveOutcome(v.draining)
 		v.doubt(ctx)
 		v.sayNotes()
 		v.serveDrain(ctx)

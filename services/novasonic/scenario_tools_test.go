@@ -28,12 +28,16 @@ func forecaster() sonictest.Brain {
 			}
 			return sonictest.Say("I hear of " + strings.Join(said, " and ") + ".")
 		case turn.Kind == sonictest.Written:
+			var read []string
 			for _, weather := range []string{"fog", "sun"} {
 				if strings.Contains(turn.Text, weather) {
-					return sonictest.Say("I read of " + weather + ".")
+					read = append(read, weather)
 				}
 			}
-			return sonictest.Answer{}
+			if read == nil {
+				return sonictest.Answer{}
+			}
+			return sonictest.Say("I read of " + strings.Join(read, " and ") + ".")
 		case turn.Text == "one":
 			return sonictest.Call("get_weather", `{"city":"Ulm"}`)
 		case turn.Text == "two":
@@ -88,7 +92,7 @@ func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
 		"returns after the user has gone on":        {keys: "1", ulm: 13 * time.Second, also: "3", result: 1, agent: []string{youSaid("3"), "I read of fog."}},
 		"of two one returns before, one after":      {keys: "2", ulm: 2 * time.Second, bonn: 8 * time.Second, agent: []string{"I hear of fog and sun."}},
 		"of two both return after the cut":          {keys: "2", ulm: 9 * time.Second, bonn: 8 * time.Second, agent: []string{"I hear of fog and sun."}},
-		"of two one returns after its stream's end": {keys: "2", ulm: 2 * time.Second, bonn: 35 * time.Second, result: 2, agent: []string{"I read of sun."}},
+		"of two one returns after its stream's end": {keys: "2", ulm: 2 * time.Second, bonn: 35 * time.Second, result: 2, agent: []string{"I read of fog and sun."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			book := &almanac{takes: map[string]time.Duration{"Ulm": tc.ulm, "Bonn": tc.bonn}}
@@ -182,7 +186,7 @@ func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing
 		t.Run(name, func(t *testing.T) {
 			book := &almanac{takes: map[string]time.Duration{"Ulm": 2 * time.Second, "Bonn": 5 * time.Second}}
 			nc := novasonic.Config{Tools: tool.Set{book.tool()}}
-			want := outcome{agent: []string{"I read of sun.", youSaid("3")}, user: []string{"two", "three"}, errors: 1, streams: 2, deaf: time.Second}
+			want := outcome{agent: []string{"I read of fog and sun.", youSaid("3")}, user: []string{"two", "three"}, errors: 1, streams: 2, deaf: time.Second}
 			play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
 				s.at(2 * time.Second)
 				s.says("2")
@@ -196,6 +200,51 @@ func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing
 				}
 				if told := memory(s.streams()[1]); strings.Count(told, "it returned") != 1 || strings.Count(told, "no result yet") != 1 {
 					t.Errorf("the second stream was told:\n%s", told)
+				}
+			})
+		})
+	}
+}
+
+func TestScenarioAResultOfWhichNothingWasHeardIsToldToTheNextStream(t *testing.T) {
+	// The tool is called at 5.8 s and returns at 7.8 s.
+	for name, tc := range map[string]struct {
+		do    sonictest.Action
+		at    time.Duration
+		also  string // what the user says at 10 s
+		agent []string
+		texts int // how many streams are told in words
+	}{
+		"the stream reads nothing":                        {sonictest.StallReads(), 7 * time.Second, "", []string{"I read of fog."}, 1},
+		"the stream reads nothing, and the user goes on":  {sonictest.StallReads(), 7 * time.Second, "3", []string{youSaid("3"), "I read of fog."}, 1},
+		"the stream neither reads nor writes":             {sonictest.Stall(), 7 * time.Second, "", []string{"I read of fog."}, 1},
+		"the stream writes nothing, and the user goes on": {sonictest.StallWrites(), 7 * time.Second, "3", []string{youSaid("3"), "I read of fog."}, 1},
+		"the stream dies before it says what it read":     {sonictest.Reset(), 8 * time.Second, "", []string{"I read of fog."}, 1},
+		"the stream dies as soon as it has said it":       {sonictest.Reset(), 9800 * time.Millisecond, "", []string{"I hear of fog."}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := &almanac{takes: map[string]time.Duration{"Ulm": 2 * time.Second}}
+			nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+			want := outcome{agent: append(slices.Clone(tc.agent), youSaid("4")), again: 20 * time.Second, deaf: 20 * time.Second, errors: -1}
+			sc := sonictest.Config{Brain: forecaster(), Latency: sonictest.Latency{Jitter: -1}}
+			play(t, sc, nc, want, func(s *scene) {
+				s.at(5 * time.Second)
+				s.says("1")
+				s.at(tc.at)
+				s.strike(0, tc.do)
+				s.at(10 * time.Second)
+				if tc.also != "" {
+					s.says(tc.also)
+				}
+				s.at(50 * time.Second)
+				s.says("4")
+				s.waits(5 * time.Second)
+				texts := 0
+				for _, l := range s.streams() {
+					texts += len(l.Texts)
+				}
+				if n := book.calls.Load(); n != 1 || texts != tc.texts {
+					t.Errorf("the tool was called %d times, and %d streams were told in words, want %d", n, texts, tc.texts)
 				}
 			})
 		})

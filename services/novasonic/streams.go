@@ -360,7 +360,7 @@ func (v *conversation) owesSpeech(c *connection) bool {
 	if v.speaks(c) {
 		return true
 	}
-	if !c.expects.IsZero() && time.Since(c.expects) < answerPatience {
+	if c.owesOutcome() {
 		return true
 	}
 	for _, k := range v.calls {
@@ -380,11 +380,7 @@ func (v *conversation) endDrain() {
 	}
 	c.dismissed = true
 	v.breakOff(c)
-	for _, k := range v.calls {
-		if k.c == c {
-			k.c = nil // whoever listens when it returns is told
-		}
-	}
+	v.forsakeCalls(c) // whoever listens is told
 }
 
 // retire closes the stream that has drained.
@@ -441,11 +437,7 @@ func (v *conversation) orphaned(d continuity.Decision) {
 	v.log.Warn("stream ended", "stream", c.number, "age", age, "reason", verdict.Reason.String(), "error", d.Err)
 	v.listening, v.death = nil, d.Err
 	v.orphanedAt, v.deafFrom = time.Now(), v.ring.end
-	for _, k := range v.calls {
-		if k.c == c {
-			k.c = nil
-		}
-	}
+	v.forsakeCalls(c)
 	v.close(c)
 	v.orphan(c)
 	delete(v.streams, c.id)

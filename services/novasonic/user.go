@@ -92,6 +92,7 @@ func (v *conversation) say(text string) {
 // ask puts a text to the stream that listens, or to the next one if none does.
 func (v *conversation) ask(e *entry) {
 	e.pending = true
+	v.turn++
 	v.asked, v.askedAt = append(v.asked, e), time.Now()
 	if c := v.listening; c != nil {
 		c.say(e.text, v.ring.end)
@@ -500,6 +501,7 @@ func (v *conversation) userSaid(c *connection, text string) {
 		return // the stream that listens hears it again
 	}
 	if c == v.listening {
+		v.turn++
 		v.takeTurn(c)
 	}
 	if r := c.reply; r != nil && c == v.listening && v.isNewTurn(c, r) {
