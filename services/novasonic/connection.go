@@ -90,6 +90,7 @@ type connection struct {
 	reply      *reply        // the answer in progress
 	heardAudio time.Duration // how much audio was sent, for minTextAudio
 
+	held       [][][]byte    // texts that wait for the rest of that
 	// results are what it was told that its tools returned, and has said nothing
 	// about, and expects is since when it is to say something. A stream that dies
 	// may have read nothing of them.
@@ -358,12 +359,26 @@ func (c *connection) send(samples []int16) {
 	}
 }
 
-// say sends a text that the user is taken to have typed, which is answered.
+// say sends a text that the user is taken to have typed, which is answered. A
+// stream that has heard nothing yet is given the audio that it needs for that as
+// silence. One that has heard a little gets the text with the rest: silence in
+// the middle of what the user says would be heard.
 func (c *connection) say(text string, user audio.Position) {
-	if missing := minTextAudio - c.heardAudio; missing > 0 {
-		c.silence(c.cfg.InputRate.Samples(missing), user)
+	if c.role == listening && c.heardAudio >= minTextAudio {
+		for _, text := range c.held {
+			c.tell(text...)
+		}
+		c.held = nil
 	}
-	c.tell(wire.TextBlock{PromptName: c.prompt, ContentName: uuid.NewString(), Role: wire.RoleUser, Text: text, Interactive: true}.Events()...)
+	if c.heardAudio == 0 {
+		c.silence(c.cfg.InputRate.Samples(minTextAudio), user)
+	}
+	events := wire.TextBlock{PromptName: c.prompt, ContentName: uuid.NewString(), Role: wire.RoleUser, Text: text, Interactive: true}.Events()
+	if c.heardAudio < minTextAudio {
+		c.held = append(c.held, events)
+		return
+	}
+	c.tell(events...)
 }
 
 // answer sends the result of a tool that this stream asked for.

@@ -272,3 +272,46 @@ func TestScenarioAResultInWordsCutsNoAnswer(t *testing.T) {
 		s.at(55 * time.Second)
 	})
 }
+
+func TestScenarioATextOnAFreshStreamLeavesTheUsersAudioAsItIs(t *testing.T) {
+	for name, mute := range map[string]bool{"the user sends audio": false, "the user is muted": true} {
+		t.Run(name, func(t *testing.T) {
+			want := outcome{agent: []string{"You said hello."}, streams: 2}
+			play(t, sonictest.Config{Brain: echo()}, novasonic.Config{}, want, func(s *scene) {
+				s.at(5 * time.Second)
+				if err := s.sonic.Rotate(context.Background(), "a test"); err != nil {
+					t.Fatal(err)
+				}
+				s.waitsForCut(1)
+				for len(s.streams()[1].Audio) == 0 || s.streams()[1].Audio[0].Samples == 0 {
+					s.waits(time.Millisecond)
+				}
+				s.caller.mute(mute)
+				s.sends(&frames.Text{Text: "hello"})
+				if mute {
+					s.waits(time.Second)
+					s.caller.mute(false)
+				}
+				s.waits(5 * time.Second)
+				pcm := s.streams()[1].Audio[0].PCM
+				live := slices.IndexFunc(pcm, func(v int16) bool { return v != 0 })
+				if zeros := longestSilence(pcm[live:]); !mute && zeros > 100 {
+					t.Errorf("the stream was given %d samples of silence in the middle of the user's audio", zeros)
+				}
+			})
+		})
+	}
+}
+
+// longestSilence is the most zeros in a row.
+func longestSilence(pcm []int16) int {
+	longest, n := 0, 0
+	for _, v := range pcm {
+		n++
+		if v != 0 {
+			n = 0
+		}
+		longest = max(longest, n)
+	}
+	return longest
+}
