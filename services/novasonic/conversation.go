@@ -123,7 +123,7 @@ type conversation struct {
 type opener interface {
 	startLane() int
 	join() (leave func())
-	dial(ctx context.Context, model string, o dialOptions) (s bedrock.Stream, release func(), err error)
+	dial(ctx context.Context, model string, o dialOptions) (s bedrock.Stream, p *place, err error)
 }
 
 // What the inbox takes, beside frames that the pipeline sent.

@@ -225,11 +225,11 @@ type lateDialer struct {
 
 func (*lateDialer) startLane() int { return 0 }
 func (*lateDialer) join() func()   { return func() {} }
-func (d *lateDialer) dial(context.Context, string, dialOptions) (bedrock.Stream, func(), error) {
+func (d *lateDialer) dial(context.Context, string, dialOptions) (bedrock.Stream, *place, error) {
 	s := &lateStream{accepted: make(chan struct{}), aborted: make(chan struct{})}
 	d.made = append(d.made, s)
 	time.AfterFunc(d.after, func() { close(s.accepted) })
-	return s, func() {}, nil
+	return s, &place{release: func() {}}, nil
 }
 
 func TestAStreamThatIsAcceptedAsTheRunIsCancelledIsClosed(t *testing.T) {
