@@ -42,7 +42,6 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 		v.log.Debug("tool call of a stream that no longer answers is ignored", "stream", c.number, "tool", e.Name)
 		return // what it is for is heard, and answered, by another
 	}
-	c.saysOf(v.outcomes(c)) // one call led to another
 	// What was said before a call ("let me check") is an answer of its own: the
 	// wait for the tool is no hole in the middle of one.
 	if r := c.reply; r != nil && !r.closed && !v.speaking(c, r) {
@@ -148,16 +147,16 @@ func (v *conversation) isPending(k *call) bool {
 	return false
 }
 
-// outcomes are the results that something is about which a stream begins to say
-// or to do: none as long as the user waits for an answer, which comes first.
+// outcomes are the results that an answer is about which a stream begins: none as
+// long as the user waits for an answer, which comes first.
 func (v *conversation) outcomes(c *connection) []*call {
-	if c == v.listening && v.unanswered() {
+	if c == v.listening && v.awaitsAnswer() {
 		return nil
 	}
 	return slices.Clone(c.results)
 }
 
-// saysOf notes that the stream has made something of results: they are told.
+// saysOf notes that the stream is heard to speak of results: they are told.
 func (c *connection) saysOf(results []*call) {
 	c.results = slices.DeleteFunc(c.results, func(k *call) bool { return slices.Contains(results, k) })
 }
@@ -189,7 +188,7 @@ func (v *conversation) forgiveOutcome(c *connection) {
 	if c == nil || len(c.results) == 0 || time.Since(c.expects) < forgiveAfter || c.lastEvent.Before(c.expects) {
 		return
 	}
-	if !v.speaks(c) && !v.unanswered() && !slices.ContainsFunc(c.results, v.isPending) {
+	if !v.speaks(c) && !v.awaitsAnswer() && !slices.ContainsFunc(c.results, v.isPending) {
 		c.results = nil
 	}
 }

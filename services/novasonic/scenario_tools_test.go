@@ -251,6 +251,53 @@ func TestScenarioAResultOfWhichNothingWasHeardIsToldToTheNextStream(t *testing.T
 	}
 }
 
+func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAMute(t *testing.T) {
+	// A detector that hears nothing more never tells of the end of speech.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	want := outcome{agent: []string{"I hear of fog."}, streams: 2}
+	play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
+		s.room.detects.Store(true)
+		s.at(2 * time.Second)
+		s.says("1")
+		s.waits(100 * time.Millisecond)
+		s.caller.mute(true)
+		s.at(8 * time.Second)
+		if err := s.sonic.Rotate(context.Background(), "a test"); err != nil {
+			t.Fatal(err)
+		}
+		s.at(12 * time.Second)
+		s.caller.mute(false)
+		s.waits(10 * time.Second)
+	})
+}
+
+func TestScenarioAResultIsToldAgainThoughAnotherCallFollows(t *testing.T) {
+	// The call that "five" leads to comes after a sentence, and after the result
+	// of another.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 5 * time.Second, "Bonn": time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Text == "five" {
+			a := sonictest.Say("Let me have a look at that for you, it may take me a moment or two.")
+			a.Calls = []sonictest.ToolCall{{Name: "get_weather", Arguments: `{"city":"Bonn"}`, After: 1}}
+			return a
+		}
+		return forecaster().Answer(c, turn)
+	})
+	sc := sonictest.Config{Brain: brain, Delivery: sonictest.Delivery{Speed: 1}, Faults: []sonictest.Fault{
+		{Streams: []int{0}, Output: "toolUse", Nth: 2, Do: sonictest.Reset()},
+	}}
+	want := outcome{agent: []string{"Let me have a look at that for you, it may take me a moment or two.", "I read of fog.", "I read of sun."}, doomed: []int{0}, deaf: time.Second, pauses: 50 * time.Millisecond, errors: 1}
+	play(t, sc, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1") // returns at 8 s
+		s.at(4 * time.Second)
+		s.says("5")
+		s.waits(25 * time.Second)
+	})
+}
+
 func TestScenarioAResultInWordsCutsNoAnswer(t *testing.T) {
 	sentences := tale(8) // 40 seconds
 	book := &almanac{takes: map[string]time.Duration{"Ulm": 6 * time.Second}}

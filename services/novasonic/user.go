@@ -264,6 +264,19 @@ func (v *conversation) firstUnanswered() (at audio.Position, some bool) {
 	return at, some
 }
 
+// awaitsAnswer reports whether what the stream that listens begins to say now is
+// an answer to what the user has said or typed. What the user has only begun to
+// say, or a detector has found and the service has not, it cannot be about.
+func (v *conversation) awaitsAnswer() bool {
+	s := &v.speech
+	known := s.pending
+	if !s.told {
+		known = s.segments
+	}
+	return s.transcribed() || s.again || len(known) > 0 && known[0].end > 0 ||
+		len(v.asked) > 0 && time.Since(v.askedAt) < forgiveAfter
+}
+
 // hearAgain is called when the next stream is about to hear again what has no
 // answer: what the old one made of it no longer counts.
 func (v *conversation) hearAgain() {
@@ -439,6 +452,9 @@ func (v *conversation) userSpeechEnd(c *connection, e *wire.UserSpeechEnd) {
 	if inProgress(s.pending) {
 		last := &s.pending[len(s.pending)-1]
 		last.end, last.over = at, c.speech.over
+	}
+	if inProgress(s.segments) && s.segments[len(s.segments)-1].start < at {
+		s.segments = nil // a detector may never tell: behind a mute it hears nothing
 	}
 	if at > s.stopTold+v.slack() || s.stopTold == 0 || s.startTold >= s.stopTold {
 		s.stopTold = at
