@@ -320,6 +320,40 @@ func TestScenarioAResultInWordsCutsNoAnswer(t *testing.T) {
 	})
 }
 
+func TestScenarioResultsInWordsAreToldOneAfterTheOther(t *testing.T) {
+	// The stream that is told of both dies when it has spoken of the first.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 6 * time.Second, "Bonn": 4 * time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	sentences := tale(2)
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		switch turn.Text {
+		case "six":
+			return sonictest.Call("get_weather", `{"city":"Bonn"}`)
+		case "nine":
+			return sonictest.Say(sentences...)
+		}
+		return forecaster().Answer(c, turn)
+	})
+	want := outcome{agent: append(slices.Clone(sentences), "I read of sun.", "I read of fog."), deaf: time.Second, errors: 2}
+	play(t, sonictest.Config{Brain: brain, Latency: sonictest.Latency{Jitter: -1}}, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1")
+		s.waits(time.Second)
+		s.says("6")
+		s.waits(time.Second)
+		s.strike(0, sonictest.Reset())
+		s.waits(100 * time.Millisecond)
+		s.says("9")
+		s.waitsFor("outcome", func(f frames.Frame) bool {
+			text, ok := f.(*frames.LLMText)
+			return ok && text.Text == "I read of sun."
+		})
+		s.waits(600 * time.Millisecond)
+		s.strike(1, sonictest.Reset())
+		s.waits(10 * time.Second)
+	})
+}
+
 func TestScenarioATextOnAFreshStreamLeavesTheUsersAudioAsItIs(t *testing.T) {
 	for name, mute := range map[string]bool{"the user sends audio": false, "the user is muted": true} {
 		t.Run(name, func(t *testing.T) {

@@ -123,11 +123,10 @@ func (v *conversation) sayNotes() {
 	if now.Sub(v.quiet) < noteQuiet {
 		return
 	}
-	notes := v.notes
-	v.notes = nil
-	for _, e := range notes {
-		v.ask(e)
-	}
+	// One at a time: the next would interrupt what is said of it.
+	e := v.notes[0]
+	v.notes = v.notes[1:]
+	v.ask(e)
 }
 
 // maxDigits bounds a sequence of keys; card numbers have 19.
