@@ -93,6 +93,7 @@ func (v *conversation) contentEnd(c *connection, e *wire.ContentEnd) {
 		v.marked(c)
 	case b.kind == wire.TypeAudio && e.StopReason == wire.StopEndTurn:
 		v.closeReply(b.reply)
+		c.expects = c.lastEvent // what its tools returned comes after what the user said
 	case b.kind == wire.TypeText && b.role == wire.RoleUser:
 		v.userSaid(c, b.text)
 	case b.kind == wire.TypeText && b.role == wire.RoleAssistant && b.stage != wire.StageSpeculative:
@@ -109,13 +110,12 @@ func (v *conversation) replyOf(c *connection) *reply {
 		v.replies++
 		c.reply = &reply{
 			id: fmt.Sprintf("response-%d", v.replies), gen: v.out.Generation(),
-			after: c.speech.number, since: time.Now(),
+			after: c.speech.number, since: time.Now(), about: v.outcomes(c),
 		}
 		if !v.mayGoOn(c) {
 			r := c.reply
 			r.unwanted, r.cut, r.done = true, true, true
 		}
-		c.expects = time.Time{}
 	}
 	return c.reply
 }
@@ -214,6 +214,7 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 	s := b.of
 	if !s.voiced {
 		s.voiced, s.from = true, v.spoken
+		c.saysOf(s.reply.about)
 		v.answered(c)
 		if c == v.listening {
 			v.endDrain() // one speaks at a time

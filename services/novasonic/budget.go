@@ -100,7 +100,20 @@ func (b *budget) acquire(ctx context.Context, n need) (release func(), err error
 	return nil, err
 }
 
-// full says why ctx ended while it waited.
+// late returns the error of somebody whose ctx ended by its deadline, so soon
+// after a wait for a stream that less time was left to open it than had gone by:
+// a [QuotaError]. It is nil if that was not so.
+func (b *budget) late(ctx context.Context, n need, asked, granted time.Time) error {
+	waited := granted.Sub(asked)
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) || waited <= time.Since(granted) {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.full(ctx, n, waited)
+}
+
+// full says why ctx ended while it waited. The lock is held.
 func (b *budget) full(ctx context.Context, n need, waited time.Duration) error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return context.Cause(ctx)
@@ -183,7 +196,7 @@ type QuotaError struct {
 }
 
 func (e *QuotaError) Error() string {
-	s := fmt.Sprintf("no stream came free in %v: %d of %d are open in this process", e.Waited.Round(time.Millisecond), e.Open, e.MaxStreams)
+	s := fmt.Sprintf("no stream came free within %v: %d of %d are open in this process", e.Waited.Round(time.Millisecond), e.Open, e.MaxStreams)
 	if e.Reserve > 0 {
 		s += fmt.Sprintf(" (conversations under way: %d, streams kept for them: %d)", e.Conversations, e.Reserve)
 	}

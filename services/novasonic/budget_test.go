@@ -205,7 +205,7 @@ func TestBudgetSaysThatTheWaitUsedUpTheTime(t *testing.T) {
 		if !errors.As(err, &full) || *full != want {
 			q.Fatalf("got %#v, want %#v", err, want)
 		}
-		if got, says := err.Error(), "no stream came free in 10s: 2 of 3 are open in this process (conversations under way: 2, streams kept for them: 1)"; got != says {
+		if got, says := err.Error(), "no stream came free within 10s: 2 of 3 are open in this process (conversations under way: 2, streams kept for them: 1)"; got != says {
 			q.Errorf("says %q, want %q", got, says)
 		}
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-go/parley/frames"
@@ -20,11 +22,14 @@ var errBargeIn = errors.New("the caller interrupted")
 // asked for it: another one would not know its id, and end.
 type call struct {
 	id, name string
-	c        *connection // nil once it is gone, or the user has taken the turn since
+	by       *connection // who made it …
+	turn     int         // … in answer to what; see conversation.turn
+	c        *connection // the same; nil once it is gone, or the user has taken the turn since
 	said     *entry      // its place in the transcript
 	began    time.Time
 	cancel   context.CancelCauseFunc
-	drop     bool // a barge-in cancels it
+	drop     bool            // a barge-in cancels it
+	result   json.RawMessage // nil until it has returned
 }
 
 // toolUse starts a call. It runs on a goroutine of its own, since the
@@ -37,7 +42,6 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 		v.log.Debug("tool call of a stream that no longer answers is ignored", "stream", c.number, "tool", e.Name)
 		return // what it is for is heard, and answered, by another
 	}
-	c.expects = time.Time{}
 	// What was said before a call ("let me check") is an answer of its own: the
 	// wait for the tool is no hole in the middle of one.
 	if r := c.reply; r != nil && !r.closed && !v.speaking(c, r) {
@@ -50,7 +54,7 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	}
 	v.answered(c)
 	callCtx, cancel := context.WithCancelCause(ctx)
-	k := &call{id: e.ToolUseID, name: e.Name, c: c, began: time.Now(), cancel: cancel}
+	k := &call{id: e.ToolUseID, name: e.Name, by: c, turn: v.turn, c: c, began: time.Now(), cancel: cancel}
 	k.said = v.past.add(Assistant, callText(e.Name, e.Arguments, nil))
 	tools := c.cfg.Tools
 	if t, ok := tools.Lookup(e.Name); ok {
@@ -95,23 +99,104 @@ func (v *conversation) toolReturned(e toolReturned) {
 	if e.result.Failed() {
 		v.shared.update(func(s *Stats) { s.ToolFailures++ })
 	}
-	k.said.text = callText(k.name, e.arguments, e.result.JSON)
-	if k.c != nil {
-		k.c.answer(k.id, e.result.JSON)
-		k.c.expects = time.Now()
+	k.said.text, k.result = callText(k.name, e.arguments, e.result.JSON), e.result.JSON
+	if k.c == nil {
+		v.tellInWords(k)
 		return
 	}
-	// The stream that asked is gone. The next one is told in words, since it
-	// would not accept an id that it did not give.
-	if v.cfg.Model != ModelV1 { // which takes no text: its next stream reads it in the history
-		v.note(v.past.add(User, resultText(k.name, e.result.JSON)))
+	k.c.answer(k.id, k.result)
+	k.c.results, k.c.expects = append(k.c.results, k), time.Now()
+}
+
+// tellInWords tells the stream that listens what tools have returned that
+// another one called: it would not accept ids that it did not give. What was
+// called in one answer is told at once, when all of it is known, as it would have
+// been answered.
+func (v *conversation) tellInWords(results ...*call) {
+	v.returned = append(v.returned, results...)
+	for _, k := range v.returned {
+		if v.isPending(k) {
+			continue
+		}
+		var texts []string
+		v.returned = slices.DeleteFunc(slices.Clone(v.returned), func(o *call) bool {
+			same := o.with(k)
+			if same {
+				texts = append(texts, resultText(o.name, o.result))
+			}
+			return same
+		})
+		// The first model takes no text: its next stream reads it in the history.
+		if len(texts) > 0 && v.cfg.Model != ModelV1 {
+			v.note(v.past.add(User, strings.Join(texts, "\n")))
+		}
+	}
+}
+
+// with reports whether two calls were made in one answer.
+func (k *call) with(o *call) bool { return k.by == o.by && k.turn == o.turn }
+
+// isPending reports whether a call that was made in the same answer as k has not
+// returned.
+func (v *conversation) isPending(k *call) bool {
+	for _, o := range v.calls {
+		if o.with(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// outcomes are the results that an answer is about which a stream begins: none as
+// long as the user waits for an answer, which comes first.
+func (v *conversation) outcomes(c *connection) []*call {
+	if c == v.listening && v.awaitsAnswer() {
+		return nil
+	}
+	return slices.Clone(c.results)
+}
+
+// saysOf notes that the stream is heard to speak of results: they are told.
+func (c *connection) saysOf(results []*call) {
+	c.results = slices.DeleteFunc(c.results, func(k *call) bool { return slices.Contains(results, k) })
+}
+
+// owesOutcome reports whether the stream is about to say what it makes of a
+// result.
+func (c *connection) owesOutcome() bool {
+	return len(c.results) > 0 && time.Since(c.expects) < answerPatience
+}
+
+// forsakeCalls is called when a stream is not going to say any more what it makes
+// of its calls. The one that listens is told what they return, and what they have
+// returned if nothing was heard of it: that it was sent to the stream does not
+// mean that it was read.
+func (v *conversation) forsakeCalls(c *connection) {
+	for _, k := range v.calls {
+		if k.c == c {
+			k.c = nil
+		}
+	}
+	results := c.results
+	c.results = nil
+	v.tellInWords(results...)
+}
+
+// forgiveOutcome lets go of results of which a stream says nothing, though it is
+// alive: the model has chosen to.
+func (v *conversation) forgiveOutcome(c *connection) {
+	if c == nil || len(c.results) == 0 || time.Since(c.expects) < forgiveAfter || c.lastEvent.Before(c.expects) {
+		return
+	}
+	if !v.speaks(c) && !v.awaitsAnswer() && !slices.ContainsFunc(c.results, v.isPending) {
+		c.results = nil
 	}
 }
 
 // awaitsTool reports whether the model waits for a tool, or has just been given
 // a result and is about to say something about it.
 func (v *conversation) awaitsTool() bool {
-	return len(v.calls) > 0 || v.listening != nil && !v.listening.expects.IsZero() && time.Since(v.listening.expects) < answerPatience
+	return len(v.calls) > 0 || v.listening != nil && v.listening.owesOutcome()
 }
 
 // maxCallText bounds what the history says of the arguments and of the result

@@ -1,10 +1,12 @@
 package novasonic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -136,23 +138,43 @@ func (c *Client) startLane() int { return int((c.begun.Add(1) - 1) % lanes) }
 // conversations leave room for this one, even while it is between two streams.
 func (c *Client) join() (leave func()) { return c.budget.join() }
 
-// dial waits for a stream within ctx and opens it. release gives the stream
-// back; it is to be called when the stream is closed and done with, and any
-// further call does nothing. It is nil if, and only if, err is not.
+// place is a stream's place in the budget.
+type place struct {
+	// release gives it back. It is to be called when the stream is closed and
+	// done with; any further call does nothing.
+	release func()
+
+	// late returns the error if the time of dial's ctx was over before the
+	// service had accepted the stream: nil if the wait for the place was not
+	// what took so long. It may be nil itself.
+	late func() error
+}
+
+// dial waits for a stream within ctx and opens it. The service accepts it when
+// it has been told what it is for. p is nil if, and only if, err is not.
 //
-// If ctx's deadline passes while it waits, the error is a [QuotaError], with
-// class quota and the advice to try again.
-func (c *Client) dial(ctx context.Context, model string, o dialOptions) (s bedrock.Stream, release func(), err error) {
-	release, err = c.budget.acquire(ctx, o.need)
+// If ctx's deadline passes while it waits, or so soon after that there was no
+// time to open the stream, the error is a [QuotaError], with class quota and the
+// advice to try again.
+func (c *Client) dial(ctx context.Context, model string, o dialOptions) (s bedrock.Stream, p *place, err error) {
+	asked := time.Now()
+	release, err := c.budget.acquire(ctx, o.need)
 	if err != nil {
 		return nil, nil, c.notOpened(model, err)
+	}
+	granted := time.Now()
+	late := func() error {
+		if err := c.budget.late(ctx, o.need, asked, granted); err != nil {
+			return c.notOpened(model, err)
+		}
+		return nil
 	}
 	s, err = c.dialer.Lane(o.lane).Dial(ctx, model)
 	if err != nil {
 		release()
-		return nil, nil, err
+		return nil, nil, cmp.Or(late(), err)
 	}
-	return s, release, nil
+	return s, &place{release: release, late: late}, nil
 }
 
 func (c *Client) notOpened(model string, err error) error {

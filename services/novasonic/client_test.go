@@ -97,7 +97,7 @@ func openOn(t *testing.T, c *Client, lane int, n need) opened {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	s, release, err := c.dial(ctx, ModelV2, dialOptions{lane: lane, need: n})
+	s, p, err := c.dial(ctx, ModelV2, dialOptions{lane: lane, need: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func openOn(t *testing.T, c *Client, lane int, n need) opened {
 	case <-ctx.Done():
 		t.Fatal("the stream was not accepted")
 	}
-	return opened{s, release}
+	return opened{s, p.release}
 }
 
 func TestClientPutsASuccessorOnAnotherConnection(t *testing.T) {
@@ -199,11 +199,11 @@ func TestClientSaysThatNoStreamCameFree(t *testing.T) {
 		leave := c.join()
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, ErrNotAccepted)
 		defer cancel()
-		_, release, err := c.dial(ctx, ModelV2, dialOptions{})
-		if err == nil || release != nil {
+		_, p, err := c.dial(ctx, ModelV2, dialOptions{})
+		if err == nil || p != nil {
 			t.Fatal("a stream was opened beyond the budget")
 		}
-		const says = "open stream to amazon.nova-2-sonic-v1:0 (us-east-1): no stream came free in 10s: 1 of 2 are open in this process (conversations under way: 1, streams kept for them: 1); wait for conversations to end, or, if the account may have more streams, raise ClientOptions.MaxStreams"
+		const says = "open stream to amazon.nova-2-sonic-v1:0 (us-east-1): no stream came free within 10s: 1 of 2 are open in this process (conversations under way: 1, streams kept for them: 1); wait for conversations to end, or, if the account may have more streams, raise ClientOptions.MaxStreams"
 		if err.Error() != says {
 			t.Errorf("says %q, want %q", err, says)
 		}
@@ -218,6 +218,39 @@ func TestClientSaysThatNoStreamCameFree(t *testing.T) {
 		leave()
 		openOn(t, c, 0, firstStream).close()
 	})
+}
+
+func TestClientBlamesTheWaitThatLeftNoTimeToOpenAStream(t *testing.T) {
+	for name, tc := range map[string]struct {
+		free  time.Duration // when a stream comes free
+		opens time.Duration // how long the service takes to open one
+		quota bool          // what is to blame
+	}{
+		"as the time runs out":                   {10*time.Second - time.Millisecond, time.Second, true},
+		"a little before":                        {9 * time.Second, 2 * time.Second, true},
+		"soon, and the service is slow":          {2 * time.Second, time.Minute, false},
+		"at once, and the service does not open": {0, time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sc := sonictest.Config{Faults: []sonictest.Fault{{Streams: []int{1}, Do: sonictest.SlowHeaders(tc.opens)}}}
+			emulated(t, sc, ClientOptions{MaxStreams: 2}, func(t *testing.T, c *Client, _ *sonictest.Server) {
+				s := openOn(t, c, 0, firstStream)
+				time.AfterFunc(tc.free, s.close)
+				synctest.Wait()
+				ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, ErrNotAccepted)
+				defer cancel()
+				cfg := Config{}.withDefaults()
+				_, err := dial(ctx, c, dialOptions{}, &cfg, "", func(*connection, wire.Output) {})
+				var full *QuotaError
+				if quota := errors.As(err, &full); quota != tc.quota || quota == errors.Is(err, ErrNotAccepted) {
+					t.Fatalf("got %v", err)
+				}
+				if tc.quota && (judge(err).Class != frames.ErrorQuota || full.Waited != tc.free) {
+					t.Errorf("judged %v after a wait of %v", judge(err).Class, full.Waited)
+				}
+			})
+		})
+	}
 }
 
 func TestClientGivesUpTheWaitWithoutBlamingTheQuota(t *testing.T) {

@@ -1,6 +1,7 @@
 package novasonic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,9 +93,12 @@ type connection struct {
 	speech     utterance     // the utterance in progress, or the last one
 	reply      *reply        // the answer in progress
 	heardAudio time.Duration // how much audio was sent, for minTextAudio
+	held       [][][]byte    // texts that wait for the rest of that
 
-	// expects is since when the answer to a tool's result is to come; zero if
-	// none is.
+	// results are what it was told that its tools returned, and has said nothing
+	// about, and expects is since when it is to say something. A stream that dies
+	// may have read nothing of them.
+	results []*call
 	expects time.Time
 }
 
@@ -160,7 +164,7 @@ func (c *Config) promptStart(prompt string) wire.PromptStart {
 // goroutine with each event, and must return soon or when the conversation is
 // over.
 func dial(ctx context.Context, client opener, o dialOptions, cfg *Config, note string, deliver func(*connection, wire.Output)) (*connection, error) {
-	stream, release, err := client.dial(ctx, cfg.Model, o) // which may wait for its turn
+	stream, place, err := client.dial(ctx, cfg.Model, o) // which may wait for its turn
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +173,7 @@ func dial(ctx context.Context, client opener, o dialOptions, cfg *Config, note s
 	c := &connection{
 		cfg:     cfg,
 		stream:  stream,
-		release: release,
+		release: place.release,
 		queue:   newSendQueue(cfg.InputRate, sendSeconds+int(cfg.Keep/time.Second)),
 		prompt:  uuid.NewString(),
 		audio:   uuid.NewString(),
@@ -193,6 +197,9 @@ func dial(ctx context.Context, client opener, o dialOptions, cfg *Config, note s
 		}
 	case <-ctx.Done():
 		err = context.Cause(ctx)
+		if place.late != nil {
+			err = cmp.Or(place.late(), err)
+		}
 	}
 	c.fail(err)
 	c.gone()
@@ -435,14 +442,28 @@ func (c *connection) send(samples []int16) {
 	if !c.queue.audio(samples) {
 		c.fail(ErrStalled)
 	}
+	if c.role == listening && c.heardAudio >= minTextAudio {
+		for _, text := range c.held {
+			c.tell(text...)
+		}
+		c.held = nil
+	}
 }
 
-// say sends a text that the user is taken to have typed, which is answered.
+// say sends a text that the user is taken to have typed, which is answered. A
+// stream that has heard nothing yet is given the audio that it needs for that as
+// silence. One that has heard a little gets the text with the rest: silence in
+// the middle of what the user says would be heard.
 func (c *connection) say(text string, user audio.Position) {
-	if missing := minTextAudio - c.heardAudio; missing > 0 {
-		c.silence(c.cfg.InputRate.Samples(missing), user)
+	if c.heardAudio == 0 {
+		c.silence(c.cfg.InputRate.Samples(minTextAudio), user)
 	}
-	c.tell(wire.TextBlock{PromptName: c.prompt, ContentName: uuid.NewString(), Role: wire.RoleUser, Text: text, Interactive: true}.Events()...)
+	events := wire.TextBlock{PromptName: c.prompt, ContentName: uuid.NewString(), Role: wire.RoleUser, Text: text, Interactive: true}.Events()
+	if c.heardAudio < minTextAudio {
+		c.held = append(c.held, events)
+		return
+	}
+	c.tell(events...)
 }
 
 // answer sends the result of a tool that this stream asked for.

@@ -32,10 +32,10 @@ const (
 	answerPatience = 4 * time.Second
 	finalPatience  = time.Second
 
-	// notePatience is how long a text waits for a moment in which it interrupts
-	// nobody.
-	notePatience = 30 * time.Second
-	noteQuiet    = 500 * time.Millisecond
+	// noteQuiet is how long nobody must have had anything to say before a text
+	// that interrupts nobody is put to the service, whose idea of when an answer
+	// has been heard lags a little.
+	noteQuiet = 500 * time.Millisecond
 
 	// tickEvery is how often what waits for time to pass is looked at.
 	tickEvery = 50 * time.Millisecond
@@ -95,8 +95,7 @@ type conversation struct {
 	digits    []byte
 	dtmf      *time.Timer
 	dtmfSeq   int
-	notes     []*entry // to be said as soon as that interrupts nobody
-	noteSince time.Time
+	notes     []*entry  // to be said as soon as that interrupts nobody
 	quiet     time.Time // since when notes would have interrupted nobody
 
 	// The agent.
@@ -112,9 +111,11 @@ type conversation struct {
 	flushAt time.Time   // when that was; zero: no report is waited for
 	dryAt   time.Time   // since when an answer that goes on has no audio to be heard; zero: it has
 
-	past   transcript
-	calls  map[string]*call
-	drains []*drain
+	past     transcript
+	calls    map[string]*call
+	returned []*call // results that wait for others that are to be told with them
+	turn     int     // counts what the user, or an application, has said
+	drains   []*drain
 
 	summarizing bool // the application is shortening the history
 	ticking     bool // a tick is under way
@@ -124,7 +125,7 @@ type conversation struct {
 type opener interface {
 	startLane() int
 	join() (leave func())
-	dial(ctx context.Context, model string, o dialOptions) (s bedrock.Stream, release func(), err error)
+	dial(ctx context.Context, model string, o dialOptions) (s bedrock.Stream, p *place, err error)
 }
 
 // What the inbox takes, beside frames that the pipeline sent.
@@ -273,6 +274,8 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 		case <-v.wake.timer.C:
 		}
 		v.forgive()
+		v.forgiveOutcome(v.listening)
+		v.forgiveOutcome(v.draining)
 		v.doubt(ctx)
 		v.tellSettled()
 		v.sayNotes()

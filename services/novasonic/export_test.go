@@ -24,13 +24,13 @@ type saboteur struct {
 	n  int
 }
 
-func (s *saboteur) dial(ctx context.Context, model string, o dialOptions) (Stream, func(), error) {
-	stream, release, err := s.opener.dial(ctx, model, o)
+func (s *saboteur) dial(ctx context.Context, model string, o dialOptions) (Stream, *place, error) {
+	stream, p, err := s.opener.dial(ctx, model, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.n++
-	return s.breaks(s.n-1, stream), release, nil
+	return s.breaks(s.n-1, stream), p, nil
 }

@@ -340,8 +340,8 @@ func TestATextThatWaitedForItsTurnComesBehindWhatWasAnsweredBefore(t *testing.T)
 	withDesk(t, func(d *desk) {
 		d.v.note(d.v.past.add(User, "written")) // while what was said before is heard again
 		d.user("u", "spoken")
-		d.says("s", "To what was spoken.", wire.StopEndTurn)
-		d.v.noteSince = d.v.noteSince.Add(-notePatience)
+		d.heard(d.says("s", "To what was spoken.", wire.StopEndTurn))
+		d.v.quiet = d.v.quiet.Add(-noteQuiet)
 		d.v.sayNotes()
 		d.says("s2", "To what was written.", wire.StopEndTurn)
 		d.wantHistory(Message{User, "spoken"}, Message{Assistant, "To what was spoken."}, Message{User, "written"}, Message{Assistant, "To what was written."})
@@ -392,11 +392,11 @@ type lateDialer struct {
 
 func (*lateDialer) startLane() int { return 0 }
 func (*lateDialer) join() func()   { return func() {} }
-func (d *lateDialer) dial(context.Context, string, dialOptions) (bedrock.Stream, func(), error) {
+func (d *lateDialer) dial(context.Context, string, dialOptions) (bedrock.Stream, *place, error) {
 	s := &lateStream{accepted: make(chan struct{}), aborted: make(chan struct{})}
 	d.made = append(d.made, s)
 	time.AfterFunc(d.after, func() { close(s.accepted) })
-	return s, func() {}, nil
+	return s, &place{release: func() {}}, nil
 }
 
 func TestAStreamThatIsAcceptedAsTheRunIsCancelledIsClosed(t *testing.T) {

@@ -25,6 +25,8 @@ type reply struct {
 	// nothing of it is heard or told.
 	unwanted bool
 
+	about []*call // the results that it tells of
+
 	heard audio.Position // where the caller stops hearing it; valid if cut
 }
 

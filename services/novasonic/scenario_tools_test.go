@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
 	"github.com/parley-go/parley/tool"
@@ -27,12 +28,16 @@ func forecaster() sonictest.Brain {
 			}
 			return sonictest.Say("I hear of " + strings.Join(said, " and ") + ".")
 		case turn.Kind == sonictest.Written:
+			var read []string
 			for _, weather := range []string{"fog", "sun"} {
 				if strings.Contains(turn.Text, weather) {
-					return sonictest.Say("I read of " + weather + ".")
+					read = append(read, weather)
 				}
 			}
-			return sonictest.Answer{}
+			if read == nil {
+				return sonictest.Answer{}
+			}
+			return sonictest.Say("I read of " + strings.Join(read, " and ") + ".")
 		case turn.Text == "one":
 			return sonictest.Call("get_weather", `{"city":"Ulm"}`)
 		case turn.Text == "two":
@@ -87,7 +92,7 @@ func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
 		"returns after the user has gone on":        {keys: "1", ulm: 13 * time.Second, also: "3", result: 1, agent: []string{youSaid("3"), "I read of fog."}},
 		"of two one returns before, one after":      {keys: "2", ulm: 2 * time.Second, bonn: 8 * time.Second, agent: []string{"I hear of fog and sun."}},
 		"of two both return after the cut":          {keys: "2", ulm: 9 * time.Second, bonn: 8 * time.Second, agent: []string{"I hear of fog and sun."}},
-		"of two one returns after its stream's end": {keys: "2", ulm: 2 * time.Second, bonn: 35 * time.Second, result: 2, agent: []string{"I read of sun."}},
+		"of two one returns after its stream's end": {keys: "2", ulm: 2 * time.Second, bonn: 35 * time.Second, result: 2, agent: []string{"I read of fog and sun."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			book := &almanac{takes: map[string]time.Duration{"Ulm": tc.ulm, "Bonn": tc.bonn}}
@@ -181,7 +186,7 @@ func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing
 		t.Run(name, func(t *testing.T) {
 			book := &almanac{takes: map[string]time.Duration{"Ulm": 2 * time.Second, "Bonn": 5 * time.Second}}
 			nc := novasonic.Config{Tools: tool.Set{book.tool()}}
-			want := outcome{agent: []string{"I read of sun.", youSaid("3")}, user: []string{"two", "three"}, errors: 1, streams: 2, again: 250 * time.Millisecond}
+			want := outcome{agent: []string{"I read of fog and sun.", youSaid("3")}, user: []string{"two", "three"}, errors: 1, streams: 2, again: 250 * time.Millisecond}
 			play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
 				s.at(2 * time.Second)
 				s.says("2")
@@ -199,4 +204,195 @@ func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing
 			})
 		})
 	}
+}
+
+func TestScenarioAResultOfWhichNothingWasHeardIsToldToTheNextStream(t *testing.T) {
+	// The tool is called at 5.8 s and returns at 7.8 s.
+	for name, tc := range map[string]struct {
+		do    sonictest.Action
+		at    time.Duration
+		also  string // what the user says at 10 s
+		agent []string
+		texts int // how many streams are told in words
+	}{
+		"the stream reads nothing":                        {sonictest.StallReads(), 7 * time.Second, "", []string{"I read of fog."}, 1},
+		"the stream reads nothing, and the user goes on":  {sonictest.StallReads(), 7 * time.Second, "3", []string{youSaid("3"), "I read of fog."}, 1},
+		"the stream neither reads nor writes":             {sonictest.Stall(), 7 * time.Second, "", []string{"I read of fog."}, 1},
+		"the stream writes nothing, and the user goes on": {sonictest.StallWrites(), 7 * time.Second, "3", []string{youSaid("3"), "I read of fog."}, 1},
+		"the stream dies before it says what it read":     {sonictest.Reset(), 8 * time.Second, "", []string{"I read of fog."}, 1},
+		"the stream dies as soon as it has said it":       {sonictest.Reset(), 9800 * time.Millisecond, "", []string{"I hear of fog."}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := &almanac{takes: map[string]time.Duration{"Ulm": 2 * time.Second}}
+			nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+			want := outcome{agent: append(slices.Clone(tc.agent), youSaid("4")), again: 20 * time.Second, deaf: 20 * time.Second, errors: -1}
+			sc := sonictest.Config{Brain: forecaster(), Latency: sonictest.Latency{Jitter: -1}}
+			play(t, sc, nc, want, func(s *scene) {
+				s.at(5 * time.Second)
+				s.says("1")
+				s.at(tc.at)
+				s.strike(0, tc.do)
+				s.at(10 * time.Second)
+				if tc.also != "" {
+					s.says(tc.also)
+				}
+				s.at(50 * time.Second)
+				s.says("4")
+				s.waits(5 * time.Second)
+				texts := 0
+				for _, l := range s.streams() {
+					texts += len(l.Texts)
+				}
+				if n := book.calls.Load(); n != 1 || texts != tc.texts {
+					t.Errorf("the tool was called %d times, and %d streams were told in words, want %d", n, texts, tc.texts)
+				}
+			})
+		})
+	}
+}
+
+func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAMute(t *testing.T) {
+	// A detector that hears nothing more never tells of the end of speech.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	want := outcome{agent: []string{"I hear of fog."}, streams: 2}
+	play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
+		s.room.detects.Store(true)
+		s.at(2 * time.Second)
+		s.says("1")
+		s.waits(100 * time.Millisecond)
+		s.caller.mute(true)
+		s.at(8 * time.Second)
+		if err := s.sonic.Rotate(context.Background(), "a test"); err != nil {
+			t.Fatal(err)
+		}
+		s.at(12 * time.Second)
+		s.caller.mute(false)
+		s.waits(10 * time.Second)
+	})
+}
+
+func TestScenarioAResultIsToldAgainThoughAnotherCallFollows(t *testing.T) {
+	// The call that "five" leads to comes after a sentence, and after the result
+	// of another.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 5 * time.Second, "Bonn": time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Text == "five" {
+			a := sonictest.Say("Let me have a look at that for you, it may take me a moment or two.")
+			a.Calls = []sonictest.ToolCall{{Name: "get_weather", Arguments: `{"city":"Bonn"}`, After: 1}}
+			return a
+		}
+		return forecaster().Answer(c, turn)
+	})
+	sc := sonictest.Config{Brain: brain, Delivery: sonictest.Delivery{Speed: 1}, Faults: []sonictest.Fault{
+		{Streams: []int{0}, Output: "toolUse", Nth: 2, Do: sonictest.Reset()},
+	}}
+	want := outcome{agent: []string{"Let me have a look at that for you, it may take me a moment or two.", "I read of fog.", "I read of sun."}, doomed: []int{0}, deaf: time.Second, pauses: 50 * time.Millisecond, errors: 1}
+	play(t, sc, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1") // returns at 8 s
+		s.at(4 * time.Second)
+		s.says("5")
+		s.waits(25 * time.Second)
+	})
+}
+
+func TestScenarioAResultInWordsCutsNoAnswer(t *testing.T) {
+	sentences := tale(8) // 40 seconds
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 6 * time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Text == "nine" {
+			return sonictest.Say(sentences...)
+		}
+		return forecaster().Answer(c, turn)
+	})
+	want := outcome{agent: append(slices.Clone(sentences), "I read of fog."), deaf: time.Second, errors: 1}
+	play(t, sonictest.Config{Brain: brain}, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1")
+		s.waitsFor("call", isA[*frames.FunctionCallInProgress])
+		s.strike(0, sonictest.Reset())
+		s.waits(time.Second)
+		s.says("9")
+		s.at(55 * time.Second)
+	})
+}
+
+func TestScenarioResultsInWordsAreToldOneAfterTheOther(t *testing.T) {
+	// The stream that is told of both dies when it has spoken of the first.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 6 * time.Second, "Bonn": 4 * time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	sentences := tale(2)
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		switch turn.Text {
+		case "six":
+			return sonictest.Call("get_weather", `{"city":"Bonn"}`)
+		case "nine":
+			return sonictest.Say(sentences...)
+		}
+		return forecaster().Answer(c, turn)
+	})
+	want := outcome{agent: append(slices.Clone(sentences), "I read of sun.", "I read of fog."), deaf: time.Second, errors: 2}
+	play(t, sonictest.Config{Brain: brain, Latency: sonictest.Latency{Jitter: -1}}, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1")
+		s.waits(time.Second)
+		s.says("6")
+		s.waits(time.Second)
+		s.strike(0, sonictest.Reset())
+		s.waits(100 * time.Millisecond)
+		s.says("9")
+		s.waitsFor("outcome", func(f frames.Frame) bool {
+			text, ok := f.(*frames.LLMText)
+			return ok && text.Text == "I read of sun."
+		})
+		s.waits(600 * time.Millisecond)
+		s.strike(1, sonictest.Reset())
+		s.waits(10 * time.Second)
+	})
+}
+
+func TestScenarioATextOnAFreshStreamLeavesTheUsersAudioAsItIs(t *testing.T) {
+	for name, mute := range map[string]bool{"the user sends audio": false, "the user is muted": true} {
+		t.Run(name, func(t *testing.T) {
+			want := outcome{agent: []string{"You said hello."}, streams: 2}
+			play(t, sonictest.Config{Brain: echo()}, novasonic.Config{}, want, func(s *scene) {
+				s.at(5 * time.Second)
+				if err := s.sonic.Rotate(context.Background(), "a test"); err != nil {
+					t.Fatal(err)
+				}
+				s.waitsForCut(1)
+				for len(s.streams()[1].Audio) == 0 || s.streams()[1].Audio[0].Samples == 0 {
+					s.waits(time.Millisecond)
+				}
+				s.caller.mute(mute)
+				s.sends(&frames.Text{Text: "hello"})
+				if mute {
+					s.waits(time.Second)
+					s.caller.mute(false)
+				}
+				s.waits(5 * time.Second)
+				pcm := s.streams()[1].Audio[0].PCM
+				live := slices.IndexFunc(pcm, func(v int16) bool { return v != 0 })
+				if zeros := longestSilence(pcm[live:]); !mute && zeros > 100 {
+					t.Errorf("the stream was given %d samples of silence in the middle of the user's audio", zeros)
+				}
+			})
+		})
+	}
+}
+
+// longestSilence is the most zeros in a row.
+func longestSilence(pcm []int16) int {
+	longest, n := 0, 0
+	for _, v := range pcm {
+		n++
+		if v != 0 {
+			n = 0
+		}
+		longest = max(longest, n)
+	}
+	return longest
 }

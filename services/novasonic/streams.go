@@ -372,7 +372,7 @@ func (v *conversation) owesSpeech(c *connection) bool {
 	if v.speaks(c) {
 		return true
 	}
-	if !c.expects.IsZero() && time.Since(c.expects) < answerPatience {
+	if c.owesOutcome() {
 		return true
 	}
 	for _, k := range v.calls {
@@ -392,7 +392,7 @@ func (v *conversation) endDrain() {
 	}
 	c.dismissed = true
 	v.breakOff(c)
-	v.passOnCalls(c)
+	v.forsakeCalls(c) // whoever listens is told
 }
 
 // heardFragment is called when a stream that listens no longer has heard a part
@@ -402,17 +402,8 @@ func (v *conversation) heardFragment(c *connection) {
 	if c.fragment {
 		return
 	}
-	c.fragment, c.expects = true, time.Time{}
-	v.passOnCalls(c)
-}
-
-// passOnCalls has whoever listens when the calls of a stream return be told.
-func (v *conversation) passOnCalls(c *connection) {
-	for _, k := range v.calls {
-		if k.c == c {
-			k.c = nil
-		}
-	}
+	c.fragment = true
+	v.forsakeCalls(c)
 }
 
 // retire closes the stream that has drained.
@@ -470,7 +461,7 @@ func (v *conversation) orphaned(d continuity.Decision) {
 	v.listening, v.death = nil, d.Err
 	v.orphanedAt = time.Now()
 	v.deafFrom, v.heardTo = c.reached()
-	v.passOnCalls(c)
+	v.forsakeCalls(c)
 	v.close(c)
 	v.orphan(c)
 	delete(v.streams, c.id)

@@ -92,17 +92,20 @@ func (v *conversation) say(text string) {
 // ask puts a text to the stream that listens, or to the next one if none does.
 func (v *conversation) ask(e *entry) {
 	e.pending = true
+	v.turn++
 	v.asked, v.askedAt = append(v.asked, e), time.Now()
 	if c := v.listening; c != nil {
 		c.say(e.text, v.ring.end)
 	}
 }
 
-// note puts a text to the stream that listens as soon as that interrupts nobody.
+// note puts a text to the stream that listens as soon as that interrupts
+// nobody, however long that takes. What could last for ever is bounded where it
+// is judged: an answer that does not go on is stuck, what nobody answers is
+// forgiven, and a stream that tells of no end of the user's speech is given up.
 func (v *conversation) note(e *entry) {
 	if len(v.notes) == 0 {
-		v.noteSince = time.Now()
-		v.quiet = v.noteSince
+		v.quiet = time.Now()
 	}
 	e.pending = true
 	v.notes = append(v.notes, e)
@@ -117,16 +120,14 @@ func (v *conversation) sayNotes() {
 	if v.answering() || v.playing() || v.unanswered() || v.userSpeaking() {
 		v.quiet = now
 	}
-	// The service's idea of when an answer has been heard lags a little.
-	if now.Sub(v.quiet) < noteQuiet && now.Sub(v.noteSince) < notePatience {
+	if now.Sub(v.quiet) < noteQuiet {
 		return
 	}
-	notes := v.notes
-	v.notes = nil
-	for _, e := range notes {
-		v.past.moveToEnd(e)
-		v.ask(e)
-	}
+	// One at a time: the next would interrupt what is said of it.
+	e := v.notes[0]
+	v.notes = v.notes[1:]
+	v.past.moveToEnd(e)
+	v.ask(e)
 }
 
 // maxDigits bounds a sequence of keys; card numbers have 19.
@@ -271,6 +272,19 @@ func (v *conversation) firstUnanswered() (at audio.Position, some bool) {
 		earliest(s.answeredTo) // nobody has told where
 	}
 	return at, some
+}
+
+// awaitsAnswer reports whether what the stream that listens begins to say now is
+// an answer to what the user has said or typed. What the user has only begun to
+// say, or a detector has found and the service has not, it cannot be about.
+func (v *conversation) awaitsAnswer() bool {
+	s := &v.speech
+	known := s.pending
+	if !s.told {
+		known = s.segments
+	}
+	return s.transcribed() || s.again || len(known) > 0 && known[0].end > 0 ||
+		len(v.asked) > 0 && time.Since(v.askedAt) < forgiveAfter
 }
 
 // hearAgain is called when the next stream is about to hear again what has no
@@ -457,6 +471,9 @@ func (v *conversation) userSpeechEnd(c *connection, e *wire.UserSpeechEnd) {
 		last := &s.pending[len(s.pending)-1]
 		last.end, last.over = at, c.speech.over
 	}
+	if inProgress(s.segments) && s.segments[len(s.segments)-1].start < at {
+		s.segments = nil // a detector may never tell: behind a mute it hears nothing
+	}
 	if at > s.stopTold+v.slack() || s.stopTold == 0 || s.startTold >= s.stopTold {
 		s.stopTold = at
 		v.tellBoth(&frames.UserStoppedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate})
@@ -518,6 +535,7 @@ func (v *conversation) userSaid(c *connection, text string) {
 		return // the stream that listens hears it again
 	}
 	if c == v.listening {
+		v.turn++
 		v.takeTurn(c)
 	}
 	if r := c.reply; r != nil && c == v.listening && v.isNewTurn(c, r) {

@@ -27,7 +27,7 @@
 //	    once, in order, what was cut up to where it was heard, and marked; what
 //	    tools returned; and nothing that it is given to hear as well.
 //	G6  Each call runs once, and its result goes to the stream that made it, or
-//	    else to another as text, once.
+//	    else, or if nothing was heard of it there, to another as text, once.
 //	G7  Two streams at most, those that failed not counted; each is closed in
 //	    order, and before the service does it.
 //	G8  For each move there is a frame, whose figures are right, and an end; what

@@ -388,3 +388,14 @@ func TestWhatAStreamHeardAndCouldNotTellNeedNotBeInTheHistory(t *testing.T) {
 		})
 	}
 }
+
+func TestAResultMayBeToldAgainIfNothingOfItWasHeard(t *testing.T) {
+	f := wellDone()
+	f.Streams[1].Texts = append(f.Streams[1].Texts, sonictest.TextLog{At: time.Second, Text: f.Runs[0].Result})
+	f.Evidence.Heard = slices.Delete(f.Evidence.Heard, 1, 2) // what stream #0 said of it
+	for _, v := range Judge(f.Evidence).Violations {
+		if v.Kind == ToolAstray {
+			t.Errorf("found %v", v)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,17 @@ func (t *trial) tools() {
 	}
 }
 
-// toldTo checks who was told the result of a call.
+// spokeOf tells whether a stream was heard to say what a call had returned. One
+// that was not, because it failed or was left, need not have been told: nobody
+// can know what was read of what it was sent.
+func (t *trial) spokeOf(s *stream, x *Execution) bool {
+	return slices.ContainsFunc(t.answers, func(a *answer) bool {
+		return a.s == s && a.outcome && a.heard > 0 && slices.ContainsFunc(a.calls, x.is)
+	})
+}
+
+// toldTo checks who was told the result of a call. It is told as such to the
+// stream that made it, and as text to another one if that says nothing of it.
 func (t *trial) toldTo(x *Execution, calls []toolCall) {
 	token := x.Token()
 	var issuer *toolCall
@@ -99,7 +110,7 @@ func (t *trial) toldTo(x *Execution, calls []toolCall) {
 		over = t.HungUp.Add(-35 * time.Second)
 	}
 	switch {
-	case results > 1 || texts > 1 || results == 1 && texts > 0 && !issuer.s.failed(issuer.resultAt.Add(time.Second)):
+	case results > 1 || texts > 1 || results == 1 && texts > 0 && t.spokeOf(issuer.s, x):
 		t.violate(ToolAstray, x.Returned, "the result of call %d of request %d was told %d times as a result and %d times as text", x.Call.Call, x.Request, results, texts)
 	case alive && results == 0 && texts > 0:
 		t.violate(ToolAstray, x.Returned, "the result of call %d of request %d was told to %v as text, though %v, which made it, was open", x.Call.Call, x.Request, told, issuer.s)
