@@ -390,3 +390,12 @@ func TestWhatAStreamHeardAndCouldNotTellNeedNotBeInTheHistory(t *testing.T) {
 		})
 	}
 }
+
+func TestAnAnswerOfWhichNothingWasHeardEndedWithWhatWasHeardThen(t *testing.T) {
+	by := &request{from: noon}
+	queued := &answer{cutBy: by}
+	j := &trial{answers: []*answer{{cutBy: by, heard: 1, last: noon.Add(time.Second)}, {heard: 1, last: noon.Add(time.Minute)}, queued}}
+	if got := j.endOf(queued).Sub(noon); got != time.Second {
+		t.Errorf("it ended %v after the caller began to speak, want 1s", got)
+	}
+}
