@@ -208,7 +208,7 @@ func (t *trial) knownBefore(r *request, h told) bool {
 		return false // what makes the agent speak first need not be told
 	}
 	if r.spoken == nil {
-		return !r.writtenTo(h.s) && r.to.Before(h.at.Add(-slack))
+		return !r.writtenTo(h.s) && r.to.Before(h.at.Add(-slack)) && !t.waits(r, h)
 	}
 	if h.s.received(r.spoken.From, r.spoken.To) > 0 {
 		return false
@@ -222,6 +222,13 @@ func (t *trial) knownBefore(r *request, h told) bool {
 		}
 	}
 	return false
+}
+
+// waits tells whether a typed request was still to be asked when a stream was
+// told its history: nothing was said to it before, and a later stream was asked.
+func (t *trial) waits(r *request, h told) bool {
+	asked := slices.ContainsFunc(t.heirs, func(s *stream) bool { return s != h.s && !s.began().Before(h.at) && r.writtenTo(s) })
+	return asked && !slices.ContainsFunc(r.replies, func(a *answer) bool { return a.s.at(a.At).Before(h.at) })
 }
 
 // openingID is the request that makes the agent speak first.
