@@ -208,7 +208,7 @@ func (t *trial) knownBefore(r *request, h told) bool {
 		return false // what makes the agent speak first need not be told
 	}
 	if r.spoken == nil {
-		return !r.writtenTo(h.s) && r.to.Before(h.at.Add(-slack))
+		return !r.writtenTo(h.s) && r.to.Before(h.at.Add(-slack)) && !t.waits(r, h)
 	}
 	if h.s.received(r.spoken.From, r.spoken.To) > 0 {
 		return false
@@ -222,6 +222,13 @@ func (t *trial) knownBefore(r *request, h told) bool {
 		}
 	}
 	return false
+}
+
+// waits tells whether a typed request was still to be asked when a stream was
+// told its history: nothing was said to it before, and a later stream was asked.
+func (t *trial) waits(r *request, h told) bool {
+	asked := slices.ContainsFunc(t.heirs, func(s *stream) bool { return s != h.s && !s.began().Before(h.at) && r.writtenTo(s) })
+	return asked && !slices.ContainsFunc(r.replies, func(a *answer) bool { return a.s.at(a.At).Before(h.at) })
 }
 
 // openingID is the request that makes the agent speak first.
@@ -255,10 +262,7 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 	}
 	hurry := float64(tolerable) / float64(max(full, tolerable))
 	// It goes on if nothing has ended it yet.
-	ended := a.last
-	if a.heard == 0 && a.cutBy != nil {
-		ended = a.cutBy.from
-	}
+	ended := t.endOf(a)
 	cut := a.cutBy != nil && !ended.After(h.at.Add(t.OutputChunk)) || over
 	n := slices.IndexFunc(h.lines, func(l assistedLine) bool { return !l.answered && l.text == s.Text })
 	if n < 0 {
@@ -290,7 +294,7 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 	marked := !t.Service.Behaviour.Interruption.NoMarker
 	switch {
 	case !marked && (l.cut || a.Interrupted):
-	case a.cutBy != nil && a.last.Sub(h.at).Abs() <= t.OutputChunk+slack: // it was cut just then
+	case a.cutBy != nil && ended.Sub(h.at).Abs() <= t.OutputChunk+slack: // it was cut just then
 	case share >= 1 && a.s.failed(h.at) && len(l.text) >= len(s.Text)-25: // nobody had said that there was no more of it
 	case share >= 1 && !inFull && !(cut && share*float64(full) <= float64(full+tolerable) && len(l.text) >= len(s.Text)-25):
 		t.badHistory(h.s, "%s was heard whole, and the history has %q (interrupted: %v)", a.name(s), l.text, l.cut)
@@ -329,6 +333,21 @@ func idOf(a *answer) int {
 		return -1
 	}
 	return a.about.ID
+}
+
+// endOf is when an answer ended to be heard. One of which nothing was heard, since
+// the caller spoke before its turn came, ended with what was heard then.
+func (t *trial) endOf(a *answer) time.Time {
+	if a.heard > 0 || a.cutBy == nil {
+		return a.last
+	}
+	ended := a.cutBy.from
+	for _, b := range t.answers {
+		if b.cutBy == a.cutBy && b.heard > 0 {
+			ended = later(ended, b.last)
+		}
+	}
+	return ended
 }
 
 // heardShare is how much of a sentence had been heard by a time, and how much

@@ -399,3 +399,36 @@ func TestAResultMayBeToldAgainIfNothingOfItWasHeard(t *testing.T) {
 		}
 	}
 }
+
+func TestATypedRequestThatIsStillToBeAskedNeedNotBeInTheHistory(t *testing.T) {
+	for name, tc := range map[string]struct {
+		asked bool // of a later stream
+		want  bool
+	}{
+		"a later stream is asked": {true, false},
+		"nobody is":               {false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &request{Request: talk.Request{ID: 7}, to: noon}
+			listens := []sonictest.AudioBlock{{}}
+			first := &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(time.Second), Audio: listens}}
+			second := &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(2 * time.Second), Audio: listens}}
+			if tc.asked {
+				second.Texts = []sonictest.TextLog{{Text: r.Typed()}}
+			}
+			j := &trial{Evidence: &Evidence{}, heirs: []*stream{first, second}}
+			if got := j.knownBefore(r, told{s: first, at: first.began()}); got != tc.want {
+				t.Errorf("known: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestAnAnswerOfWhichNothingWasHeardEndedWithWhatWasHeardThen(t *testing.T) {
+	by := &request{from: noon}
+	queued := &answer{cutBy: by}
+	j := &trial{answers: []*answer{{cutBy: by, heard: 1, last: noon.Add(time.Second)}, {heard: 1, last: noon.Add(time.Minute)}, queued}}
+	if got := j.endOf(queued).Sub(noon); got != time.Second {
+		t.Errorf("it ended %v after the caller began to speak, want 1s", got)
+	}
+}
