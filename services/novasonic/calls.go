@@ -30,6 +30,7 @@ type call struct {
 	cancel   context.CancelCauseFunc
 	drop     bool            // a barge-in cancels it
 	result   json.RawMessage // nil until it has returned
+	words    *entry          // how it is told in words; nil if it is not. The first of some has those of all
 }
 
 // toolUse starts a call. It runs on a goroutine of its own, since the
@@ -118,19 +119,30 @@ func (v *conversation) tellInWords(results ...*call) {
 		if v.isPending(k) {
 			continue
 		}
+		var same []*call
 		var texts []string
 		v.returned = slices.DeleteFunc(slices.Clone(v.returned), func(o *call) bool {
-			same := o.with(k)
-			if same {
-				texts = append(texts, resultText(o.name, o.result))
+			if !o.with(k) {
+				return false
 			}
-			return same
+			same, texts = append(same, o), append(texts, resultText(o.name, o.result))
+			o.unsay()
+			return true
 		})
 		// The first model takes no text: its next stream reads it in the history.
-		if len(texts) > 0 && v.cfg.Model != ModelV1 {
-			v.note(v.past.add(User, strings.Join(texts, "\n")))
+		if len(same) > 0 && v.cfg.Model != ModelV1 {
+			same[0].words = v.past.add(User, strings.Join(texts, "\n"))
+			v.note(note{same[0].words, same})
 		}
 	}
+}
+
+// unsay takes back what was told in words, to be told again.
+func (k *call) unsay() {
+	if k.words != nil {
+		k.words.text = ""
+	}
+	k.words = nil
 }
 
 // with reports whether two calls were made in one answer.
@@ -158,7 +170,13 @@ func (v *conversation) outcomes(c *connection) []*call {
 
 // saysOf notes that the stream is heard to speak of results: they are told.
 func (c *connection) saysOf(results []*call) {
-	c.results = slices.DeleteFunc(c.results, func(k *call) bool { return slices.Contains(results, k) })
+	c.results = slices.DeleteFunc(c.results, func(k *call) bool {
+		told := slices.Contains(results, k)
+		if told && k.words != nil {
+			k.words.pending = false
+		}
+		return told
+	})
 }
 
 // owesOutcome reports whether the stream is about to say what it makes of a
@@ -189,7 +207,7 @@ func (v *conversation) forgiveOutcome(c *connection) {
 		return
 	}
 	if !v.speaks(c) && !v.awaitsAnswer() && !slices.ContainsFunc(c.results, v.isPending) {
-		c.results = nil
+		c.saysOf(slices.Clone(c.results))
 	}
 }
 

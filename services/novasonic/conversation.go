@@ -95,7 +95,7 @@ type conversation struct {
 	digits    []byte
 	dtmf      *time.Timer
 	dtmfSeq   int
-	notes     []*entry  // to be said as soon as that interrupts nobody
+	notes     []note    // to be said as soon as that interrupts nobody
 	quiet     time.Time // since when notes would have interrupted nobody
 
 	// The agent.
@@ -375,7 +375,7 @@ func (v *conversation) serveDrains() {
 
 func (v *conversation) drained(d *drain) bool {
 	answering := v.answering() || len(v.calls) > 0
-	waiting := v.unanswered() && (v.speech.transcribed() || v.speech.again || v.listening == nil) || len(v.asked) > 0 || len(v.notes) > 0
+	waiting := v.unanswered() && (v.speech.transcribed() || v.speech.again || v.listening == nil) || len(v.asked) > 0 || len(v.notes) > 0 || v.listening != nil && v.listening.owesOutcome()
 	if answering || waiting && time.Since(d.began) < answerPatience {
 		if answering {
 			d.began = time.Now() // and then for what may follow

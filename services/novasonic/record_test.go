@@ -338,7 +338,7 @@ func TestTheLastWordBeforeABargeInIsNotLostWhenTheStreamEndsAsWell(t *testing.T)
 
 func TestATextThatWaitedForItsTurnComesBehindWhatWasAnsweredBefore(t *testing.T) {
 	withDesk(t, func(d *desk) {
-		d.v.note(d.v.past.add(User, "written")) // while what was said before is heard again
+		d.v.note(note{entry: d.v.past.add(User, "written")}) // while what was said before is heard again
 		d.user("u", "spoken")
 		d.heard(d.says("s", "To what was spoken.", wire.StopEndTurn))
 		d.v.quiet = d.v.quiet.Add(-noteQuiet)

@@ -354,6 +354,37 @@ func TestScenarioResultsInWordsAreToldOneAfterTheOther(t *testing.T) {
 	})
 }
 
+func TestScenarioAResultInWordsThatTheUserOvertookIsToldAgain(t *testing.T) {
+	// The user speaks as soon as the second stream is told, which dies when it has
+	// answered that.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 4 * time.Second}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	want := outcome{agent: []string{youSaid("3"), "I read of fog."}, deaf: time.Second, errors: 2}
+	play(t, sonictest.Config{Brain: forecaster(), Latency: sonictest.Latency{Jitter: -1}}, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1")
+		s.at(4 * time.Second)
+		s.strike(0, sonictest.Reset())
+		for {
+			s.waits(time.Millisecond)
+			if l := s.streams(); len(l) > 1 && len(l[1].Texts) > 0 {
+				break
+			}
+		}
+		s.begins("3")
+		s.waitsFor("answer", func(f frames.Frame) bool {
+			text, ok := f.(*frames.LLMText)
+			return ok && text.Text == youSaid("3")
+		})
+		s.waits(500 * time.Millisecond)
+		s.strike(1, sonictest.Reset())
+		s.waits(10 * time.Second)
+		if told := memory(s.streams()[2]); strings.Contains(told, "that you asked for") {
+			t.Errorf("the third stream has it in its history as well:\n%s", told)
+		}
+	})
+}
+
 func TestScenarioATextOnAFreshStreamLeavesTheUsersAudioAsItIs(t *testing.T) {
 	for name, mute := range map[string]bool{"the user sends audio": false, "the user is muted": true} {
 		t.Run(name, func(t *testing.T) {

@@ -329,7 +329,7 @@ func (v *conversation) askAgain(replayed bool) {
 	v.asked = nil
 	for _, e := range asked {
 		if replayed && v.speech.again {
-			v.note(e) // what is heard again is answered first
+			v.note(note{entry: e}) // what is heard again is answered first
 		} else {
 			v.ask(e)
 		}

@@ -99,16 +99,22 @@ func (v *conversation) ask(e *entry) {
 	}
 }
 
+// note is a text for a stream: what the user has typed, or results of tools.
+type note struct {
+	*entry
+	results []*call
+}
+
 // note puts a text to the stream that listens as soon as that interrupts
 // nobody, however long that takes. What could last for ever is bounded where it
 // is judged: an answer that does not go on is stuck, what nobody answers is
 // forgiven, and a stream that tells of no end of the user's speech is given up.
-func (v *conversation) note(e *entry) {
+func (v *conversation) note(n note) {
 	if len(v.notes) == 0 {
 		v.quiet = time.Now()
 	}
-	e.pending = true
-	v.notes = append(v.notes, e)
+	n.pending = true
+	v.notes = append(v.notes, n)
 }
 
 func (v *conversation) sayNotes() {
@@ -117,17 +123,23 @@ func (v *conversation) sayNotes() {
 		return
 	}
 	now := time.Now()
-	if v.answering() || v.playing() || v.unanswered() || v.userSpeaking() {
+	if v.answering() || v.playing() || v.unanswered() || v.userSpeaking() || c.owesOutcome() {
 		v.quiet = now
 	}
 	if now.Sub(v.quiet) < noteQuiet {
 		return
 	}
 	// One at a time: the next would interrupt what is said of it.
-	e := v.notes[0]
+	n := v.notes[0]
 	v.notes = v.notes[1:]
-	v.past.moveToEnd(e)
-	v.ask(e)
+	v.past.moveToEnd(n.entry)
+	if len(n.results) == 0 {
+		v.ask(n.entry)
+		return
+	}
+	v.turn++
+	c.say(n.text, v.ring.end)
+	c.results, c.expects = append(c.results, n.results...), now
 }
 
 // maxDigits bounds a sequence of keys; card numbers have 19.
@@ -306,7 +318,7 @@ func (v *conversation) answered(c *connection) {
 	if c != v.listening {
 		return
 	}
-	typed := len(v.asked) > 0
+	typed := len(v.asked) > 0 || c.reply != nil && len(c.reply.about) > 0
 	for _, e := range v.asked {
 		e.pending = false
 	}

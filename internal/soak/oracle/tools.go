@@ -91,9 +91,12 @@ func (t *trial) toldTo(x *Execution, calls []toolCall) {
 	var told *stream
 	for _, s := range t.streams {
 		for _, y := range s.Texts {
-			// One that failed before it could answer does not count: another was told.
+			// One that failed or was left before it could speak of it does not count:
+			// another was told.
 			if at := s.at(y.At); strings.Contains(y.Text, token) && !s.failed(at.Add(2*time.Second)) {
-				texts++
+				if told == nil || told == s || t.spokeOf(told, x) {
+					texts++
+				}
 				told = s
 			}
 		}
