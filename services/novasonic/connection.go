@@ -82,6 +82,7 @@ type connection struct {
 	role       role
 	audioOpen  bool           // the AUDIO block is open
 	from       audio.Position // where it began to hear the user
+	heardSince time.Time      // when that was
 	swap       *SwapStatus    // the move in which it was replaced, until that is over
 	cutAt      time.Time      // when that was
 	quietSince time.Time      // since when it owes nothing but texts of record
@@ -327,7 +328,7 @@ func (c *connection) remember(history []Message) int {
 // position on, and no more history can be told.
 func (c *connection) listen(from audio.Position) {
 	c.openAudio()
-	c.from = from
+	c.from, c.heardSince = from, time.Now()
 	c.role = listening
 }
 
@@ -369,7 +370,7 @@ func (c *connection) reached() (now, surely audio.Position) {
 // which the end is at user. It may be a hiccup of the network, after which the
 // stream goes on; but nobody knows, and meanwhile nobody hears the user.
 func (c *connection) deaf(user audio.Position) bool {
-	if c == nil || c.taken.idle() < deafAfter {
+	if c == nil || min(c.taken.idle(), time.Since(c.heardSince)) < deafAfter {
 		return false
 	}
 	given, _ := c.reached()

@@ -139,8 +139,9 @@ type Machine struct {
 	expiryAt time.Time // when to look at the credentials again, after an open that brought no newer ones
 
 	// Failures.
-	deaths  int       // of listening streams that died young, in a row
-	trouble time.Time // since when no stream has stayed; zero: one does
+	deaths   int       // of listening streams that died young, in a row
+	lastDied time.Time // when the last of listening streams did
+	trouble  time.Time // since when no stream has stayed; zero: one does
 
 	// The move in progress, or the last one.
 	moves  int
@@ -444,8 +445,10 @@ func (m *Machine) cut(now time.Time, forced bool) {
 	m.everHeard, m.moving = true, false
 	d := Decision{Do: Cut, Stream: m.listening.id, From: id(from), Forced: forced}
 	if from != nil {
-		// It did not have to be left: whatever failed before is over.
-		m.deaths, m.trouble = 0, time.Time{}
+		if now.Sub(m.lastDied) >= m.p.Healthy {
+			// It did not have to be left: whatever failed before is over.
+			m.deaths, m.trouble = 0, time.Time{}
+		}
 		if now.Sub(from.opened) >= m.p.Healthy {
 			m.trusted = from.version
 		}
@@ -558,6 +561,7 @@ func (m *Machine) orphaned(now time.Time, e Died) {
 		m.trouble = now
 	}
 	m.deaths++
+	m.lastDied = now
 	if m.state == Steady {
 		m.begin(now)
 	}
