@@ -41,6 +41,10 @@ func (v *conversation) serviceEvent(ctx context.Context, c *connection, event wi
 	// Nova 2 on, and tell nothing that the blocks do not tell better.
 }
 
+// maxBlockText bounds the text of one block: a sentence, or what the user has
+// said in one breath. The service's own limit on a message is 50 KB.
+const maxBlockText = 64 << 10
+
 // maxBlocks bounds the blocks that a stream may have open.
 const maxBlocks = 256
 
@@ -72,6 +76,9 @@ func (v *conversation) textOutput(c *connection, e *wire.TextOutput) {
 		v.announced(c, b, e.Text)
 	default:
 		b.text += e.Text
+	}
+	if len(b.text) > maxBlockText || b.of != nil && len(b.of.announced) > maxBlockText {
+		c.fail(fmt.Errorf("%w: a block of text has more than %d bytes", errConfused, maxBlockText))
 	}
 }
 

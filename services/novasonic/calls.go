@@ -16,6 +16,10 @@ import (
 // maxCalls bounds the calls that may be in progress at once.
 const maxCalls = 64
 
+// maxResult bounds a result in bytes, whatever the tool's own limit is: encoded
+// it has to fit into one event.
+const maxResult = 256 << 10
+
 var errBargeIn = errors.New("the caller interrupted")
 
 // call is a function that the model has called. It belongs to the stream that
@@ -99,6 +103,9 @@ func (v *conversation) toolReturned(e toolReturned) {
 	})
 	if e.result.Failed() {
 		v.shared.update(func(s *Stats) { s.ToolFailures++ })
+	}
+	if n := len(e.result.JSON); n > maxResult {
+		e.result.JSON = failure(fmt.Errorf("the result has %d bytes, and at most %d can be told", n, maxResult))
 	}
 	k.said.text, k.result = callText(k.name, e.arguments, e.result.JSON), e.result.JSON
 	if k.c == nil {
@@ -232,7 +239,7 @@ func callText(name string, arguments, result json.RawMessage) string {
 }
 
 func resultText(name string, result json.RawMessage) string {
-	return fmt.Sprintf("[The result of %s that you asked for: %s]", name, result)
+	return fmt.Sprintf("[The result of %s that you asked for: %s]", name, keepStart(string(result), maxMessageBytes/2))
 }
 
 // cancelCalls stops functions that somebody no longer wants. The model is told

@@ -148,6 +148,8 @@ type place struct {
 	// service had accepted the stream: nil if the wait for the place was not
 	// what took so long. It may be nil itself.
 	late func() error
+
+	endpoint string // where the stream is; may be empty
 }
 
 // dial waits for a stream within ctx and opens it. The service accepts it when
@@ -174,7 +176,7 @@ func (c *Client) dial(ctx context.Context, model string, o dialOptions) (s bedro
 		release()
 		return nil, nil, cmp.Or(late(), err)
 	}
-	return s, &place{release: release, late: late}, nil
+	return s, &place{release: release, late: late, endpoint: c.dialer.Endpoint()}, nil
 }
 
 func (c *Client) notOpened(model string, err error) error {

@@ -198,6 +198,9 @@ func dial(ctx context.Context, client opener, o dialOptions, cfg *Config, note s
 		}
 	case <-ctx.Done():
 		err = context.Cause(ctx)
+		if errors.Is(err, ErrNotAccepted) {
+			err = fmt.Errorf("open stream to %s: %w: nothing came from it for %v; check the endpoint, and whether a proxy or a firewall is in the way", cmp.Or(place.endpoint, cfg.Model), err, time.Since(c.opened).Round(100*time.Millisecond))
+		}
 		if place.late != nil {
 			err = cmp.Or(place.late(), err)
 		}

@@ -185,6 +185,7 @@ const (
 	SwapChange      SwapReason = "change"      // the application changed what is fixed for a stream's life: see Settings
 	SwapFailure     SwapReason = "failure"     // it died
 	SwapRequest     SwapReason = "request"     // the application asked: see Service.Rotate
+	SwapDoubt       SwapReason = "doubt"       // it takes no audio, or says nothing of what it must have heard: it may be about to fail
 )
 
 // SwapStep is how far a move has come.

@@ -270,7 +270,12 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 		case e := <-v.inbox:
 			v.handle(ctx, e)
 		case <-keepAlive.C:
-			keepAlive.Reset(v.keepAlive())
+			if len(v.inbox) > 0 {
+				// What has come late is heard before silence stands in for it.
+				keepAlive.Reset(time.Millisecond)
+			} else {
+				keepAlive.Reset(v.keepAlive())
+			}
 		case <-v.wake.timer.C:
 		}
 		v.forgive()
@@ -302,7 +307,7 @@ func (v *conversation) handle(ctx context.Context, event any) {
 	case Settings:
 		v.change(ctx, e)
 	case rotate:
-		v.rotate(ctx, e.why)
+		v.rotate(ctx, continuity.Request, e.why)
 	case summarized:
 		v.summarized(summary(e))
 	case *frames.VADStarted:
@@ -375,7 +380,7 @@ func (v *conversation) serveDrains() {
 
 func (v *conversation) drained(d *drain) bool {
 	answering := v.answering() || len(v.calls) > 0
-	waiting := v.unanswered() && (v.speech.transcribed() || v.speech.again || v.listening == nil) || len(v.asked) > 0 || len(v.notes) > 0 || v.listening != nil && v.listening.owesOutcome()
+	waiting := v.unanswered() && (v.speech.transcribed() || v.speech.again || v.listening == nil) || v.stillHears(d) || len(v.asked) > 0 || len(v.notes) > 0 || v.listening != nil && v.listening.owesOutcome()
 	if answering || waiting && time.Since(d.began) < answerPatience {
 		if answering {
 			d.began = time.Now() // and then for what may follow
@@ -392,6 +397,20 @@ func (v *conversation) drained(d *drain) bool {
 	v.settleAll()
 	close(d.done)
 	return true
+}
+
+// stillHears reports whether the user has just said something of which the
+// service has not told yet.
+func (v *conversation) stillHears(d *drain) bool {
+	s := &v.speech
+	switch {
+	case len(s.pending)+len(s.segments) > 0:
+		return time.Since(s.since) < answerPatience
+	case time.Since(d.began) > onsetLookBack:
+		return false
+	}
+	from := v.ring.end - audio.Position(v.cfg.InputRate.Samples(onsetLookBack))
+	return v.ring.firstSound(max(s.answeredTo, from)) < v.ring.end
 }
 
 // alarm is a timer that is set to an instant.

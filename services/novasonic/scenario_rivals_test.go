@@ -133,7 +133,7 @@ var rivals = []struct {
 	{
 		// P8
 		fault: "the history is told twice after a failure",
-		want:  outcome{agent: []string{youSaid("1"), youSaid("2"), youSaid("3")}, errors: 2, again: time.Second},
+		want:  outcome{agent: []string{youSaid("1"), youSaid("2"), youSaid("3")}, errors: 2, again: 2 * time.Second},
 		nc: func(c *novasonic.Config) {
 			c.History = []novasonic.Message{{Role: novasonic.User, Text: "Hi."}, {Role: novasonic.Assistant, Text: "Hello."}}
 		},

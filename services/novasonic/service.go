@@ -123,6 +123,10 @@ func (s *Service) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 			return s.talk.post(ctx, change)
 		}
 	case *frames.End:
+		if dir == frames.Downstream && s.drain(ctx) {
+			s.drained.Store(true)
+		}
+	case *frames.Stop:
 		if dir == frames.Downstream {
 			s.drain(ctx)
 		}
@@ -159,17 +163,18 @@ func (s *Service) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.
 }
 
 // drain waits until what was asked is answered and what was said has been
-// passed on.
-func (s *Service) drain(ctx context.Context) {
+// passed on. It reports false if ctx has ended first.
+func (s *Service) drain(ctx context.Context) bool {
 	d := &drain{done: make(chan struct{})}
 	if s.talk.post(ctx, d) != nil {
-		return
+		return false
 	}
 	select {
 	case <-d.done:
 		_ = s.talk.box.flush(ctx)
-		s.drained.Store(true)
+		return true
 	case <-ctx.Done():
+		return false
 	}
 }
 

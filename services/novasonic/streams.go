@@ -49,7 +49,7 @@ func (v *conversation) step(ctx context.Context, e continuity.Event) {
 // situation is what the moment is like.
 func (v *conversation) situation() continuity.Situation {
 	return continuity.Situation{
-		UserSpeaking:  v.userSpeaking(),
+		UserSpeaking:  v.userSpeaking() && !v.speech.doubting,
 		Unanswered:    v.unanswered() && !v.speech.doubting,
 		AgentSpeaking: v.answering() || v.playing(),
 		ToolPending:   v.awaitsTool(),
@@ -465,14 +465,65 @@ func (v *conversation) orphaned(d continuity.Decision) {
 	v.close(c)
 	v.orphan(c)
 	delete(v.streams, c.id)
+	minds := false
 	switch verdict.Reason {
 	case bedrock.ReasonHistory, bedrock.ReasonContent, bedrock.ReasonProtocol, bedrock.ReasonToolResult:
+		minds = true
+	}
+	if !v.suspect(minds, d.Err) && minds {
 		// The service minds something that it was told, and does not say what.
 		v.past.forgetHalf()
 	}
 	v.shared.update(func(s *Stats) { s.Reconnects++ })
 	v.report(pipeline.Classify(verdict.Class, fmt.Errorf("%v ended after %v, continuing on another: %w", c, age, d.Err)))
 	v.tellSwap(d.Move, SwapBegun, func(s *SwapStatus) { s.From, s.Err = c.number, d.Err })
+}
+
+// The weight of a stream that ends while something has no answer: more if the
+// service has said that it minds something. What has weighed enough is given up:
+// after two streams, or six.
+const (
+	endWeighs   = 1
+	mindsWeighs = 3
+	enough      = 6
+)
+
+// suspect is called when a stream has died. What the user has said or typed and
+// nobody has answered is asked again, and may be what the service cannot bear:
+// if it ends one stream after another, it is given up, so that the conversation
+// is not. minds tells that the service has said that it minds something. suspect
+// reports whether there was anything to suspect.
+func (v *conversation) suspect(minds bool, err error) bool {
+	weigh := func(ends *int) (tooMany bool) {
+		if minds {
+			*ends += mindsWeighs
+		} else {
+			*ends += endWeighs
+		}
+		return *ends >= enough
+	}
+	some := len(v.asked) > 0
+	kept := v.asked[:0]
+	for _, e := range v.asked {
+		if !weigh(&e.ends) {
+			kept = append(kept, e)
+			continue
+		}
+		e.text, e.pending = "", false // nor will it be told as history
+		v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("a text of the user's is given up, since the service ended one stream after another that was given it: %w", err)))
+	}
+	v.asked = kept
+	if _, said := v.firstUnanswered(); said {
+		some = true
+		if weigh(&v.speech.ends) {
+			for _, e := range v.speech.texts {
+				e.text = ""
+			}
+			v.letGo()
+			v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("what the user said last is given up, since the service ended one stream after another that heard it: %w", err)))
+		}
+	}
+	return some
 }
 
 func (v *conversation) giveUp(err error) {
@@ -537,7 +588,7 @@ func (v *conversation) change(ctx context.Context, s Settings) {
 	v.step(ctx, continuity.Ask{Reason: continuity.Change, Version: v.version})
 }
 
-func (v *conversation) rotate(ctx context.Context, why string) {
-	v.log.Info("move asked for", "why", why)
-	v.step(ctx, continuity.Ask{Reason: continuity.Request})
+func (v *conversation) rotate(ctx context.Context, reason continuity.Reason, why string) {
+	v.log.Info("move asked for", "reason", reason.String(), "why", why)
+	v.step(ctx, continuity.Ask{Reason: reason})
 }

@@ -6,6 +6,7 @@ import "slices"
 // which it was begun to be said.
 type transcript struct {
 	entries []*entry
+	added   int // entries, in all
 }
 
 // entry is a message, or the place of one that is not certain yet: what the
@@ -17,6 +18,8 @@ type entry struct {
 	// pending is what the user said and nobody has answered. The next stream is
 	// not told it: it will be asked.
 	pending bool
+
+	ends int // of streams that were asked it, weighed: see conversation.suspect
 }
 
 func newTranscript(messages []Message) transcript {
@@ -41,6 +44,9 @@ func (t *transcript) reserve(role Role) *entry {
 	if len(t.entries) >= 2*maxEntries {
 		t.entries = append([]*entry(nil), t.entries[maxEntries:]...)
 	}
+	if t.added++; t.added%trimEvery == 0 {
+		t.trim()
+	}
 	e := &entry{role: role}
 	t.entries = append(t.entries, e)
 	return e
@@ -55,6 +61,22 @@ func (t *transcript) moveToEnd(e *entry) {
 // maxEntries bounds the memory of a conversation: messages of 20 bytes, hardly
 // a word or two, would fill the service's 200 KB.
 const maxEntries = maxHistoryBytes / 20
+
+// trimEvery is after how many entries the memory's bytes are counted.
+const trimEvery = 64
+
+// trim drops the oldest entries of a memory that has outgrown the service's
+// limits several times over. The next stream is not told them; what is at work
+// on a summary has had its time.
+func (t *transcript) trim() {
+	total := 0
+	for i := len(t.entries) - 1; i >= 0; i-- {
+		if total += len(t.entries[i].text); total > 4*maxHistoryBytes {
+			t.entries = append([]*entry(nil), t.entries[i+1:]...)
+			return
+		}
+	}
+}
 
 func (t *transcript) messages() []Message {
 	m := make([]Message, 0, len(t.entries))

@@ -9,6 +9,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/services/novasonic/internal/continuity"
 	"github.com/parley-go/parley/services/novasonic/internal/wire"
 )
 
@@ -84,6 +85,9 @@ func (v *conversation) say(text string) {
 	if v.cfg.Model == ModelV1 {
 		v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("%w: %s", ErrTextUnsupported, v.cfg.Model)))
 		return
+	}
+	if strings.TrimSpace(text) == "" {
+		return // which the service would take for a mistake
 	}
 	v.takeTurn(v.listening)
 	v.ask(v.past.add(User, text))
@@ -190,8 +194,12 @@ type speech struct {
 
 	audioAt time.Time // when the user's audio last came
 
-	doubted  time.Time // when it was last doubted that the stream listens at all …
-	doubting bool      // … and whether another one is on its way for that reason
+	ends int // of streams that were given it, weighed: see conversation.suspect
+
+	deafSince   time.Time     // when it was last told that the stream takes no audio
+	doubted     time.Time     // when it was last doubted that the stream listens at all …
+	doubting    bool          // … whether another one is on its way for that reason …
+	doubtsPause time.Duration // … and how long there is no other doubt
 
 	startTold audio.Position // the last UserStartedSpeaking …
 	stopTold  audio.Position // … and UserStoppedSpeaking: a replay brings them again
@@ -328,6 +336,7 @@ func (v *conversation) answered(c *connection) {
 		e.pending = false
 	}
 	s.texts, s.again = nil, false
+	s.ends, s.doubtsPause = 0, 0
 	from := v.ring.end - audio.Position(v.cfg.InputRate.Samples(onsetLookBack))
 	known := &s.pending
 	switch {
@@ -366,6 +375,12 @@ func (v *conversation) forgive() {
 	if _, some := v.firstUnanswered(); !some || v.userSpeaking() {
 		return
 	}
+	v.letGo()
+}
+
+// letGo gives up what the user has said and nobody has answered.
+func (v *conversation) letGo() {
+	s := &v.speech
 	for _, e := range s.texts {
 		e.pending = false
 	}
@@ -373,44 +388,41 @@ func (v *conversation) forgive() {
 	if v.ring.lastSound(to-v.slack()) < to {
 		to = v.soundFrom(0) // it may be the beginning of something else
 	}
-	s.answeredTo = to
+	s.answeredTo, s.ends = to, 0
 	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false
 }
 
-// doubt looks for a stream that takes audio, but behind which nobody is at work.
-// One that told of speech which is long over, and has told nothing at all since,
-// is given up. Where the user seems to have said something, and the service has
-// not said a word about it, nobody can be sure: a move, which is not heard, lets
-// another stream hear it.
+// doubt looks for a stream behind which nobody is at work. Where one does not
+// take audio, or the user seems to have said something of which the service has
+// not said a word, or has not told the end, nobody can be sure: a move, which is
+// not heard, lets another stream hear it.
 func (v *conversation) doubt(ctx context.Context) {
 	c, s := v.listening, &v.speech
-	if c.deaf(v.ring.end) && time.Since(s.doubted) >= deafEvery {
-		s.doubted = time.Now()
-		v.rotate(ctx, "the service has stopped taking audio")
+	if c.deaf(v.ring.end) && time.Since(s.deafSince) >= doubtEvery {
+		s.deafSince = time.Now()
+		v.rotate(ctx, continuity.Doubt, "the service has stopped taking audio")
 	}
-	if c == nil || v.draining != nil || len(v.calls) > 0 || time.Since(c.lastEvent) < speechlessFor || time.Since(c.opened) < speechlessFor {
+	if c == nil || v.draining != nil || len(v.calls) > 0 || s.transcribed() ||
+		time.Since(c.lastEvent) < speechlessFor || time.Since(c.opened) < speechlessFor || time.Since(s.doubted) < s.doubtsPause {
 		return
 	}
 	quietFrom := v.ring.end - audio.Position(v.cfg.InputRate.Samples(speechlessFor))
-	if inProgress(s.pending) {
-		if v.ring.firstSound(quietFrom) == v.ring.end {
-			c.fail(ErrStalled)
-		}
-		return
-	}
-	if time.Since(s.doubted) < doubtEvery || s.transcribed() {
-		return
-	}
-	spoke := len(s.pending) > 0 && time.Since(s.since) >= speechlessFor
-	if !spoke {
+	quiet := v.ring.firstSound(quietFrom) == v.ring.end
+	var spoke bool
+	switch {
+	case inProgress(s.pending):
+		spoke = quiet
+	case len(s.pending) > 0:
+		spoke = time.Since(s.since) >= speechlessFor
+	default:
 		silence := v.cfg.InputRate.Samples(time.Since(c.lastEvent))
 		since := max(s.answeredTo, v.ring.end-audio.Position(min(silence, v.cfg.InputRate.Samples(deafLookBack))))
-		first := v.ring.firstSound(since)
-		spoke = first < quietFrom && v.ring.firstSound(quietFrom) == v.ring.end
+		spoke = quiet && v.ring.firstSound(since) < quietFrom
 	}
 	if spoke {
 		s.doubted, s.doubting = time.Now(), true
-		v.rotate(ctx, "the service says nothing of what was said")
+		s.doubtsPause = min(max(doubtEvery, 2*s.doubtsPause), doubtSeldom)
+		v.rotate(ctx, continuity.Doubt, "the service says nothing of what was said")
 	}
 }
 
@@ -419,13 +431,11 @@ const (
 	// its endpointing takes up to two seconds, its first word a second or two.
 	speechlessFor = 6 * time.Second
 
-	// deafEvery is how long a move away from a stream that takes no audio may
-	// take before it is asked for again.
-	deafEvery = 10 * time.Second
-
-	// doubtEvery keeps a noise that comes again and again from moving the
-	// conversation each time.
-	doubtEvery = time.Minute
+	// doubtEvery is the least time between two moves for doubt. It doubles, up to
+	// doubtSeldom, until something is answered: a tone or a noise that the
+	// service makes nothing of must not move the conversation each time.
+	doubtEvery  = 10 * time.Second
+	doubtSeldom = time.Minute
 )
 
 // takeTurn is called when the user takes the turn: by speech that c told of, or

@@ -32,15 +32,21 @@ func (t *trial) findSwaps() {
 	}
 	slices.SortStableFunc(t.heirs, func(a, b *stream) int { return a.began().Compare(b.began()) })
 	// Of a stream that died as it was told to listen there may be a frame and no
-	// audio, but not the other way round: the last frame is of the last stream.
-	cuts := t.cuts
-	for _, s := range slices.Backward(t.heirs[min(1, len(t.heirs)):]) {
-		for len(cuts) > 0 && cuts[len(cuts)-1].At.After(s.began().Add(cutSlack)) {
-			cuts = cuts[:len(cuts)-1]
+	// audio, but not the other way round. The service numbers its streams as they
+	// are accepted.
+	numbers, accepted := map[*stream]int{}, 0
+	for _, s := range t.streams {
+		if s.Accepted > 0 {
+			accepted++
+			numbers[s] = accepted
 		}
-		if n := len(cuts); n > 0 && !cuts[n-1].At.Before(s.began().Add(-cutSlack)) {
-			s.swap = cuts[n-1].Frame.(*novasonic.Swap)
-			cuts = cuts[:n-1]
+	}
+	for _, s := range t.heirs[min(1, len(t.heirs)):] {
+		for _, f := range t.cuts {
+			w := f.Frame.(*novasonic.Swap)
+			if f.At.Sub(s.began()).Abs() <= cutSlack && (s.swap == nil || w.To == numbers[s]) {
+				s.swap = w
+			}
 		}
 	}
 }
@@ -82,7 +88,7 @@ func (t *trial) compare(s *stream, w *novasonic.Swap) {
 	wrong := func(what string, said, is any) {
 		t.violate(BadSwap, k.at, "the Swap frame of the move from %v to %v says that %s is %v, and it is %v", old, s, what, said, is)
 	}
-	failing := w.Reason == novasonic.SwapFailure
+	failing := w.Reason == novasonic.SwapFailure || w.Reason == novasonic.SwapDoubt && k.failure
 	begun := t.begun(w.Number)
 	if failing && !k.failure && !k.stillborn {
 		wrong("the reason", w.Reason, "none of that kind: the old stream was well")

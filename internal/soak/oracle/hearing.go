@@ -249,6 +249,9 @@ func (t *trial) tookOver(s *stream) {
 	if k.stillborn && !k.failure && s.heard.Sub(old.silent) > t.frame() {
 		k.failure, k.down = true, old.silent
 	}
+	if slices.ContainsFunc(t.streams, func(o *stream) bool { return o != s && t.between(old, o, s) && o.struck.fault.Kind != Ends }) {
+		k.evident = false // another was to listen, and nobody could know what it received
+	}
 	f := &t.result.Figures
 	f.Replayed = append(f.Replayed, t.duration(k.replayed))
 	f.Overlap = append(f.Overlap, t.duration(k.overlap))
@@ -275,9 +278,13 @@ func (t *trial) before(s *stream) *stream {
 // stillborn tells whether a stream failed before it heard anything, while one
 // stream followed another.
 func (t *trial) stillborn(old, s *stream) bool {
-	return slices.ContainsFunc(t.streams, func(o *stream) bool {
-		return o != s && len(o.runs) == 0 && o.End.Kind != sonictest.Refused && o.failed(s.heard) && !o.ended.Before(old.silent) && !o.Opened.After(s.heard)
-	})
+	return slices.ContainsFunc(t.streams, func(o *stream) bool { return o != s && t.between(old, o, s) })
+}
+
+// between tells whether a stream failed before it heard anything, while another
+// followed the old one.
+func (t *trial) between(old, o, s *stream) bool {
+	return len(o.runs) == 0 && o.End.Kind != sonictest.Refused && o.failed(s.heard) && !o.ended.Before(old.silent) && !o.Opened.After(s.heard)
 }
 
 // frame is the length of one of the caller's pieces of audio.

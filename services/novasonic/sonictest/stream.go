@@ -267,7 +267,7 @@ func (st *stream) write(w http.ResponseWriter, r *http.Request, frames <-chan fr
 		w.Header().Set("Content-Type", eventStreamType)
 		w.WriteHeader(http.StatusOK)
 		close(st.greeted)
-		st.rec.note(func(l *StreamLog) { l.Accepted = st.age() })
+		st.rec.note(func(l *StreamLog) { l.Accepted = max(1, st.age()) })
 	}
 	var buf []byte
 	for f := range frames {

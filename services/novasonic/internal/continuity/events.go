@@ -35,8 +35,9 @@ type Died struct {
 // Drained tells that the draining stream owes nothing any more.
 type Drained struct{ Stream int }
 
-// Ask is the application's wish to move: for a [Request], or for a [Change] of
-// the settings. Version is the number of the new settings, which must be new;
+// Ask is the wish to move: the application's, for a [Request] or for a [Change]
+// of the settings, or that of who carries the decisions out, in [Doubt] whether
+// the listening stream hears anything. Version is the number of the new settings, which must be new;
 // the conversation begins with number 0.
 type Ask struct {
 	Reason  Reason

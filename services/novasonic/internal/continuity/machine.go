@@ -40,13 +40,14 @@ const (
 	Age
 	Request
 	Change
+	Doubt
 	Credentials
 	Failure
 )
 
 // String returns the reason's name in lower case.
 func (r Reason) String() string {
-	names := [...]string{"none", "age", "request", "change", "credentials", "failure"}
+	names := [...]string{"none", "age", "request", "change", "doubt", "credentials", "failure"}
 	if int(r) < len(names) {
 		return names[r]
 	}
@@ -134,7 +135,7 @@ type Machine struct {
 	// Reasons to move.
 	version  int       // of the settings
 	trusted  int       // the last version with which a stream has proved itself
-	asked    Reason    // Request or Change, the weightier; None
+	asked    Reason    // Request, Change or Doubt, the weightiest; None
 	askedAt  time.Time // the first of them
 	expiryAt time.Time // when to look at the credentials again, after an open that brought no newer ones
 
@@ -500,7 +501,7 @@ func (m *Machine) refusedSuccessor(now time.Time, e Refused) {
 			return
 		}
 	}
-	if e.Verdict == GiveUp && m.due(now) == Request {
+	if why := m.due(now); e.Verdict == GiveUp && (why == Request || why == Doubt) {
 		m.asked = None
 		m.abandon(e.Err)
 		return
