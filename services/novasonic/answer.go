@@ -546,6 +546,9 @@ func (v *conversation) bargeIn(c *connection) {
 	v.silence(c)
 	v.out.Interrupt("barge-in")
 	if r != nil {
+		if !r.closed {
+			c.saysOf(r.about) // it began to, and the user would not hear it
+		}
 		r.closed = true
 		v.endReply(r, true)
 	}

@@ -166,13 +166,20 @@ func (v *conversation) isPending(k *call) bool {
 	return false
 }
 
-// outcomes are the results that an answer is about which a stream begins: none as
-// long as the user waits for an answer, which comes first.
+// outcomes are the results that an answer is about which a stream begins: those
+// of the calls that were made in one answer, the oldest; none as long as the user
+// waits for an answer, which comes first.
 func (v *conversation) outcomes(c *connection) []*call {
 	if c == v.listening && v.awaitsAnswer() {
 		return nil
 	}
-	return slices.Clone(c.results)
+	var about []*call
+	for _, k := range c.results {
+		if k.with(c.results[0]) {
+			about = append(about, k)
+		}
+	}
+	return about
 }
 
 // saysOf notes that the stream is heard to speak of results: they are told.
@@ -210,10 +217,14 @@ func (v *conversation) forsakeCalls(c *connection) {
 // forgiveOutcome lets go of results of which a stream says nothing, though it is
 // alive: the model has chosen to.
 func (v *conversation) forgiveOutcome(c *connection) {
-	if c == nil || len(c.results) == 0 || time.Since(c.expects) < forgiveAfter || c.lastEvent.Before(c.expects) {
+	if c == nil || len(c.results) == 0 {
 		return
 	}
-	if !v.speaks(c) && !v.awaitsAnswer() && !slices.ContainsFunc(c.results, v.isPending) {
+	if v.speaks(c) || v.awaitsAnswer() || v.userSpeaking() || slices.ContainsFunc(c.results, v.isPending) {
+		c.expects = time.Now() // it comes after that
+		return
+	}
+	if time.Since(c.expects) >= forgiveAfter && !c.lastEvent.Before(c.expects) {
 		c.saysOf(slices.Clone(c.results))
 	}
 }

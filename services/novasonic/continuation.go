@@ -167,7 +167,7 @@ const (
 	soonForce  = 30 * time.Second
 
 	// healthyAge is the age from which on a stream has proved itself.
-	healthyAge = 20 * time.Second
+	healthyAge = 5 * time.Second
 
 	// firstPause is how long to wait before a failed open is tried again. It
 	// doubles, up to maxPause.

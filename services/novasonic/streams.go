@@ -204,7 +204,7 @@ func (v *conversation) cut(d continuity.Decision) {
 	began := time.Now()
 	next, old := v.streams[d.Stream], v.streams[d.From]
 
-	if old != nil && v.stuck(old) {
+	if old != nil && (v.stuck(old) || old.deaf(v.ring.end) && !v.playing() && time.Since(old.lastEvent) >= deafAfter) {
 		v.breakOff(old)
 	}
 	from, lost := v.replayFrom(old)
