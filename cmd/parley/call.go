@@ -277,15 +277,10 @@ func (c *callCommand) logger(w io.Writer) *slog.Logger {
 
 // print writes the summary for people.
 func (s *Summary) print(w io.Writer) {
-	count := func(n int, one string) string {
-		if n == 1 {
-			return "1 " + one
-		}
-		return fmt.Sprintf("%d %ss", n, one)
-	}
 	fmt.Fprintf(w, "\n%s, %s, %s, %s, %s\n",
 		s.Duration.Duration().Round(100*time.Millisecond),
-		count(s.Turns, "turn"), count(s.BargeIns, "barge-in"), count(s.ToolCalls, "tool call"), count(s.Streams, "stream"))
+		count(s.Turns, "turn", "turns"), count(s.BargeIns, "barge-in", "barge-ins"),
+		count(s.ToolCalls, "tool call", "tool calls"), count(s.Streams, "stream", "streams"))
 	if len(s.Latency.All) > 0 {
 		fmt.Fprintf(w, "answers began %v after the caller had finished (median; at most %v)\n", s.Latency.Median.Duration(), s.Latency.Max.Duration())
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -91,5 +92,22 @@ func TestSpeechThatNobodyHeardIsAFailure(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAnEmulatorSaysWhatItHasServed(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // in place of a signal, on a real socket
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	if status := run(ctx, []string{"emulator", "--addr", "127.0.0.1:0"}, console{out: &stdout, err: &stderr}); status != 0 {
+		t.Fatalf("exit status %d: %s", status, &stderr)
+	}
+	if want := "Closing; 0 streams were served, 0 refused, and clients broke 0 rules.\n"; !strings.HasSuffix(stderr.String(), want) {
+		t.Errorf("no %q at the end of\n%s", want, &stderr)
+	}
+	for n, want := range map[int]string{0: "0 rules", 1: "1 rule", 2: "2 rules"} {
+		if got := count(n, "rule", "rules"); got != want {
+			t.Errorf("%d of them are %q", n, got)
+		}
 	}
 }
