@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/parley-go/parley/frames"
@@ -91,14 +92,22 @@ func (r *run) sendFromHead(it item, kind barrier) error {
 	return nil // Start and Heartbeat are the engine's own
 }
 
+// stuck describes the holders of a barrier.
+func (r *run) stuck(kind barrier, id uint64) []Stuck {
+	var stuck []Stuck
+	for _, n := range r.holders(kind, id) {
+		stuck = append(stuck, n.doing())
+	}
+	return stuck
+}
+
 // holders returns the processors that have been reached by the last barrier of
 // a kind, have not passed it on, and wait for nobody but themselves.
-func (r *run) holders(kind barrier, id uint64) []Stuck {
+func (r *run) holders(kind barrier, id uint64) []*node {
 	holds := func(n *node) bool {
 		return n != nil && n.barriers[kind].in.Load() == id && n.barriers[kind].out.Load() != id
 	}
-	var stuck []Stuck
-	named := make(map[*node]bool)
+	var holders []*node
 	for _, n := range r.nodes {
 		if !holds(n) || anyHolds(n, holds) {
 			continue
@@ -107,12 +116,17 @@ func (r *run) holders(kind barrier, id uint64) []Stuck {
 		for next := n.blockedBy(); next != nil; next = n.blockedBy() {
 			n = next
 		}
-		if !named[n] {
-			named[n] = true
-			stuck = append(stuck, n.doing())
+		if !slices.Contains(holders, n) {
+			holders = append(holders, n)
 		}
 	}
-	return stuck
+	return holders
+}
+
+// passedEnd reports whether the processor has passed on the end of the run.
+func (n *node) passedEnd() bool {
+	id := n.run.endID.Load()
+	return id != 0 && n.barriers[endBarrier].out.Load() == id
 }
 
 // queued reports whether an ordered frame on its way downstream is in a queue or

@@ -39,10 +39,12 @@ type Config struct {
 
 	// EndTimeout bounds the time from the request for an end to the moment when
 	// [frames.End] leaves the last processor; then the run is cancelled, and
-	// what has not been played is lost. It must suffice to play what is queued:
-	// an output of package playout keeps up to 10 minutes unless its MaxQueued
-	// says less, so that an agent which speaks for longer than EndTimeout at a
-	// stretch is cut short. Default 30 s; negative means no limit.
+	// what has not been played is lost. It begins anew when a processor that holds
+	// the end up says that it gets on with its work: see [Port.Progress]. An
+	// output of package playout does so with every chunk of speech, so that what
+	// is queued, up to 10 minutes unless its MaxQueued says less, is played
+	// however long that takes; who cannot wait for that cancels the run. Default
+	// 30 s; negative means no limit.
 	EndTimeout time.Duration
 
 	// CancelTimeout bounds how long goroutines may take to return when the run

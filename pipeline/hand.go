@@ -83,6 +83,9 @@ func (n *node) enqueue(l *lane, it item) *bed {
 	}
 	if b.asleep && open && h.n == 0 && l.n == 0 {
 		h.items[0], h.n, h.lane, h.since = it, 1, l, 0
+		if isDraining(it.frame) {
+			h.since = n.run.now() // no other frame comes that would see it stuck
+		}
 		h.at.Store(0)
 		l.in++
 		l.out++

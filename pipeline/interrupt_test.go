@@ -411,3 +411,19 @@ func TestNewFramesDoNotWaitForOldOnesThatAProcessorHasInHand(t *testing.T) {
 		r.finish()
 	})
 }
+
+func TestAnInterruptionBeforeTheRunMeansNothingToIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen recorder
+		p := pipeline.New(pipeline.Config{}, pass(), &seen)
+		p.Interrupt("early")
+		go func() {
+			p.Send(context.Background(), &probe{n: 1})
+			p.End("test")
+		}()
+		if err := p.Run(context.Background()); err != nil {
+			t.Error(err)
+		}
+		expect(t, "frames", seen.names(), []string{"Start", "p1", "End"})
+	})
+}

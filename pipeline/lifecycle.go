@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"time"
 )
@@ -128,7 +129,13 @@ func (r *run) attendTo() {
 				defer stop()
 			}
 		case <-endTimeout:
-			stuck := &StuckError{What: "pass on End", Within: r.cfg.EndTimeout, Processors: r.holders(endBarrier, r.endID.Load())}
+			if more := r.mayTakeLonger(); more > 0 {
+				var stop func()
+				endTimeout, stop = after(more)
+				defer stop()
+				continue
+			}
+			stuck := &StuckError{What: "pass on End", Within: r.cfg.EndTimeout, Processors: r.stuck(endBarrier, r.endID.Load())}
 			r.stop(outcome{err: fmt.Errorf("%w: %w", ErrEndTimeout, stuck)})
 			return
 		case <-heart.tick:
@@ -141,6 +148,22 @@ func (r *run) attendTo() {
 			idle.check()
 		}
 	}
+}
+
+// mayTakeLonger returns how much more time an end has since one of those who
+// hold it up, or did so until it passed on, said that it gets on.
+func (r *run) mayTakeLonger() time.Duration {
+	var last int64
+	holders := r.holders(endBarrier, r.endID.Load())
+	for _, n := range r.nodes {
+		if n.passedEnd() || slices.Contains(holders, n) {
+			last = max(last, n.progress.Load())
+		}
+	}
+	if last == 0 {
+		return 0
+	}
+	return r.cfg.EndTimeout - time.Duration(r.now()-last)
 }
 
 // after is a timer; a limit that is negative never ends.

@@ -637,3 +637,65 @@ func TestAnErrorThatIsOnItsWayWhenTheRunEndsIsNotLost(t *testing.T) {
 		})
 	}
 }
+
+func TestAnEndTakesAsLongAsItsHolderGetsOn(t *testing.T) {
+	// works, with a sign of life every 20 s, and is then stuck or not.
+	worker := func(works int, stuck bool) *parts {
+		return &parts{name: "worker", process: func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if _, ok := f.(*frames.End); ok {
+				for range works {
+					time.Sleep(20 * time.Second)
+					out.Progress()
+				}
+				if stuck {
+					<-ctx.Done()
+					return nil
+				}
+			}
+			return out.Send(ctx, f, dir)
+		}}
+	}
+	// busy gets on with something, and the end is not held up by that.
+	busy := &parts{name: "busy", run: func(ctx context.Context, out *pipeline.Port) error {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				out.Progress()
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}}
+	for name, c := range map[string]struct {
+		row  []pipeline.Processor
+		took time.Duration
+		want string // what is in the error; nothing if there is none
+	}{
+		"it gets on until it is done":         {[]pipeline.Processor{worker(10, false)}, 200 * time.Second, ""},
+		"it gets on, and then does not":       {[]pipeline.Processor{worker(10, true)}, 230 * time.Second, "End#2 in Process for 3m50s"},
+		"it never gets on":                    {[]pipeline.Processor{worker(0, true)}, 30 * time.Second, "worker (End#2 in Process for 30s)"},
+		"only others get on, before it":       {[]pipeline.Processor{busy, worker(0, true)}, 30 * time.Second, "worker (End#2 in Process for 30s)"},
+		"only others get on, behind it":       {[]pipeline.Processor{worker(0, true), busy}, 30 * time.Second, "worker (End#2 in Process for 30s)"},
+		"it gets on in a branch":              {[]pipeline.Processor{pipeline.Parallel(worker(10, false), pass())}, 200 * time.Second, ""},
+		"it gets on and another does not":     {[]pipeline.Processor{pipeline.Parallel(worker(10, false), worker(0, true))}, 230 * time.Second, "End#2 in Process for 3m50s"},
+		"it waits for one that does not, too": {[]pipeline.Processor{worker(10, false), worker(0, true)}, 230 * time.Second, "worker#2 (End#2 in Process for 30s)"},
+	} {
+		inVirtualTime(t, name, func(t *testing.T) {
+			r := start(t, pipeline.Config{}, c.row...)
+			begin := time.Now()
+			r.End("test")
+			err := r.result()
+			switch {
+			case c.want == "" && err != nil:
+				t.Errorf("Run returned %v", err)
+			case c.want != "" && (!errors.Is(err, pipeline.ErrEndTimeout) || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("Run returned %v, want ErrEndTimeout with %q", err, c.want)
+			}
+			if took := time.Since(begin); took != c.took {
+				t.Errorf("it took %v, want %v", took, c.took)
+			}
+		})
+	}
+}

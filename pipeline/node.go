@@ -40,6 +40,7 @@ type node struct {
 	dead atomic.Bool
 
 	barriers [barrierKinds]barrierState
+	progress atomic.Int64 // when it last said that it gets on, in run time
 
 	mu       sync.Mutex // protects all below, but for atomics
 	closed   bool       // no frame is taken or accepted any more

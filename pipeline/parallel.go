@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/parley-go/parley/frames"
 )
@@ -31,8 +32,10 @@ type parallel struct {
 // frames simply pass. There may be up to 64 branches.
 //
 // The slowest branch holds back the others once its queue is full. Duplicates
-// are recognised as long as a branch is no further behind than its queues are
-// long; a processor that keeps frames for longer sends them on as new ones.
+// are recognised as long as a branch is not behind by more than 65,536 data and
+// control frames, which is ten minutes of audio in pieces of 10 ms, or by more
+// system frames than its queues hold; a processor that keeps frames for longer
+// sends them on as new ones.
 func Parallel(branches ...Processor) Processor { return &parallel{branches: branches} }
 
 // branches is where branches part and meet: a node at either end.
@@ -42,10 +45,9 @@ type branches struct {
 	tails       []link  // from exit upstream
 	choice      *choice // for a switch, nil otherwise
 
-	// Each is used by one goroutine: that of the end, the direction and the
-	// lane.
-	merged  [2]window // at exit, for frames that go downstream; system and ordered
-	mergedU [2]window // at entry, for frames that go upstream
+	inside [2][2]passage // by direction, and by lane: system and ordered
+
+	// Each is used by one goroutine: that of the exit and the lane.
 	arrived [2]map[uint64]uint64
 	beat    uint64 // the last heartbeat that came out of any branch
 }
@@ -64,11 +66,14 @@ func (b *builder) addBranches(name string, parts []Processor, ch *choice, where 
 	outer := b.scope
 	b.depth++
 	var all []segment
+	ordered := make([]bool, len(parts))
 	for i, part := range parts {
+		begin := len(b.run.nodes)
 		if ch != nil {
 			b.scope = &scope{outer: outer, choice: ch, branch: i}
 		}
 		all = append(all, b.add(part, fmt.Sprintf("%s[%d]", where, i+1)))
+		ordered[i] = !slices.ContainsFunc(b.run.nodes[begin:], func(n *node) bool { return n.router != nil })
 	}
 	b.scope = outer
 	b.depth--
@@ -89,12 +94,15 @@ func (b *builder) addBranches(name string, parts []Processor, ch *choice, where 
 			ch.addService(s.first, i)
 		}
 	}
-	size := minWindow
+	size := minPassing
 	for _, n := range b.run.nodes {
 		size += n.downLane.limit + maxBatch
 	}
-	for i := range 2 {
-		br.merged[i].size, br.mergedU[i].size = size, size
+	for dir := range br.inside {
+		for lane := range br.inside[dir] {
+			br.inside[dir][lane] = passage{keep: size, most: size, ordered: ordered, past: make([]uint64, len(parts))}
+		}
+		br.inside[dir][laneIndex(false)].most = max(size, maxPassing)
 	}
 	return segment{br.entry, br.exit}
 }
@@ -112,13 +120,13 @@ func (br *branches) route(ctx context.Context, n *node, it *item, system bool) e
 	case !parting:
 		return br.merge(ctx, n, it, system)
 	case n == br.entry:
-		return br.part(ctx, n, br.heads, it)
+		return br.part(ctx, n, br.heads, it, system)
 	}
-	return br.part(ctx, n, br.tails, it)
+	return br.part(ctx, n, br.tails, it, system)
 }
 
 // part sends a frame into the branches: all of them, or the chosen one.
-func (br *branches) part(ctx context.Context, n *node, into []link, it *item) error {
+func (br *branches) part(ctx context.Context, n *node, into []link, it *item, system bool) error {
 	if br.choice != nil {
 		if f, ok := it.frame.(*frames.SwitchService); ok && br.choice.obey(n, f) {
 			return nil
@@ -126,6 +134,9 @@ func (br *branches) part(ctx context.Context, n *node, into []link, it *item) er
 		if !isForAll(it.frame) {
 			return n.run.send(ctx, &n.port, into[br.choice.active.Load()], it.frame, it.dir)
 		}
+	}
+	if it.dir != frames.Downstream || barrierOf(it.frame) == noBarrier {
+		br.inside[it.dir][laneIndex(system)].enter(it.frame.ID())
 	}
 	var errs []error
 	for _, l := range into {
@@ -150,8 +161,7 @@ func (br *branches) merge(ctx context.Context, n *node, it *item, system bool) e
 	case br.choice != nil && !br.choice.lets(it, system):
 		n.run.observeDrop(f, n, it.dir, Inactive)
 		return nil
-	case it.dir == frames.Downstream && !br.merged[lane].first(f.ID()),
-		it.dir == frames.Upstream && !br.mergedU[lane].first(f.ID()):
+	case !br.inside[it.dir][lane].first(f.ID(), it.tag):
 		return nil
 	}
 	return n.port.Send(ctx, f, it.dir)
@@ -180,34 +190,4 @@ func isForAll(f frames.Frame) bool {
 		return true
 	}
 	return barrierOf(f) != noBarrier
-}
-
-// minWindow is how many frames a window remembers at least.
-const minWindow = 4096
-
-// window remembers the frames that were seen lately.
-type window struct {
-	size  int
-	seen  map[uint64]struct{}
-	order []uint64
-	next  int
-}
-
-// first reports whether id is seen for the first time, and remembers it.
-func (w *window) first(id uint64) bool {
-	if _, ok := w.seen[id]; ok {
-		return false
-	}
-	if w.seen == nil {
-		w.seen = make(map[uint64]struct{})
-	}
-	if len(w.order) < w.size {
-		w.order = append(w.order, id)
-	} else {
-		delete(w.seen, w.order[w.next])
-		w.order[w.next] = id
-		w.next = (w.next + 1) % w.size
-	}
-	w.seen[id] = struct{}{}
-	return true
 }

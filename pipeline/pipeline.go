@@ -132,7 +132,9 @@ func (p *Pipeline) Cancel(reason string, err error) {
 	p.ask(func(r *run) { r.stop(outcome{reason: reason, err: err}) })
 }
 
-// Interrupt is what [Port.Interrupt] is, by the application.
+// Interrupt is what [Port.Interrupt] is, by the application. Before frames can
+// be sent there is nothing to interrupt: it does nothing then, unlike End and
+// Cancel, which are remembered.
 func (p *Pipeline) Interrupt(reason string) {
 	p.mu.Lock()
 	r := p.run

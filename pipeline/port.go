@@ -70,6 +70,17 @@ func (p *Port) Report(err error) {
 	p.node.report(err)
 }
 
+// Progress says that the processor has done a part of the work that it must
+// finish before it passes [frames.End] on, such as to play what is queued: it is
+// not stuck, and Config.EndTimeout begins anew. While it does not hold the end
+// up, it means nothing. It never waits.
+func (p *Port) Progress() {
+	n := p.node
+	if !n.passedEnd() {
+		n.progress.Store(n.run.now())
+	}
+}
+
 // Name returns the processor's name in this pipeline.
 func (p *Port) Name() string { return p.node.name }
 

@@ -117,7 +117,7 @@ func (r *run) passStart() error {
 		return context.Cause(r.parent)
 	case <-deadline:
 	}
-	stuck := &StuckError{What: "pass on Start", Within: r.cfg.StartTimeout, Processors: r.holders(startBarrier, f.ID())}
+	stuck := &StuckError{What: "pass on Start", Within: r.cfg.StartTimeout, Processors: r.stuck(startBarrier, f.ID())}
 	return fmt.Errorf("%w: %w", ErrStartTimeout, stuck)
 }
 

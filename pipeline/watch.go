@@ -79,7 +79,7 @@ func (h *heart) overdue() {
 
 func (h *heart) complain() {
 	stuck := &StuckError{What: "pass on a heartbeat", Within: h.run.cfg.HeartbeatTimeout,
-		Processors: h.run.holders(heartbeatBarrier, h.waiting.ID())}
+		Processors: h.run.stuck(heartbeatBarrier, h.waiting.ID())}
 	f := &frames.Error{Kind: frames.ErrorApplication, Err: stuck}
 	if len(stuck.Processors) > 0 {
 		f.Processor = stuck.Processors[0].Processor

@@ -26,11 +26,11 @@ import (
 )
 
 type callCommand struct {
-	Caller   string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV, or MP3 of 16 kHz or more."`
+	Caller   string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV, or MP3 of any rate but 8 kHz."`
 	Output   string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
 	Mono     bool   `help:"Write the conversation as one channel, both mixed."`
 	Timeline string `type:"path" placeholder:"FILE" help:"Where to draw the call, as .svg: who spoke when, which stream listened, and how the call moved between them."`
-	Fast     bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample. Emulator only."`
+	Fast     bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample, and that of real time to within a chunk (20 ms). Emulator only."`
 	JSON     bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output."`
 
 	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
@@ -221,6 +221,7 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		return err
 	}
 	summary.Streams, summary.ToolCalls, summary.Usage = stats.Streams, stats.ToolCalls, stats.Usage
+	err = errors.Join(err, ears.unheard())
 	for _, s := range p.Stats() {
 		summary.Dropped += int64(s.System.Shed + s.Ordered.Shed + s.Upstream.Shed)
 	}
@@ -276,15 +277,10 @@ func (c *callCommand) logger(w io.Writer) *slog.Logger {
 
 // print writes the summary for people.
 func (s *Summary) print(w io.Writer) {
-	count := func(n int, one string) string {
-		if n == 1 {
-			return "1 " + one
-		}
-		return fmt.Sprintf("%d %ss", n, one)
-	}
 	fmt.Fprintf(w, "\n%s, %s, %s, %s, %s\n",
 		s.Duration.Duration().Round(100*time.Millisecond),
-		count(s.Turns, "turn"), count(s.BargeIns, "barge-in"), count(s.ToolCalls, "tool call"), count(s.Streams, "stream"))
+		count(s.Turns, "turn", "turns"), count(s.BargeIns, "barge-in", "barge-ins"),
+		count(s.ToolCalls, "tool call", "tool calls"), count(s.Streams, "stream", "streams"))
 	if len(s.Latency.All) > 0 {
 		fmt.Fprintf(w, "answers began %v after the caller had finished (median; at most %v)\n", s.Latency.Median.Duration(), s.Latency.Max.Duration())
 	}
@@ -300,7 +296,7 @@ func (s *Summary) print(w io.Writer) {
 		fmt.Fprintln(w, "the call was ended before its time")
 	}
 	if len(s.Errors) > 0 {
-		fmt.Fprintf(w, "survived: %s\n", strings.Join(s.Errors, "; "))
+		fmt.Fprintf(w, "survived: %s\n", printable(strings.Join(s.Errors, "; ")))
 	}
 	for _, line := range swapTable(s.Swaps) {
 		fmt.Fprintln(w, line)

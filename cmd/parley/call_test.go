@@ -466,6 +466,25 @@ func TestAFailureHalfWayKeepsWhatWasRecorded(t *testing.T) {
 	}
 }
 
+func TestACallWhoseServiceDoesNotComeBackFails(t *testing.T) {
+	srv := tlsEmulator(t, sonictest.Config{})
+	for _, v := range srv.Environ() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	gone := time.AfterFunc(2*time.Second, func() { srv.Close() }) // in real time, on real sockets
+	defer gone.Stop()
+	caller := write(t, "caller.wav", wavOf(t, audio.Mono(audio.Rate16k), 16_000*5))
+	status, stdout, stderr := parley(t, "call", "--json", caller, "--service", "aws", "--hang-up-after", "1s")
+	var s Summary
+	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
+		t.Fatalf("read summary: %v\n%s", err, stdout)
+	}
+	if status != 1 || !strings.Contains(stderr, "did not come back") || !strings.Contains(s.Error, "did not come back") || s.Duration < 5000 {
+		t.Errorf("exit status %d after %v: %s\n%s", status, s.Duration.Duration(), stderr, stdout)
+	}
+}
+
 func TestACallThatDoesNotBeginLeavesAnEarlierRecordingAlone(t *testing.T) {
 	keep := write(t, "keep.wav", []byte("precious"))
 	if status, _, _ := parley(t, "call", "--fast", calls+"bargein.wav", "--model", "amazon.nova-9", "-o", keep); status != 1 {

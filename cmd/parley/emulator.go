@@ -90,9 +90,18 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 	if c.Load {
 		return reportLateness(con.out, srv)
 	}
-	n := len(srv.Streams())
-	fmt.Fprintf(con.err, "Closing; %d streams were served, and clients broke %d rules.\n", n, len(srv.Violations()))
+	n := srv.Counts()
+	fmt.Fprintf(con.err, "Closing; %s served, %d refused, and clients broke %s.\n",
+		count(n.Requests-n.Refused, "stream was", "streams were"), n.Refused, count(n.Violations, "rule", "rules"))
 	return nil
+}
+
+// count is a number with what it counts.
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 // shellQuote writes s so that a shell reads it as one word.

@@ -19,7 +19,7 @@ import (
 // Times are on the output's clock, which is also that of the caller's
 // recording: both begin with the call.
 type listener struct {
-	say  func(Line)    // called with each line when it begins to be heard, or was understood
+	say  func(Line)    // called with each line when it begins to be heard, or was understood, and again if it was interrupted
 	over chan struct{} // closed by hangUp
 
 	mu        sync.Mutex // protects the following
@@ -57,6 +57,14 @@ func (l *listener) failed(f *frames.Error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.errors = append(l.errors, f.Err.Error())
+}
+
+// unheard is an error if there is something of the caller that the service never
+// heard.
+func (l *listener) unheard() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.moves.unheard()
 }
 
 // heardLine is a line with the place of its audio on the agent's track.
@@ -220,6 +228,9 @@ func (l *listener) spoken(f *frames.SpokenText) {
 	for _, s := range slices.Backward(l.lines) {
 		if s.Who == "agent" && !s.settled && (s.response == f.Response || f.Response == "") && (s.Text == text || f.Interrupted) {
 			s.settled, s.Text, s.Interrupted = true, text, f.Interrupted
+			if f.Interrupted {
+				l.say(s.Line) // what was announced was not heard to its end
+			}
 			return
 		}
 	}

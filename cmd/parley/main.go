@@ -112,17 +112,17 @@ type exitError struct {
 type usageError struct{ error }
 
 // oneLine keeps the promise of one line for an error that has several parts, and
-// says what two parts have in common once.
+// says what two parts have in common once. It may be printed on a terminal.
 func oneLine(err error) string {
 	var parts []string
-	for line := range strings.Lines(err.Error()) {
+	for line := range strings.FieldsFuncSeq(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }) {
 		line = strings.TrimSpace(line)
 		if line == "" || slices.ContainsFunc(parts, func(p string) bool { return strings.HasSuffix(p, line) || strings.HasSuffix(line, p) }) {
 			continue
 		}
 		parts = append(parts, line)
 	}
-	return strings.Join(parts, "; ")
+	return printable(strings.Join(parts, "; "))
 }
 
 // version is the module's version, or that of the commit it was built from.

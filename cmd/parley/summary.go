@@ -35,7 +35,7 @@ type Summary struct {
 	Usage     novasonic.Usage `json:"usage_tokens"`
 	Lines     []Line          `json:"transcript"`
 	Errors    []string        `json:"errors,omitempty"` // that the call survived
-	Error     string          `json:"error,omitempty"`  // that ended it
+	Error     string          `json:"error,omitempty"`  // that ended it, or how the service failed the caller
 }
 
 // Line is what one side said.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -129,6 +130,31 @@ func (m *moves) swaps() []Swap {
 	return all
 }
 
+// unheard is an error if there is something of the caller that the service never
+// heard: the call was over before it came back, or it was away for too long.
+func (m *moves) unheard() error {
+	var errs []error
+	var lost time.Duration
+	for _, o := range m.list {
+		lost += o.Lost
+	}
+	if lost > 0 {
+		errs = append(errs, fmt.Errorf("%v of what the caller said was heard by nobody: the service was away for too long", lost.Round(100*time.Millisecond)))
+	}
+	if n := len(m.list); n > 0 {
+		last := m.list[n-1]
+		if _, heard := last.cutAt(); last.Reason == novasonic.SwapFailure && !heard {
+			i := slices.IndexFunc(last.reached, func(r reached) bool { return r.reason == novasonic.SwapFailure })
+			err := fmt.Errorf("the service was lost at %s and did not come back: nobody heard the caller from there on", clock(m.at(last.reached[i].at)))
+			if last.Err != nil {
+				err = fmt.Errorf("%w: %w", err, last.Err)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // swapTable is the moves as lines for people: nothing if there were none.
 func swapTable(swaps []Swap) []string {
 	if len(swaps) == 0 {
@@ -140,8 +166,8 @@ func swapTable(swaps []Swap) []string {
 	for _, s := range swaps {
 		cut, to := "–", "–"
 		if s.CutAt != nil {
-			d := s.CutAt.Duration()
-			cut = fmt.Sprintf("%02d:%06.3f", int(d.Minutes()), (d % time.Minute).Seconds())
+			ms := int64(*s.CutAt)
+			cut = fmt.Sprintf("%02d:%02d.%03d", ms/60_000, ms/1000%60, ms%1000)
 		}
 		if s.To > 0 {
 			to = fmt.Sprint(s.To)

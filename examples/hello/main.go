@@ -9,11 +9,17 @@ import (
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/services/novasonic/sonictest/script"
+	"github.com/parley-go/parley/testdata/calls"
 	"github.com/parley-go/parley/transports/file"
 )
 
 func main() {
-	emulator := sonictest.NewServer(sonictest.Config{}) // says back what it hears
+	shop, err := script.Load(calls.Files, "bikeshop.yaml") // who answers, and what they know
+	if err != nil {
+		log.Fatal(err)
+	}
+	emulator := sonictest.NewServer(sonictest.Config{Brain: shop.Brain(), Library: shop.Library()})
 	if err := emulator.StartPipe(); err != nil {
 		log.Fatal(err)
 	}

@@ -307,3 +307,71 @@ func TestEveryRuleIsKeptByAGoodProcessor(t *testing.T) {
 		})
 	}
 }
+
+// own is a frame type that only its processor knows.
+type own struct {
+	frames.System
+	N int
+}
+
+func TestFramesOfOnesOwnKeepTheProcessorBusyUnderTheRules(t *testing.T) {
+	var made, seen []*own
+	busy := With(func() frames.Frame {
+		f := &own{N: len(made)}
+		made = append(made, f)
+		return f
+	})
+	var mu sync.Mutex // the rules are checked one after the other, a processor's goroutine is its own
+	Check(t, broken(func(_ context.Context, f frames.Frame, dir frames.Direction, _ *pipeline.Port) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if f, ok := f.(*own); ok && dir == frames.Downstream {
+			seen = append(seen, f)
+		}
+		return false, nil
+	}), busy)
+	distinct := map[*own]bool{}
+	for _, f := range seen {
+		distinct[f] = true
+	}
+	if len(seen) < len(rules)-2 || len(distinct) != len(seen) {
+		t.Errorf("the processor got %d frames of its own type, %d of them different, in %d rules", len(seen), len(distinct), len(rules))
+	}
+	// What is done to them counts: only the rule about changes may find this, and it does.
+	changes := broken(func(_ context.Context, f frames.Frame, _ frames.Direction, _ *pipeline.Port) (bool, error) {
+		if f, ok := f.(*own); ok {
+			f.N = -1
+		}
+		return false, nil
+	})
+	o := options{}
+	busy(&o)
+	for _, r := range rules {
+		synctest.Test(t, func(t *testing.T) {
+			var f failures
+			r.check(&f, changes, append(knownFrames(), o.frames...))
+			for _, clean := range f.cleanup {
+				clean()
+			}
+			if found := len(f.text) > 0; found != (r.name == "does not change frames") {
+				t.Errorf("rule %q found %v", r.name, f.text)
+			}
+		})
+	}
+}
+
+func TestARuleThatIsSkippedIsNotChecked(t *testing.T) {
+	checked := 0
+	Check(t, func() pipeline.Processor {
+		checked++
+		return broken(func(_ context.Context, f frames.Frame, _ frames.Direction, _ *pipeline.Port) (bool, error) {
+			if f, ok := f.(*frames.AudioOutput); ok {
+				f.Samples[7] = 1
+			}
+			return false, nil
+		})()
+	}, Skip("does not change frames", "it does, in this test"))
+	if checked < len(rules)-1 {
+		t.Errorf("%d processors were made for %d other rules", checked, len(rules)-1)
+	}
+}

@@ -51,6 +51,11 @@ func TestAHarnessTakesFramesOutAtBothEndsInVirtualTime(t *testing.T) {
 		if f := h.NextUp(); f != up {
 			t.Errorf("%v came out upstream, want what was sent at the other end", f)
 		}
+		more := []frames.Frame{&frames.Text{Text: "one"}, &frames.Text{Text: "two"}}
+		h.SendUp(more...)
+		if all := h.AllUp(); !slices.Equal(all, more) || len(h.AllUp()) != 0 || len(h.All()) != 0 {
+			t.Errorf("%v came out upstream, want two texts, once, and nothing at the other end", all)
+		}
 		h.Advance(time.Hour)
 		if took := time.Since(begin); took != time.Hour+time.Second {
 			t.Errorf("after Advance it is %v, want an hour more", took)

@@ -141,6 +141,74 @@ func TestSinkFillsTheGapsOfTheCaller(t *testing.T) {
 	})
 }
 
+func TestSinkFollowsTheCallersFirstTrack(t *testing.T) {
+	for name, c := range map[string]struct{ track, first, other string }{
+		"by itself":   {"", "a", "b"},
+		"without one": {"", "", "b"},
+		"when told":   {"b", "b", "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "a.wav")
+				f := audio.Mono(audio.Rate8k)
+				want := tone(f, 8000)
+				var list []frames.Frame
+				for i := 0; i < len(want); i += 160 {
+					// A clock that began a minute earlier than the first one's.
+					other := frames.Audio{Format: f, Samples: tone(f, 160), Track: c.other, Position: audio.Position(60*8000 + i)}
+					mine := frames.Audio{Format: f, Samples: want[i : i+160], Track: c.first, Position: audio.Position(i)}
+					list = append(list, &frames.AudioInput{Audio: mine}, &frames.AudioInput{Audio: other})
+				}
+				sink := audiofile.NewSink(audiofile.SinkConfig{Path: path, Caller: true, Track: c.track, Format: f})
+				if err := feed(t, sink, list...); err != nil {
+					t.Fatal(err)
+				}
+				if _, got := readAll(t, path); !slices.Equal(want, got) {
+					t.Errorf("%d samples were written, want the %d of one track", len(got), len(want))
+				}
+			})
+		})
+	}
+}
+
+func TestSinkFillsAGapOfTheCallerAtAChangeOfFormat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.wav")
+		piece := func(f audio.Format, position int, samples ...int16) frames.Frame {
+			return &frames.AudioInput{Audio: frames.Audio{Format: f, Samples: samples, Position: audio.Position(position)}}
+		}
+		mono, stereo := audio.Mono(audio.Rate8k), audio.Stereo(audio.Rate8k)
+		sink := audiofile.NewSink(audiofile.SinkConfig{Path: path, Caller: true, Format: mono})
+		// It begins where the caller does, at whatever position.
+		if err := feed(t, sink, piece(mono, 100, 1, 2), piece(stereo, 105, 6, 6, 7, 7)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got := readAll(t, path); !slices.Equal([]int16{1, 2, 0, 0, 0, 6, 7}, got) {
+			t.Errorf("written %v", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "b.wav")
+		to := audio.Mono(audio.Rate16k)
+		low, high := audio.Mono(audio.Rate8k), to
+		// Half a second at 8 kHz, half of nothing, half at 16 kHz.
+		sink := audiofile.NewSink(audiofile.SinkConfig{Path: path, Caller: true, Format: to})
+		if err := feed(t, sink,
+			&frames.AudioInput{Audio: frames.Audio{Format: low, Samples: tone(low, 4000)}},
+			&frames.AudioInput{Audio: frames.Audio{Format: high, Samples: tone(high, 8000), Position: 16_000}},
+		); err != nil {
+			t.Fatal(err)
+		}
+		_, got := readAll(t, path)
+		if n := len(got) - 24_000; n < 0 || n > 200 {
+			t.Fatalf("%d samples were written, want 24000 and a filter's delay", len(got))
+		}
+		if !slices.Equal(got[len(got)-8000:], tone(high, 8000)) || !audio.IsSilent(got[8200:15_800]) {
+			t.Error("the silence is not where the caller was silent")
+		}
+	})
+}
+
 func TestSinkConvertsToTheFormatOfTheFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "a.wav")

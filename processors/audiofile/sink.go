@@ -14,13 +14,15 @@ type SinkConfig struct {
 	// Path is a WAV or MP3 file; if it exists it is replaced.
 	Path string
 
-	// Caller writes the caller's voice, [frames.AudioInput], where gaps in its
-	// positions, of up to a minute each, become silence. By default it is the
-	// agent's, [frames.AudioOutput], as it comes from the service: without the
-	// pauses, and with what was interrupted.
+	// Caller writes the caller's voice, [frames.AudioInput], from its first
+	// sample on; gaps in its positions after that, of up to a minute each, become
+	// silence. By default it is the agent's, [frames.AudioOutput], as it comes
+	// from the service: without the pauses, and with what was interrupted.
 	Caller bool
 
-	// Track restricts it to one track; by default all are written, as they come.
+	// Track is the one that is written. By default it is that of the first audio
+	// that arrives for the caller, as each track has a clock of its own, and all
+	// of them, as they come, for the agent.
 	Track string
 
 	// Format is that of the file; 24 kHz mono by default.
@@ -36,9 +38,10 @@ const maxGap = 60
 type Sink struct {
 	config SinkConfig
 	writer *Writer
+	chosen bool // the caller's track is
 
-	in        audio.Format // of the audio that came last
-	next      audio.Position
+	in        audio.Format     // of the audio that came last
+	next      audio.Position   // behind it, at its rate
 	resampler *audio.Resampler // nil if the rates are the same
 	remixed   []int16
 	buffer    []int16
@@ -95,7 +98,9 @@ func (s *Sink) wanted(f frames.Frame) *frames.Audio {
 			a = &f.Audio
 		}
 	}
-	if a == nil || s.config.Track != "" && a.Track != s.config.Track {
+	switch {
+	case a == nil, s.config.Track != "" && a.Track != s.config.Track,
+		s.chosen && a.Track != s.config.Track: // it may be ""
 		return nil
 	}
 	return a
@@ -106,17 +111,31 @@ func (s *Sink) write(a *frames.Audio) error {
 		return failed("write", s.config.Path, err, "")
 	}
 	s.buffer = s.buffer[:0]
+	gap := s.gapBefore(a)
 	if a.Format != s.in {
 		if err := s.convertFrom(a.Format); err != nil {
 			return failed("write", s.config.Path, err, "")
 		}
-	} else if gap := int64(a.Position - s.next); s.config.Caller && gap > 0 {
-		gap = min(gap, maxGap*int64(a.Format.Rate))
+	}
+	if gap > 0 {
 		s.convert(make([]int16, int(gap)*a.Format.Channels))
 	}
 	s.next = a.End()
 	s.convert(a.Samples)
 	return s.writer.Write(s.buffer)
+}
+
+// gapBefore returns how much silence, at the rate of a, goes before it. The
+// first audio of the caller decides on the track and on where the file begins.
+func (s *Sink) gapBefore(a *frames.Audio) int64 {
+	if !s.config.Caller {
+		return 0
+	}
+	if !s.chosen {
+		s.chosen, s.config.Track = true, a.Track
+		return 0
+	}
+	return min(int64(a.Position-s.next.At(s.in.Rate, a.Format.Rate)), maxGap*int64(a.Format.Rate))
 }
 
 // convertFrom prepares for audio of another format than before.

@@ -203,6 +203,38 @@ func TestResampleGivesTheAgentsLastSamplesBeforeTTSStop(t *testing.T) {
 	})
 }
 
+func TestTheAgentFallingSilentLeavesTheResampledCallerWhole(t *testing.T) {
+	caller := func(stops bool) []int16 {
+		var got []int16
+		synctest.Test(t, func(t *testing.T) {
+			var list []frames.Frame
+			for k := range 50 {
+				s := make([]int16, 160)
+				for j := range s {
+					s[j] = int16(9000 * math.Sin(2*math.Pi*300*float64(k*160+j)/8000))
+				}
+				list = append(list, in(k*160, s...))
+				if stops && k%10 == 5 {
+					list = append(list, &frames.TTSStop{Response: "r"})
+				}
+			}
+			for _, f := range through(t, filter.Resample(filter.Input, audio.Mono(audio.Rate16k)), list...) {
+				if a, ok := f.(*frames.AudioInput); ok {
+					if a.Position != audio.Position(len(got)) {
+						t.Errorf("audio at %d after %d", a.Position, len(got))
+					}
+					got = append(got, a.Samples...)
+				}
+			}
+		})
+		return got
+	}
+	want, got := caller(false), caller(true)
+	if len(want) != 16_000 || !slices.Equal(want, got) {
+		t.Errorf("%d samples with TTSStop, %d without, or not the same", len(got), len(want))
+	}
+}
+
 func TestKeysBecomeOneTextWhenTheEntryIsOver(t *testing.T) {
 	for name, c := range map[string]struct {
 		cfg   filter.KeysConfig

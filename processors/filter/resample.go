@@ -35,7 +35,8 @@ const maxTracks = 64
 // number of channels. Positions are converted with it, and the delay of the
 // filter is taken out: each sample is where its position says. For that, audio
 // is held back by 52 samples of the lower rate (3 ms at 16 kHz), until more of
-// its track arrives, or TTSStop or End. A gap in the positions remains one.
+// its track arrives, or End, or TTSStop for the agent's. A gap in the positions
+// remains one.
 func Resample(side Side, to audio.Format) pipeline.Processor {
 	return &converter{side: side, to: to, tracks: make(map[string]*stream)}
 }
@@ -60,7 +61,8 @@ func (c *converter) Process(ctx context.Context, f frames.Frame, dir frames.Dire
 		}
 		return nil
 	case *frames.TTSStop, *frames.End:
-		if dir == frames.Downstream {
+		// The agent falls silent in the middle of what the caller says.
+		if _, end := f.(*frames.End); dir == frames.Downstream && (end || c.side == Output) {
 			for _, track := range slices.Sorted(maps.Keys(c.tracks)) {
 				if err := c.finish(ctx, track, out); err != nil {
 					return err

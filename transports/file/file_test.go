@@ -333,6 +333,30 @@ func TestACallThatFailsHalfWayKeepsWhatWasRecorded(t *testing.T) {
 	})
 }
 
+func TestARecordingThatBreaksOffIsHeardToItsLastSample(t *testing.T) {
+	for _, good := range []int{24_000, 24_137} {
+		synctest.Test(t, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out.wav")
+			caller := voice(1, 3*24_000)
+			in := record(t, "a.wav", audio.Mono(rate), caller)
+			call := open(t, file.Config{Input: in, Output: out})
+			info, err := os.Stat(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(in, info.Size()-int64(2*(len(caller)-good))); err != nil { // behind the back of New, which has looked
+				t.Fatal(err)
+			}
+			if err := run(t, call, &agent{}); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "play recording") {
+				t.Fatalf("Run: %v", err)
+			}
+			if _, left, _ := load(t, out); len(left) < good || !slices.Equal(left[:good], caller[:good]) {
+				t.Errorf("the conversation has %d samples, want the %d of the recording", len(left), good)
+			}
+		})
+	}
+}
+
 func TestTheSameCallGivesTheSameConversation(t *testing.T) {
 	var first []int16
 	for range 3 {

@@ -68,9 +68,9 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		if in.ended.Load() {
 			return nil
 		}
-		samples, err := in.read(int(end - begin))
-		if err != nil {
-			return err
+		samples, broken := in.read(int(end - begin))
+		if len(samples) == 0 {
+			return broken
 		}
 		if err := in.transport.timeline.Add(recorder.Caller, format, samples, begin); err != nil {
 			return err
@@ -78,6 +78,9 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		f := &frames.AudioInput{Audio: frames.Audio{Format: format, Samples: samples, Track: cfg.Track, Position: begin}}
 		if err := out.Send(ctx, f, frames.Downstream); err != nil {
 			return err
+		}
+		if broken != nil {
+			return broken
 		}
 		if cfg.Progress != nil {
 			cfg.Progress(Progress{Position: now, Total: in.reader.Duration(), Tail: in.over})
@@ -93,7 +96,8 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 }
 
 // read returns the next n samples of the recording, mono, in a buffer of their
-// own; behind its end, silence.
+// own; behind its end, silence. With an error it returns those that there are
+// before the place where the recording is damaged.
 func (in *Input) read(n int) ([]int16, error) {
 	channels := in.reader.Format().Channels
 	samples := make([]int16, 0, n)
@@ -107,7 +111,7 @@ func (in *Input) read(n int) ([]int16, error) {
 		case errors.Is(err, io.EOF):
 			in.over = true
 		case err != nil:
-			return nil, fmt.Errorf("play recording: %w", err)
+			return samples, fmt.Errorf("play recording: %w", err)
 		}
 	}
 	return audio.AppendSilence(samples, n-len(samples)), nil

@@ -33,7 +33,7 @@ type Config struct {
 
 	// MaxQueued is how much audio may wait to be played; 10 minutes by default.
 	// When there is more, whoever sends it waits. An end waits until it is
-	// played: where an answer may be long, so must pipeline.Config.EndTimeout.
+	// played; pipeline.Config.EndTimeout is then for a sink that is stuck.
 	MaxQueued time.Duration
 
 	// StopDelay is how long the agent must have been silent to have stopped

@@ -383,6 +383,49 @@ func TestChunksStayOnTimeForHours(t *testing.T) {
 	})
 }
 
+func TestAnEndWaitsForALongAnswerAndNotForASinkThatIsStuck(t *testing.T) {
+	for name, stuckAt := range map[string]time.Duration{"": 0, "stuck": 100 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var heard int
+				start := time.Now()
+				sink := playout.SinkFunc(func(ctx context.Context, c playout.Chunk) error {
+					if stuckAt > 0 && time.Since(start) >= stuckAt {
+						<-ctx.Done()
+						return ctx.Err()
+					}
+					for _, s := range c.Spans {
+						heard += int(s.End - s.Begin)
+					}
+					return nil
+				})
+				const long = 5 * 60 * 24_000
+				err := play(t, playout.New(playout.Config{}, sink), nil, script{run: func(ctx context.Context, out *pipeline.Port) error {
+					for i := 0; i < long; i += 24_000 {
+						if err := out.Send(ctx, speech(i, 24_000), frames.Downstream); err != nil {
+							return err
+						}
+					}
+					return out.Send(ctx, end(), frames.Downstream)
+				}})
+				if stuckAt == 0 {
+					if err != nil || heard != long {
+						t.Errorf("%d of %d samples were heard, then %v", heard, long, err)
+					}
+					return
+				}
+				var stuck *pipeline.StuckError
+				if !errors.Is(err, pipeline.ErrEndTimeout) || !errors.As(err, &stuck) || stuck.Processors[0].Processor != "output" {
+					t.Errorf("Run: %v, want the output to be named", err)
+				}
+				if took := time.Since(start); took < 2*time.Minute || took > 131*time.Second {
+					t.Errorf("it took %v, want 30s from when the sink was stuck", took)
+				}
+			})
+		})
+	}
+}
+
 func TestASinkThatFailsEndsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("the line is dead")

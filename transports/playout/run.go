@@ -79,6 +79,9 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 		}
 		return fmt.Errorf("play audio: %w", err)
 	}
+	if len(chunk.Spans) > 0 {
+		out.Progress()
+	}
 	return nil
 }
 

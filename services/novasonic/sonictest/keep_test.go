@@ -105,6 +105,36 @@ func TestRefusedRequestsDoNotPushTheRecordsOfStreamsOut(t *testing.T) {
 	})
 }
 
+func TestWhatIsCountedDoesNotDependOnWhichRecordsAreKept(t *testing.T) {
+	for _, keep := range []int{-1, 1, 256} {
+		cfg := sonictest.Config{KeepStreams: keep, Faults: []sonictest.Fault{{Streams: []int{1, 3, 4}, Do: sonictest.Refuse(503, "ServiceUnavailableException", "")}}}
+		serve(t, cfg, func(t *testing.T, srv *sonictest.Server) {
+			for range 6 {
+				p := open(t, srv)
+				p.send("{}") // which breaks a rule
+				p.rest()
+			}
+			last := open(t, srv)
+			last.send(opening()...)
+			last.send(`{"event":{"whatIsThis":{}}}`)
+			time.Sleep(time.Second)
+			if got, want := srv.Counts(), (sonictest.Counts{Requests: 7, Refused: 3, Violations: 4}); got != want {
+				t.Errorf("keeping %d streams: %+v, want %+v", keep, got, want)
+			}
+		})
+	}
+}
+
+func TestTheKeyIsNotThatOfTheSeed(t *testing.T) {
+	one, two := sonictest.NewServer(sonictest.Config{Seed: 1}), sonictest.NewServer(sonictest.Config{Seed: 1})
+	defer one.Close()
+	defer two.Close()
+	a, b := one.Credentials()[0], two.Credentials()[0]
+	if a.SecretAccessKey == b.SecretAccessKey || len(a.SecretAccessKey) < 40 || a.AccessKeyID == b.AccessKeyID {
+		t.Errorf("two servers with the same seed have the keys %v and %v", a, b)
+	}
+}
+
 func TestWaitingCopiesNoRecordOfAStreamThatHasEnded(t *testing.T) {
 	serve(t, sonictest.Config{}, func(t *testing.T, srv *sonictest.Server) {
 		for range 50 {

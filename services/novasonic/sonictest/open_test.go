@@ -28,20 +28,29 @@ func TestARequestThatBedrockWouldRefuseIsRefused(t *testing.T) {
 		want   string
 		text   string
 	}{
-		"no signature":         {edit: forge(func(r *http.Request) { r.Header.Del("Authorization") }), status: 403, want: "MissingAuthenticationTokenException"},
-		"half a signature":     {edit: forge(func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x") }), status: 403, want: "IncompleteSignatureException"},
-		"a bearer token":       {edit: forge(func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }), status: 403, want: "AccessDeniedException"},
-		"an unknown key":       {edit: func(q *request) { q.creds.AccessKeyID = "XX" }, status: 403, want: "UnrecognizedClientException", text: "The security token included in the request is invalid."},
-		"another secret":       {edit: func(q *request) { q.creds.SecretAccessKey = "XX" }, status: 403, want: "InvalidSignatureException", text: "The request signature we calculated does not match"},
-		"another token":        {edit: func(q *request) { q.creds.SessionToken = "XX" }, status: 403, want: "UnrecognizedClientException"},
-		"no token":             {edit: func(q *request) { q.creds.SessionToken = "" }, status: 403, want: "UnrecognizedClientException"},
-		"an expired token":     {key: expiring, wait: time.Hour, status: 403, want: "ExpiredTokenException", text: "The security token included in the request is expired"},
-		"no permission":        {key: denied, status: 403, want: "AccessDeniedException", text: "is not authorized to perform: bedrock:InvokeModel"},
-		"another region":       {edit: func(q *request) { q.region = "eu-north-1" }, status: 403, want: "InvalidSignatureException", text: "Credential should be scoped to a valid region."},
-		"another path":         {edit: forge(func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/model/amazon.nova-sonic-v1:0/invoke", "" }), status: 404, want: "UnknownOperationException"},
-		"GET":                  {edit: forge(func(r *http.Request) { r.Method = "GET" }), status: 404, want: "UnknownOperationException"},
-		"a header changed":     {edit: func(q *request) { q.edit = set("X-Amz-Meta", "1"); q.forge = set("X-Amz-Meta", "2") }, status: 403, want: "InvalidSignatureException"},
-		"a payload unsigned":   {edit: forge(set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")), status: 403, want: "InvalidSignatureException"},
+		"no signature":       {edit: forge(func(r *http.Request) { r.Header.Del("Authorization") }), status: 403, want: "MissingAuthenticationTokenException"},
+		"half a signature":   {edit: forge(func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x") }), status: 403, want: "IncompleteSignatureException"},
+		"a bearer token":     {edit: forge(func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }), status: 403, want: "AccessDeniedException"},
+		"an unknown key":     {edit: func(q *request) { q.creds.AccessKeyID = "XX" }, status: 403, want: "UnrecognizedClientException", text: "The security token included in the request is invalid."},
+		"another secret":     {edit: func(q *request) { q.creds.SecretAccessKey = "XX" }, status: 403, want: "InvalidSignatureException", text: "The request signature we calculated does not match"},
+		"another token":      {edit: func(q *request) { q.creds.SessionToken = "XX" }, status: 403, want: "UnrecognizedClientException"},
+		"no token":           {edit: func(q *request) { q.creds.SessionToken = "" }, status: 403, want: "UnrecognizedClientException"},
+		"an expired token":   {key: expiring, wait: time.Hour, status: 403, want: "ExpiredTokenException", text: "The security token included in the request is expired"},
+		"no permission":      {key: denied, status: 403, want: "AccessDeniedException", text: "is not authorized to perform: bedrock:InvokeModel"},
+		"another region":     {edit: func(q *request) { q.region = "eu-north-1" }, status: 403, want: "InvalidSignatureException", text: "Credential should be scoped to a valid region."},
+		"another path":       {edit: forge(func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/model/amazon.nova-sonic-v1:0/invoke", "" }), status: 404, want: "UnknownOperationException"},
+		"GET":                {edit: forge(func(r *http.Request) { r.Method = "GET" }), status: 404, want: "UnknownOperationException"},
+		"a header changed":   {edit: func(q *request) { q.edit = set("X-Amz-Meta", "1"); q.forge = set("X-Amz-Meta", "2") }, status: 403, want: "InvalidSignatureException"},
+		"a payload unsigned": {edit: forge(set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")), status: 403, want: "InvalidSignatureException"},
+		"a payload's kind unsigned": {edit: func(q *request) {
+			q.edit = func(r *http.Request) { r.Header.Del("X-Amz-Content-Sha256") }
+			q.forge = set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-EVENTS")
+		}, status: 403, want: "InvalidSignatureException", text: "'x-amz-content-sha256' must be a 'SignedHeader'"},
+		"a token unsigned": {edit: func(q *request) {
+			token := q.creds.SessionToken
+			q.creds.SessionToken = ""
+			q.forge = set("X-Amz-Security-Token", token)
+		}, status: 403, want: "InvalidSignatureException", text: "'x-amz-security-token' must be a 'SignedHeader'"},
 		"a clock that is slow": {edit: func(q *request) { q.date = q.date.Add(-6 * time.Minute) }, status: 403, want: "InvalidSignatureException", text: "Signature expired"},
 		"a clock that is fast": {edit: func(q *request) { q.date = q.date.Add(6 * time.Minute) }, status: 403, want: "InvalidSignatureException", text: "Signature not yet current"},
 		"an unknown model":     {edit: func(q *request) { q.model = "amazon.nova-3-sonic" }, status: 400, want: "ValidationException", text: "The provided model identifier is invalid."},

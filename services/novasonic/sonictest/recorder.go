@@ -92,6 +92,13 @@ func (r *recorder) open() bool {
 	return r.log.End.Kind == Open
 }
 
+// violations is how many rules the client has broken.
+func (r *recorder) violations() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.log.Violations)
+}
+
 // seal says that the log changes no more, and returns how it ended.
 func (r *recorder) seal() EndKind {
 	r.mu.Lock()

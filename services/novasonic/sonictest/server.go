@@ -2,6 +2,7 @@ package sonictest
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -36,8 +37,8 @@ type Server struct {
 	clients  []*http.Transport
 	conns    map[*connection]bool
 	dialled  int
-	requests int
-	open     int // streams that count for the quota
+	counts   Counts // violations only of streams that have ended
+	open     int    // streams that count for the quota
 	faults   []Fault
 	live     map[*stream]bool
 	done     []*recorder   // streams that have ended, oldest first
@@ -63,18 +64,19 @@ func NewServer(cfg Config) *Server {
 		faults: slices.Clone(cfg.Faults),
 	}
 	if len(s.keys) == 0 {
-		s.keys = []Credentials{randomKey(cfg.Seed)}
+		s.keys = []Credentials{randomKey()}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
 
-// randomKey makes a key that nobody could take for one of AWS's.
-func randomKey(seed uint64) Credentials {
-	rng := rand.New(rand.NewPCG(seed, 0x5ec0e7))
+// randomKey makes a key that nobody could take for one of AWS's, and nobody
+// could guess. It does not come from the seed, which is usually known, and
+// nothing that can be heard or measured depends on it.
+func randomKey() Credentials {
 	return Credentials{
-		AccessKeyID:     fmt.Sprintf("PARLEYEMULATOR%06X", rng.Uint32()&0xffffff),
-		SecretAccessKey: fmt.Sprintf("parley-emulator-%016x%08x", rng.Uint64(), rng.Uint32()),
+		AccessKeyID:     "PARLEYEMULATOR" + crand.Text()[:6],
+		SecretAccessKey: "parley-emulator-" + crand.Text()[:24],
 	}
 }
 
@@ -147,6 +149,25 @@ func (s *Server) Streams() []StreamLog {
 	}
 	slices.SortFunc(logs, func(a, b StreamLog) int { return a.Number - b.Number })
 	return logs
+}
+
+// Counts are how much a server has had to do since it was made, records that
+// are no longer kept included.
+type Counts struct {
+	Requests   int // for a stream
+	Refused    int // of them, those that got an HTTP error instead
+	Violations int // of the protocol's rules; see Server.Violations
+}
+
+// Counts returns how much the server has had to do so far.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counts
+	for st := range s.live {
+		c.Violations += st.rec.violations()
+	}
+	return c
 }
 
 // Stream returns the record of one stream. It reports whether there is one.
@@ -233,8 +254,8 @@ func (s *Server) enter(c *connection, now time.Time) *stream {
 		return nil
 	}
 	s.wg.Add(1)
-	st := &stream{server: s, conn: c, number: s.requests, opened: now, strikes: make(chan Action, 16), greeted: make(chan struct{})}
-	s.requests++
+	st := &stream{server: s, conn: c, number: s.counts.Requests, opened: now, strikes: make(chan Action, 16), greeted: make(chan struct{})}
+	s.counts.Requests++
 	st.rec = &recorder{number: st.number, limit: s.cfg.KeepSamples / 8, changed: s.tell}
 	st.rec.log.Number, st.rec.log.Opened = st.number, now
 	if c != nil {
@@ -259,11 +280,16 @@ func (s *Server) leave(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.live, st)
+	end := st.rec.seal()
+	if end == Refused {
+		s.counts.Refused++
+	}
+	s.counts.Violations += st.rec.violations()
 	if s.cfg.KeepStreams <= 0 {
 		return
 	}
 	kept := &s.done
-	if st.rec.seal() == Refused {
+	if end == Refused {
 		kept = &s.refused // a client that tries again and again leaves the others' records alone
 	}
 	for len(*kept) >= s.cfg.KeepStreams {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +56,11 @@ func TestDialNeedsCredentials(t *testing.T) {
 		{"the provider fails", credentialsFrom(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, errors.New("failed to refresh cached credentials")
 		}), ReasonNoCredentials, GiveUp, "failed to refresh"},
+		{"there is no metadata service", credentialsFrom(func(context.Context) (aws.Credentials, error) {
+			refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+			return aws.Credentials{}, fmt.Errorf("failed to refresh cached credentials, no EC2 IMDS role found, %w",
+				&url.Error{Op: "Get", URL: "http://169.254.169.254/latest/meta-data/", Err: refused})
+		}), ReasonNoCredentials, GiveUp, "no AWS credentials: failed to refresh cached credentials, no EC2 IMDS role found"},
 		{"expired", credentialsFrom(func(context.Context) (aws.Credentials, error) {
 			c := testCredentials
 			c.CanExpire, c.Expires = true, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -334,6 +342,78 @@ func TestEndpointWithoutHTTP2IsSaidAtOnce(t *testing.T) {
 		err := unreachable(t, configFor(srv.URL), Options{})
 		check(t, err, frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "does not speak HTTP/2: ")
 	})
+	for name, answer := range map[string][]string{
+		"in HTTP/0.9":                    {"<html><body>hello</body></html>"},
+		"in something that is not HTTP":  {"SSH-2.0-OpenSSH_9.6\r\n"},
+		"bit by bit":                     {"\x00\x00", "\x12\x05", "\x00"}, // like HTTP/2, up to the type of the frame
+		"with another frame of HTTP/2":   {"\x00\x00\x08\x06\x00\x00\x00\x00\x00 a PING."},
+		"with a frame of another stream": {"\x00\x00\x00\x04\x00\x00\x00\x00\x01"},
+	} {
+		t.Run("in clear text "+name, func(t *testing.T) {
+			err := unreachable(t, configFor("http://"+sayingOnly(t, answer...)), Options{})
+			check(t, err, frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "does not speak HTTP/2: ")
+		})
+	}
+}
+
+// sayingOnly is the address of something that says the same to everybody, in
+// pieces, and then waits to be left.
+func sayingOnly(t *testing.T, pieces ...string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	t.Cleanup(serving.Wait)
+	t.Cleanup(func() { l.Close() })
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer c.Close()
+				for _, piece := range pieces {
+					io.WriteString(c, piece)
+					time.Sleep(5 * time.Millisecond) // apart, on a real socket
+				}
+				io.Copy(io.Discard, c)
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+func TestAnswerThatComesBitByBitIsHTTP2AllTheSame(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		may  bool
+	}{
+		{"\x00\x00\x12\x04\x00\x00\x00\x00\x00", true}, // net/http's
+		{"\x00\x00\x00\x04\x00\x00\x00\x00\x00", true}, // no settings at all
+		{"\x00\x40\x00\x04\x00\x00\x00\x00\x00", true}, // the most that is allowed
+		{"\x00\x00\x00\x04\x01\x00\x00\x00\x00", false},
+		{"\x01\x00\x00\x04\x00\x00\x00\x00\x00", false},
+		{"HTTP/1.1 400 Bad Request", false},
+	} {
+		if may := mayBeSettings([]byte(c.text[:min(len(c.text), frameHeader)])); may != c.may {
+			t.Errorf("%q may be HTTP/2: %v, want %v", c.text, may, c.may)
+		}
+		near, far := net.Pipe()
+		go func() {
+			for _, b := range []byte(c.text) {
+				far.Write([]byte{b})
+			}
+			far.Close()
+		}()
+		got, err := io.ReadAll(&clearTextConn{Conn: near})
+		near.Close()
+		if refused := errors.Is(err, ErrNotHTTP2); refused == c.may || c.may && string(got) != c.text {
+			t.Errorf("%q was read as %q, %v", c.text, got, err)
+		}
+	}
 }
 
 func TestEndpointWithoutTLSIsSaidAtOnce(t *testing.T) {

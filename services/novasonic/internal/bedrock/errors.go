@@ -58,6 +58,9 @@ func oneLine(err error) string {
 	var send *smithyhttp.RequestSendError
 	var net *url.Error
 	switch {
+	case errors.Is(err, ErrNoCredentials):
+		// Where they were looked for is in the layers. What failed there is not
+		// what the stream was to be opened at.
 	case errors.As(err, &net):
 		text = net.Err.Error()
 	case errors.As(err, &send):

@@ -1,7 +1,6 @@
 package bedrock
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -179,7 +178,7 @@ func inHTTP1(scheme string, err error) error {
 }
 
 // watchClearText makes the connections of tr fail with [ErrNotHTTP2] when the
-// peer answers HTTP/2 with HTTP/1.1, or with nothing but its back. net/http
+// peer answers HTTP/2 with anything else, or with nothing but its back. net/http
 // has several errors for that, depending on which side is faster.
 func watchClearText(tr *http.Transport) {
 	dial := tr.DialContext
@@ -198,18 +197,36 @@ func watchClearText(tr *http.Transport) {
 // clearTextConn is a connection on which HTTP/2 is expected.
 type clearTextConn struct {
 	net.Conn
-	answered atomic.Bool // with something that may be HTTP/2
+	begin    []byte      // of the answer; only the goroutine that reads uses it
+	answered atomic.Bool // in HTTP/2
 }
 
 func (c *clearTextConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.answered.Load() {
-		if bytes.HasPrefix(p[:n], []byte("HTTP/")) {
-			return 0, fmt.Errorf("%w: it answered in HTTP/1", ErrNotHTTP2)
+		c.begin = append(c.begin, p[:min(n, frameHeader-len(c.begin))]...)
+		if !mayBeSettings(c.begin) {
+			return 0, fmt.Errorf("%w: it answered %.20q", ErrNotHTTP2, p[:n])
 		}
-		c.answered.Store(true)
+		c.answered.Store(len(c.begin) == frameHeader)
 	}
 	return n, err
+}
+
+// frameHeader is the length of an HTTP/2 frame's header (RFC 9113, section 4.1).
+const frameHeader = 9
+
+// mayBeSettings reports whether a server's answer that begins so may be HTTP/2,
+// where it begins with a SETTINGS frame (RFC 9113, section 3.4): type 4, not an
+// acknowledgement, on stream 0, and not longer than 16 KiB.
+func mayBeSettings(begin []byte) bool {
+	for i, b := range begin {
+		switch {
+		case i == 0 && b != 0, i == 1 && b > 0x40, i == 3 && b != 4, i == 4 && b&1 != 0, i > 4 && b != 0:
+			return false
+		}
+	}
+	return true
 }
 
 func (c *clearTextConn) Write(p []byte) (int, error) {

@@ -83,8 +83,12 @@ func (v *Verifier) Request(r *http.Request, now time.Time) (Key, []byte, *Refusa
 	case !slices.Contains(auth.signed, "host") && !slices.Contains(auth.signed, ":authority"):
 		// AWS's SDK for JavaScript signs the latter over HTTP/2.
 		return Key{}, nil, forbidden("InvalidSignatureException", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-	case !slices.Contains(auth.signed, "x-amz-date"):
-		return Key{}, nil, forbidden("InvalidSignatureException", "'x-amz-date' must be a 'SignedHeader' in the AWS Authorization.")
+	}
+	for _, name := range []string{"x-amz-date", "x-amz-content-sha256", "x-amz-security-token"} {
+		// The last one only if there is one: a key may have no token.
+		if (name == "x-amz-date" || r.Header.Get(name) != "") && !slices.Contains(auth.signed, name) {
+			return Key{}, nil, forbidden("InvalidSignatureException", "'"+name+"' must be a 'SignedHeader' in the AWS Authorization.")
+		}
 	}
 	i := slices.IndexFunc(v.Keys, func(k Key) bool { return k.ID == auth.key })
 	if i < 0 {
