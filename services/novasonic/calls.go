@@ -166,20 +166,14 @@ func (v *conversation) isPending(k *call) bool {
 	return false
 }
 
-// outcomes are the results that an answer is about which a stream begins: those
-// of the calls that were made in one answer, the oldest; none as long as the user
-// waits for an answer, which comes first.
+// outcomes are the results that an answer is about which a stream begins: all that
+// it was told and has said nothing of, since nobody can tell them apart; none as
+// long as the user waits for an answer, which comes first.
 func (v *conversation) outcomes(c *connection) []*call {
 	if c == v.listening && v.awaitsAnswer() {
 		return nil
 	}
-	var about []*call
-	for _, k := range c.results {
-		if k.with(c.results[0]) {
-			about = append(about, k)
-		}
-	}
-	return about
+	return slices.Clone(c.results)
 }
 
 // saysOf notes that the stream is heard to speak of results: they are told.

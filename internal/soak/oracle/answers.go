@@ -503,6 +503,11 @@ func (t *trial) outcomeHeard(r *request) {
 			return
 		}
 	}
+	for _, a := range t.answers {
+		if a.outcome && a.about != r && a.heard > 0 && a.s.Opened.Before(ran.Returned) && !a.first.Before(ran.Returned) && a.s.failed(ran.Returned.Add(patience)) {
+			return // nobody can know that it was not about this as well, and the stream failed before it went on
+		}
+	}
 	t.violate(Unanswered, ran.Returned, "what the tool returned to request %d was never told to the caller", r.ID)
 }
 
