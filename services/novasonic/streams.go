@@ -298,10 +298,10 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 	switch {
 	case s.detected:
 	case !s.told:
-		sound(v.soundFrom(0))
+		sound(v.soundFrom(v.ring.end, 0))
 	case old != nil && going < v.ring.end:
 		// It ought to have told of this by now, or to be about to.
-		sound(v.soundFrom(back(min(time.Since(old.lastEvent)+onsetLookBack, deafLookBack))))
+		sound(v.soundFrom(v.ring.end, back(min(time.Since(old.lastEvent), v.cfg.Keep)+onsetLookBack)))
 	}
 	if at, some := v.firstUnanswered(); some {
 		sound(at)
@@ -311,7 +311,8 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 		given, heard = old.reached()
 	}
 	if old == nil || s.doubting || given < back(stalledBehind) {
-		sound(v.ring.firstSound(max(s.answeredTo, given-audio.Position(rate.Samples(deafLookBack)))))
+		first := v.ring.firstSound(max(s.answeredTo, given-audio.Position(rate.Samples(deafLookBack))))
+		sound(v.soundFrom(first, 0))
 		// What it has not been given nobody has heard, and what it was given last
 		// may have been lost on the way.
 		from = min(from, max(s.answeredTo, heard), given)

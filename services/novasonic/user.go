@@ -251,13 +251,13 @@ func (v *conversation) userSpeaking() bool {
 // its endpointing takes up to two seconds.
 const unsureFor = 2500 * time.Millisecond
 
-// soundFrom returns where the utterance begins that may be going on if nobody
-// tells of speech: all sounds since a position that were not answered and are no
-// further apart than that. It is the end if it has been quiet for so long.
-func (v *conversation) soundFrom(since audio.Position) audio.Position {
+// soundFrom returns where the utterance begins that may be going on at a position
+// if nobody tells of speech: all sounds since another one that were not answered
+// and are no further apart than that. It is the position itself if it had been
+// quiet for so long.
+func (v *conversation) soundFrom(at, since audio.Position) audio.Position {
 	since = max(since, v.speech.answeredTo)
 	apart := audio.Position(v.cfg.InputRate.Samples(unsureFor))
-	at := v.ring.end
 	for {
 		from := v.ring.firstSound(max(since, at-apart))
 		if from >= at {
@@ -386,7 +386,7 @@ func (v *conversation) letGo() {
 	}
 	to := v.ring.end
 	if v.ring.lastSound(to-v.slack()) < to {
-		to = v.soundFrom(0) // it may be the beginning of something else
+		to = v.soundFrom(to, 0) // it may be the beginning of something else
 	}
 	s.answeredTo, s.ends = to, 0
 	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -497,6 +498,16 @@ func (t *trial) outcomeHeard(r *request) {
 	}
 	if s := t.listenerAt(ran.Returned); s != nil && s.failed(ran.Returned) && s.struck.fault.Kind == Silences {
 		return // it was given the result, and could not say so
+	}
+	for _, s := range t.streams {
+		if s.struck == nil || s.struck.fault.Kind != Silences {
+			continue
+		}
+		for _, x := range s.Texts {
+			if at := s.at(x.At); strings.Contains(x.Text, ran.Result) && s.failed(at.Add(10*time.Second)) {
+				return // the same, in words
+			}
+		}
 	}
 	for _, a := range r.outcomes {
 		if a.Interrupted || a.cutBy != nil || a.s.failed(a.s.at(a.At).Add(2*time.Second)) || a.s.failed(a.last) {

@@ -329,6 +329,8 @@ func (t *trial) hole(from, to int64) {
 		t.result.Figures.LostSpeech += length
 	case to == t.all() && !speech && last >= 0 && t.listeners[last].failed(t.sentAt(to-1)):
 		t.result.Figures.LostSilence += length
+	case !speech && t.inFlight(from, to):
+		t.result.Figures.LostSilence += length
 	case !speech && t.failing(t.sentAt(from), t.sentAt(to-1)):
 		t.result.Figures.LostSilence += length
 	case speech:
@@ -336,6 +338,14 @@ func (t *trial) hole(from, to int64) {
 	default:
 		t.violate(Unheard, t.sentAt(from), "no stream received samples %d to %d (%v), and no failure is to blame", from, to, length)
 	}
+}
+
+// inFlight tells whether the samples were on their way to a stream that was
+// left in order, and failed before they arrived.
+func (t *trial) inFlight(from, to int64) bool {
+	return slices.ContainsFunc(t.listeners, func(s *stream) bool {
+		return s.took != nil && s.took.cut == from && to <= s.runs[0].from && s.previous.failed(s.heard) && !s.previous.failed(t.sentAt(from))
+	})
 }
 
 // failing tells whether there was, in that time, a listener that had failed,

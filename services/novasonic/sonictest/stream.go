@@ -261,7 +261,11 @@ func (st *stream) write(w http.ResponseWriter, r *http.Request, frames <-chan fr
 		}
 		greeted = true
 		if delay > 0 {
-			st.sleep(r, delay) // if the client goes away, writing fails
+			st.sleep(r, delay)
+			if r.Context().Err() != nil {
+				close(st.greeted)
+				return // the client has gone away: it is not accepted, and writing fails
+			}
 		}
 		st.introduce(w)
 		w.Header().Set("Content-Type", eventStreamType)
