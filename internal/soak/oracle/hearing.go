@@ -344,7 +344,11 @@ func (t *trial) hole(from, to int64) {
 // left in order, and failed before they arrived.
 func (t *trial) inFlight(from, to int64) bool {
 	return slices.ContainsFunc(t.listeners, func(s *stream) bool {
-		return s.took != nil && s.took.cut == from && to <= s.runs[0].from && s.previous.failed(s.heard) && !s.previous.failed(t.sentAt(from))
+		if s.took == nil || s.took.cut != from || to > s.runs[0].from || !s.previous.failed(s.heard) {
+			return false
+		}
+		heir := t.heirs[slices.Index(t.heirs, s.previous)+1]
+		return !heir.began().After(s.previous.struck.at)
 	})
 }
 

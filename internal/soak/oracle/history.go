@@ -239,12 +239,16 @@ const openingID = 9999
 // saidByAgent checks the agent's words in a history.
 func (t *trial) saidByAgent(h told) {
 	last := map[*answer]int{}
-	for _, a := range t.answers {
-		if !a.s.Opened.Before(h.at) || a.s == h.s {
-			continue
-		}
-		for _, s := range a.sentences {
-			t.saidSentence(h, a, s, last)
+	// Two streams may have had the same words for it: those that were heard come
+	// first.
+	for _, heard := range []bool{true, false} {
+		for _, a := range t.answers {
+			if !a.s.Opened.Before(h.at) || a.s == h.s || heard != (a.heard > 0) {
+				continue
+			}
+			for _, s := range a.sentences {
+				t.saidSentence(h, a, s, last)
+			}
 		}
 	}
 	for _, l := range h.lines {
@@ -297,7 +301,7 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 	case !marked && (l.cut || a.Interrupted):
 	case a.cutBy != nil && ended.Sub(h.at).Abs() <= t.OutputChunk+slack: // it was cut just then
 	case share >= 1 && a.s.failed(h.at) && len(l.text) >= len(s.Text)-25: // nobody had said that there was no more of it
-	case share >= 1 && !inFull && !(cut && share*float64(full) <= float64(full+tolerable) && len(l.text) >= len(s.Text)-25):
+	case share >= 1 && !inFull && !((cut || a.Interrupted) && share*float64(full) <= float64(full+tolerable) && len(l.text) >= len(s.Text)-25):
 		t.badHistory(h.s, "%s was heard whole, and the history has %q (interrupted: %v)", a.name(s), l.text, l.cut)
 	case share < 1 && cut && inFull && share < 1-hurry:
 		t.badHistory(h.s, "of %s %.0f %% were heard before it was cut, and the history has all of it", a.name(s), 100*share)
