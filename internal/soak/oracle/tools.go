@@ -108,6 +108,13 @@ func (t *trial) toldTo(x *Execution, calls []toolCall) {
 		}
 	}
 	alive := issuer.s.ended.After(x.Returned.Add(slack)) && !issuer.s.failed(x.Returned)
+	for _, s := range t.listeners {
+		if s.previous == issuer.s && s.took.replayed > 0 && s.took.at.Before(x.Returned) {
+			// It was left while the caller spoke, and has heard a part of that:
+			// what it would say next may be about the part.
+			alive = false
+		}
+	}
 	over := t.Ended.Add(-time.Second)
 	if !t.HungUp.IsZero() {
 		over = t.HungUp.Add(-35 * time.Second)
