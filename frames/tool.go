@@ -7,8 +7,10 @@ import (
 )
 
 // FunctionCall is a model's wish to call a function. An interruption drops it
-// where it is still queued: a call that was asked for by an answer which nobody
-// wanted to hear is not started.
+// where it is still queued: where a processor behind the model's runs the
+// functions, a call that was asked for by an answer which nobody wanted to hear
+// is not started. A service that runs them itself (novasonic) has started it by
+// then, and tells of the result all the same.
 type FunctionCall struct {
 	Control
 	CallID    string

@@ -54,7 +54,9 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	}
 	v.emit(&frames.FunctionCall{CallID: e.ToolUseID, Name: e.Name, Arguments: e.Arguments})
 	if len(v.calls) >= maxCalls {
-		c.answer(e.ToolUseID, failure(fmt.Errorf("too many calls are in progress (%d)", maxCalls)))
+		result := failure(fmt.Errorf("too many calls are in progress (%d)", maxCalls))
+		v.emit(&frames.FunctionCallResult{CallID: e.ToolUseID, Name: e.Name, Result: result, Failed: true})
+		c.answer(e.ToolUseID, result)
 		return
 	}
 	v.answered(c)

@@ -468,7 +468,9 @@ func (v *conversation) userSpeechStart(c *connection, e *wire.UserSpeechStart) {
 	}
 	if at > s.startTold+v.slack() || s.startTold == 0 || s.stopTold > s.startTold && at >= s.stopTold {
 		s.startTold = at
-		v.tellBoth(&frames.UserStartedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate})
+		f := frames.UserStartedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate}
+		up := f
+		v.tellBoth(&f, &up)
 	}
 	v.takeTurn(c)
 }
@@ -498,14 +500,17 @@ func (v *conversation) userSpeechEnd(c *connection, e *wire.UserSpeechEnd) {
 	}
 	if at > s.stopTold+v.slack() || s.stopTold == 0 || s.startTold >= s.stopTold {
 		s.stopTold = at
-		v.tellBoth(&frames.UserStoppedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate})
+		f := frames.UserStoppedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate}
+		up := f
+		v.tellBoth(&f, &up)
 	}
 }
 
-// tellBoth sends a speaking event to those before and after the service.
-func (v *conversation) tellBoth(f frames.Frame) {
-	v.emit(f)
-	v.send(parcel{frame: f, gen: v.out.Generation(), dir: frames.Upstream})
+// tellBoth sends a speaking event to those after and before the service. They
+// are two frames, since a frame has one identity.
+func (v *conversation) tellBoth(down, up frames.Frame) {
+	v.emit(down)
+	v.send(parcel{frame: up, gen: v.out.Generation(), dir: frames.Upstream})
 }
 
 // vadStarted and vadStopped take what a detector in the pipeline has found.
