@@ -468,9 +468,9 @@ func (v *conversation) userSpeechStart(c *connection, e *wire.UserSpeechStart) {
 	}
 	if at > s.startTold+v.slack() || s.startTold == 0 || s.stopTold > s.startTold && at >= s.stopTold {
 		s.startTold = at
-		f := frames.UserStartedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate}
-		up := f
-		v.tellBoth(&f, &up)
+		v.tellBoth(func() frames.Frame {
+			return &frames.UserStartedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate}
+		})
 	}
 	v.takeTurn(c)
 }
@@ -500,17 +500,17 @@ func (v *conversation) userSpeechEnd(c *connection, e *wire.UserSpeechEnd) {
 	}
 	if at > s.stopTold+v.slack() || s.stopTold == 0 || s.startTold >= s.stopTold {
 		s.stopTold = at
-		f := frames.UserStoppedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate}
-		up := f
-		v.tellBoth(&f, &up)
+		v.tellBoth(func() frames.Frame {
+			return &frames.UserStoppedSpeaking{Track: v.track, Position: v.callerAt(at), Rate: v.cfg.InputRate}
+		})
 	}
 }
 
 // tellBoth sends a speaking event to those after and before the service. They
 // are two frames, since a frame has one identity.
-func (v *conversation) tellBoth(down, up frames.Frame) {
-	v.emit(down)
-	v.send(parcel{frame: up, gen: v.out.Generation(), dir: frames.Upstream})
+func (v *conversation) tellBoth(event func() frames.Frame) {
+	v.emit(event())
+	v.send(parcel{frame: event(), gen: v.out.Generation(), dir: frames.Upstream})
 }
 
 // vadStarted and vadStopped take what a detector in the pipeline has found.
