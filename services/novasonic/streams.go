@@ -204,7 +204,7 @@ func (v *conversation) cut(d continuity.Decision) {
 	began := time.Now()
 	next, old := v.streams[d.Stream], v.streams[d.From]
 
-	if old != nil && (v.stuck(old) || old.deaf(v.ring.end) && !v.playing() && time.Since(old.lastEvent) >= deafAfter) {
+	if old != nil && (v.stuck(old) || v.doubtful(old) && !v.playing() && time.Since(old.lastEvent) >= deafAfter) {
 		v.breakOff(old)
 	}
 	from, lost := v.replayFrom(old)
@@ -263,6 +263,10 @@ func (v *conversation) cut(d continuity.Decision) {
 	old.cutAt = began
 	delete(v.swaps, d.Move.Number)
 }
+
+// doubtful reports whether the stream that listens is left because it may be
+// about to fail.
+func (v *conversation) doubtful(c *connection) bool { return v.speech.doubting || c.deaf(v.ring.end) }
 
 // overlap is how much of what is heard again from a position on the old stream
 // had been sent.
