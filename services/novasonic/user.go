@@ -187,10 +187,11 @@ type speech struct {
 	detected bool        // a detector in the pipeline tells, too
 	segments []utterance // what it told of, unless the service has told of it, too
 
-	texts []*entry       // transcripts of it
-	again bool           // it was given to the next stream, which has not told of it yet …
-	from  audio.Position // … from here on
-	since time.Time      // when there was last news of it
+	texts  []*entry       // transcripts of it …
+	textAt audio.Position // … and the end of the ring when the last came
+	again  bool           // it was given to the next stream, which has not told of it yet …
+	from   audio.Position // … from here on
+	since  time.Time      // when there was last news of it
 
 	audioAt time.Time // when the user's audio last came
 
@@ -244,6 +245,9 @@ func (v *conversation) userSpeaking() bool {
 		return false
 	}
 	from := max(s.answeredTo, v.ring.end-audio.Position(v.cfg.InputRate.Samples(unsureFor-quiet)))
+	if s.transcribed() {
+		from = max(from, s.textAt) // what was said before that has ended
+	}
 	return v.ring.firstSound(from) < v.ring.end
 }
 
@@ -576,7 +580,7 @@ func (v *conversation) userSaid(c *connection, text string) {
 	e := v.past.add(User, text)
 	if c == v.listening {
 		e.pending = true
-		s.texts, s.since = append(s.texts, e), time.Now()
+		s.texts, s.textAt, s.since = append(s.texts, e), v.ring.end, time.Now()
 	}
 
 	f := &frames.Transcription{Text: text, Track: v.track}
