@@ -71,7 +71,9 @@ func newBudget(streams, reserve int) *budget {
 // acquire waits for a stream until ctx ends, and returns what gives it back,
 // which may be called any number of times. If ctx ends by its deadline, the
 // error is a [QuotaError].
-func (b *budget) acquire(ctx context.Context, n need) (release func(), err error) {
+//
+// When hurry is closed, who waits goes from its line to the first, at its end.
+func (b *budget) acquire(ctx context.Context, n need, hurry <-chan struct{}) (release func(), err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -82,10 +84,22 @@ func (b *budget) acquire(ctx context.Context, n need) (release func(), err error
 	b.serve()
 	b.mu.Unlock()
 
-	select {
-	case <-w.granted:
-		return sync.OnceFunc(b.giveBack), nil
-	case <-ctx.Done():
+	for waiting := true; waiting; {
+		select {
+		case <-w.granted:
+			return sync.OnceFunc(b.giveBack), nil
+		case <-hurry:
+			hurry = nil
+			b.mu.Lock()
+			if b.leaveLine(n, w) {
+				n = orphanStream
+				b.lines[n] = append(b.lines[n], w)
+				b.serve()
+			}
+			b.mu.Unlock()
+		case <-ctx.Done():
+			waiting = false
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,13 +139,15 @@ func (b *budget) full(ctx context.Context, n need, waited time.Duration) error {
 	return e
 }
 
-func (b *budget) leaveLine(n need, w *waiter) {
+// leaveLine reports whether w stood in the line.
+func (b *budget) leaveLine(n need, w *waiter) bool {
 	for i, other := range b.lines[n] {
 		if other == w {
 			b.lines[n] = append(b.lines[n][:i], b.lines[n][i+1:]...)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 func (b *budget) giveBack() {

@@ -35,7 +35,7 @@ func (q *queue) asks(name string, n need) (giveUp context.CancelFunc) {
 	q.Helper()
 	ctx, cancel := context.WithCancel(q.Context())
 	go func() {
-		release, err := q.acquire(ctx, n)
+		release, err := q.acquire(ctx, n, nil)
 		cancel()
 		q.got <- func() {
 			if err != nil {
@@ -196,7 +196,7 @@ func TestBudgetSaysThatTheWaitUsedUpTheTime(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(q.Context(), 10*time.Second, errors.New("too late"))
 		defer cancel()
 		began := time.Now()
-		_, err := q.acquire(ctx, firstStream)
+		_, err := q.acquire(ctx, firstStream, nil)
 		if took := time.Since(began); took != 10*time.Second {
 			q.Errorf("waited %v", took)
 		}
@@ -213,7 +213,7 @@ func TestBudgetSaysThatTheWaitUsedUpTheTime(t *testing.T) {
 		q.asks("a's next", standbyStream)
 		ctx, cancel = context.WithTimeout(q.Context(), time.Second)
 		defer cancel()
-		if _, err = q.acquire(ctx, orphanStream); err == nil || strings.Contains(err.Error(), "kept") {
+		if _, err = q.acquire(ctx, orphanStream, nil); err == nil || strings.Contains(err.Error(), "kept") {
 			q.Errorf("got %v", err)
 		}
 	})
@@ -223,7 +223,7 @@ func TestBudgetDoesNotServeAContextThatHasEnded(t *testing.T) {
 	queueing(t, 3, 1, func(q *queue) {
 		ctx, cancel := context.WithCancelCause(q.Context())
 		cancel(errors.New("never mind"))
-		if _, err := q.acquire(ctx, firstStream); err == nil || err.Error() != "never mind" {
+		if _, err := q.acquire(ctx, firstStream, nil); err == nil || err.Error() != "never mind" {
 			q.Errorf("got %v", err)
 		}
 		if s := q.stats(); s.Open != 0 || s.Waiting != 0 {
@@ -255,7 +255,7 @@ func TestBudgetStarvesNobody(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), within)
 			defer cancel()
 			began := time.Now()
-			release, err := b.acquire(ctx, n)
+			release, err := b.acquire(ctx, n, nil)
 			report <- func() {
 				longest[n] = max(longest[n], time.Since(began))
 				if err != nil {
@@ -325,7 +325,7 @@ func TestBudgetUnderContention(t *testing.T) {
 				defer func() { done <- struct{}{} }()
 				for range 100 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.IntN(40))*time.Millisecond)
-					release, err := b.acquire(ctx, need(r.IntN(int(needs))))
+					release, err := b.acquire(ctx, need(r.IntN(int(needs))), nil)
 					cancel()
 					if err != nil {
 						continue

@@ -126,7 +126,8 @@ type dialOptions struct {
 	// repeated on the connection that may be to blame.
 	lane int
 
-	need need // which line to wait in
+	need  need            // which line to wait in
+	hurry <-chan struct{} // closed when nobody listens any more; may be nil
 }
 
 // startLane returns the lane of a conversation's first stream. It alternates,
@@ -160,7 +161,7 @@ type place struct {
 // advice to try again.
 func (c *Client) dial(ctx context.Context, model string, o dialOptions) (s bedrock.Stream, p *place, err error) {
 	asked := time.Now()
-	release, err := c.budget.acquire(ctx, o.need)
+	release, err := c.budget.acquire(ctx, o.need, o.hurry)
 	if err != nil {
 		return nil, nil, c.notOpened(model, err)
 	}

@@ -79,6 +79,7 @@ type connection struct {
 	// owner
 	id         int // as package continuity calls it
 	number     int // 1 is the conversation's first
+	lane       int // among the client's connections; see dialOptions
 	role       role
 	audioOpen  bool           // the AUDIO block is open
 	from       audio.Position // where it began to hear the user
@@ -479,7 +480,9 @@ func (c *connection) answer(callID string, result []byte) {
 // and then, or when the time is over, takes the stream down. It returns when the
 // connection's goroutines have ended. What the owner has to do, leave it alone,
 // must be done before.
-func (c *connection) close(within time.Duration) {
+//
+// When leaving is closed, there is no more than hurriedFarewell from then on.
+func (c *connection) close(within time.Duration, leaving <-chan struct{}) {
 	// The service takes a promptEnd only after audio, and a contentEnd only of a
 	// block with something in it.
 	if !c.audioOpen {
@@ -497,13 +500,20 @@ func (c *connection) close(within time.Duration) {
 
 	timer := time.NewTimer(within)
 	defer timer.Stop()
-	select {
-	case <-c.written:
+	for done, over := c.written, false; done != nil && !over; {
 		select {
-		case <-c.ended:
+		case <-done:
+			if done == c.ended {
+				done = nil
+			} else {
+				done = c.ended
+			}
+		case <-leaving:
+			leaving = nil
+			timer.Reset(min(within, hurriedFarewell))
 		case <-timer.C:
+			over = true
 		}
-	case <-timer.C:
 	}
 	c.fail(context.Canceled)
 	c.gone()

@@ -70,10 +70,12 @@ type conversation struct {
 	listening  *connection         // hears the user; nil while none can
 	draining   *connection         // finishes what it has begun; nil if none does
 	attempt    attempt             // to open a stream
+	leaving    chan struct{}       // closed when the conversation ends in a hurry
 	closings   *closings           // of streams
 	part       func()              // leaves the client's count of conversations; nil before it was joined
 	lane       int                 // of the first stream, among the client's connections
 	startBy    time.Time           // when the first must be open; zero: any time
+	halved     int                 // how often the history that the next is told is halved
 	accepted   int                 // streams that were
 	death      error               // why the last one that died did
 	orphanedAt time.Time           // when that was …
@@ -180,6 +182,7 @@ func newConversation(cfg *Config, client opener, out *pipeline.Port, log *slog.L
 		wake:     newAlarm(),
 		streams:  make(map[int]*connection),
 		closings: newClosings(),
+		leaving:  make(chan struct{}),
 		lane:     client.startLane(),
 		versions: map[int]*Config{0: cfg},
 		swaps:    make(map[int]*SwapStatus),
@@ -220,8 +223,11 @@ func (v *conversation) run(ctx context.Context, deadline time.Time, farewell fun
 	for _, k := range v.calls {
 		k.cancel(context.Canceled)
 	}
+	if farewell() < farewellTime {
+		close(v.leaving)
+	}
 	var goodbyes sync.WaitGroup
-	leave := func(c *connection) { goodbyes.Go(func() { c.close(farewell()) }) }
+	leave := func(c *connection) { goodbyes.Go(func() { c.close(farewell(), nil) }) }
 	v.wake.stop()
 	if v.attempt.cancel != nil {
 		v.attempt.cancel()

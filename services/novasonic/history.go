@@ -27,6 +27,10 @@ const (
 	maxHistoryBytes = 200_000
 )
 
+// callBegins stands for the user where the agent spoke first: the service takes
+// no history that begins with the agent.
+const callBegins = "[The call begins.]"
+
 // shapeHistory makes messages acceptable to the service: empty ones left out,
 // neighbours of the same role merged, the first from the user, each message and
 // their sum within the limits. What does not fit is dropped from the oldest
@@ -54,6 +58,9 @@ func shapeHistory(messages []Message) []Message {
 		}
 		total += len(m.Text)
 		first--
+	}
+	if first == 0 && len(merged) > 0 && merged[0].Role != User && total+len(callBegins) <= maxHistoryBytes {
+		return append([]Message{{User, callBegins}}, merged...) // the agent spoke first
 	}
 	for first < len(merged) && merged[first].Role != User {
 		first++

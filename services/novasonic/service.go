@@ -119,8 +119,13 @@ func (s *Service) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 			return s.talk.post(ctx, f)
 		}
 	case *frames.UpdateSettings:
-		if change, ok := f.Settings.(Settings); ok {
+		switch change := f.Settings.(type) {
+		case Settings:
 			return s.talk.post(ctx, change)
+		case *Settings:
+			if change != nil {
+				return s.talk.post(ctx, *change)
+			}
 		}
 	case *frames.End:
 		if dir == frames.Downstream && s.drain(ctx) {

@@ -52,7 +52,7 @@ func (v *conversation) situation() continuity.Situation {
 		UserSpeaking:  v.userSpeaking() && !v.speech.doubting,
 		Unanswered:    v.unanswered() && !v.speech.doubting,
 		AgentSpeaking: v.answering() || v.playing(),
-		ToolPending:   v.awaitsTool(),
+		ToolPending:   v.awaitsTool() && !v.speech.doubting,
 		Deaf:          v.listening.deaf(v.ring.end),
 	}
 }
@@ -63,6 +63,8 @@ func (v *conversation) carryOut(ctx context.Context, d continuity.Decision) {
 		v.open(ctx, d)
 	case continuity.Discard:
 		v.discard(d)
+	case continuity.Hurry:
+		v.attempt.hurry(d.By)
 	case continuity.Tell:
 		v.tellReady(d)
 	case continuity.Cut:
@@ -97,6 +99,7 @@ func (v *conversation) carryOut(ctx context.Context, d continuity.Decision) {
 type attempt struct {
 	id     int
 	cancel context.CancelFunc
+	hurry  func(by time.Time) // nobody listens any more: to be called once
 }
 
 // open opens a stream in the background.
@@ -105,20 +108,24 @@ func (v *conversation) open(ctx context.Context, d continuity.Decision) {
 	if d.Need == continuity.First {
 		by = v.startBy
 	}
-	var openCtx context.Context
-	var cancel context.CancelFunc
-	if by.IsZero() {
-		openCtx, cancel = context.WithCancel(ctx)
-	} else {
+	openCtx, cancelCause := context.WithCancelCause(ctx)
+	cancel := func() { cancelCause(nil) }
+	if !by.IsZero() {
 		openCtx, cancel = context.WithDeadlineCause(ctx, by, ErrNotAccepted)
 	}
-	v.attempt = attempt{d.Stream, cancel}
+	hurry := make(chan struct{})
+	v.attempt = attempt{d.Stream, cancel, func(by time.Time) {
+		close(hurry)
+		timer := time.AfterFunc(time.Until(by), func() { cancelCause(ErrNotAccepted) })
+		context.AfterFunc(openCtx, func() { timer.Stop() })
+	}}
 
-	cfg, o := v.versions[d.Version], dialOptions{lane: v.lane + d.Stream - 1, need: firstStream}
+	cfg, o := v.versions[d.Version], dialOptions{lane: v.lane + d.Stream - 1, need: firstStream, hurry: hurry}
 	note := ""
 	switch d.Need {
 	case continuity.Successor:
 		o.need = standbyStream
+		o.lane = v.listening.lane + 1 // not the connection of the stream that it is to follow
 	case continuity.Orphan:
 		o.need = orphanStream
 	}
@@ -138,9 +145,12 @@ func (v *conversation) open(ctx context.Context, d continuity.Decision) {
 		c, err := dial(openCtx, v.client, o, cfg, note, func(c *connection, e wire.Output) {
 			_ = v.post(ctx, fromStream{c, e})
 		})
+		if c != nil {
+			c.lane = o.lane
+		}
 		e := streamOpened{id: d.Stream, c: c, err: err, late: err != nil && openCtx.Err() != nil}
 		if v.post(ctx, e) != nil && c != nil {
-			c.close(hurriedFarewell)
+			c.close(hurriedFarewell, nil)
 		}
 	})
 }
@@ -191,7 +201,7 @@ func (v *conversation) close(c *connection) {
 	v.closings.begin()
 	v.tasks.Go(func() {
 		defer v.closings.end()
-		c.close(farewellTime)
+		c.close(farewellTime, v.leaving)
 	})
 }
 
@@ -214,7 +224,8 @@ func (v *conversation) cut(d continuity.Decision) {
 	if old != nil && len(replay) > 0 {
 		v.heardFragment(old)
 	}
-	history := shapeHistory(v.history())
+	told := v.history()
+	history := shapeHistory(told[len(told)-len(told)>>min(v.halved, 16):])
 	bytes := next.remember(history)
 	next.listen(from)
 	next.hear(replay, from)
@@ -299,6 +310,10 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 
 	going := v.ring.lastSound(max(s.answeredTo, back(onsetLookBack)))
 	sound(going)
+	if s.told && !s.detected {
+		// What was short may be over before the service has told of it.
+		sound(v.ring.firstSound(max(s.answeredTo, v.ring.gap, back(onsetLookBack))))
+	}
 	switch {
 	case s.detected:
 	case !s.told:
@@ -475,9 +490,10 @@ func (v *conversation) orphaned(d continuity.Decision) {
 	case bedrock.ReasonHistory, bedrock.ReasonContent, bedrock.ReasonProtocol, bedrock.ReasonToolResult:
 		minds = true
 	}
-	if !v.suspect(minds, d.Err) && minds {
+	if suspects, givenUp := v.suspect(minds, d.Err); minds && (!suspects || givenUp) {
 		// The service minds something that it was told, and does not say what.
-		v.past.forgetHalf()
+		v.halved++
+		v.log.Warn("the next stream is told less of the history", "reason", verdict.Reason.String(), "error", d.Err)
 	}
 	v.shared.update(func(s *Stats) { s.Reconnects++ })
 	v.report(pipeline.Classify(verdict.Class, fmt.Errorf("%v ended after %v, continuing on another: %w", c, age, d.Err)))
@@ -497,8 +513,8 @@ const (
 // nobody has answered is asked again, and may be what the service cannot bear:
 // if it ends one stream after another, it is given up, so that the conversation
 // is not. minds tells that the service has said that it minds something. suspect
-// reports whether there was anything to suspect.
-func (v *conversation) suspect(minds bool, err error) bool {
+// reports whether there was anything to suspect, and was given up.
+func (v *conversation) suspect(minds bool, err error) (some, givenUp bool) {
 	weigh := func(ends *int) (tooMany bool) {
 		if minds {
 			*ends += mindsWeighs
@@ -507,13 +523,14 @@ func (v *conversation) suspect(minds bool, err error) bool {
 		}
 		return *ends >= enough
 	}
-	some := len(v.asked) > 0
+	some = len(v.asked) > 0
 	kept := v.asked[:0]
 	for _, e := range v.asked {
 		if !weigh(&e.ends) {
 			kept = append(kept, e)
 			continue
 		}
+		givenUp = true
 		e.text, e.pending = "", false // nor will it be told as history
 		v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("a text of the user's is given up, since the service ended one stream after another that was given it: %w", err)))
 	}
@@ -521,6 +538,7 @@ func (v *conversation) suspect(minds bool, err error) bool {
 	if _, said := v.firstUnanswered(); said {
 		some = true
 		if weigh(&v.speech.ends) {
+			givenUp = true
 			for _, e := range v.speech.texts {
 				e.text = ""
 			}
@@ -528,7 +546,7 @@ func (v *conversation) suspect(minds bool, err error) bool {
 			v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("what the user said last is given up, since the service ended one stream after another that heard it: %w", err)))
 		}
 	}
-	return some
+	return some, givenUp
 }
 
 func (v *conversation) giveUp(err error) {
@@ -581,6 +599,7 @@ func (v *conversation) change(ctx context.Context, s Settings) {
 		v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("change settings: %w", oneLine{err})))
 		return
 	}
+	next = next.withDefaults()
 	v.version++
 	v.cfg = &next
 	v.versions[v.version] = v.cfg

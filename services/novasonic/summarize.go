@@ -2,7 +2,10 @@ package novasonic
 
 import (
 	"context"
+	"runtime/debug"
 	"strings"
+
+	"github.com/parley-go/parley/pipeline"
 )
 
 const (
@@ -31,7 +34,14 @@ func (v *conversation) summarize(ctx context.Context) {
 	}
 	v.summarizing = true
 	v.tasks.Go(func() {
-		text, err := hook(ctx, old)
+		text, err := func() (text string, err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = &pipeline.PanicError{Value: p, Stack: debug.Stack()}
+				}
+			}()
+			return hook(ctx, old)
+		}()
 		if err != nil {
 			v.log.Warn("summarize history failed, the oldest part is left out", "error", err)
 			text = ""

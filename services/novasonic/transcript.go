@@ -89,9 +89,6 @@ func (t *transcript) messages() []Message {
 	return m
 }
 
-// forgetHalf drops the older half of what was said.
-func (t *transcript) forgetHalf() { t.entries = t.entries[len(t.entries)/2:] }
-
 // outgrown returns the oldest messages, up to the entry last, if all of them
 // together are longer than most bytes: as many as must go so that no more than
 // keep are left. last is nil if nothing must go.

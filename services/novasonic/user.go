@@ -235,7 +235,7 @@ func inProgress(u []utterance) bool { return len(u) > 0 && u[len(u)-1].end == 0 
 func (v *conversation) userSpeaking() bool {
 	s := &v.speech
 	switch {
-	case inProgress(s.pending) || inProgress(s.segments):
+	case inProgress(s.pending), inProgress(s.segments) && time.Since(s.audioAt) <= unsureFor:
 		return true
 	case s.told || s.detected:
 		return false
@@ -340,7 +340,7 @@ func (v *conversation) answered(c *connection) {
 		e.pending = false
 	}
 	s.texts, s.again = nil, false
-	s.ends, s.doubtsPause = 0, 0
+	s.ends, s.doubtsPause, v.halved = 0, 0, 0
 	from := v.ring.end - audio.Position(v.cfg.InputRate.Samples(onsetLookBack))
 	known := &s.pending
 	switch {
@@ -373,6 +373,12 @@ const forgiveAfter = 10 * time.Second
 // forgive lets go of what nobody is going to answer.
 func (v *conversation) forgive() {
 	s := &v.speech
+	if c := v.listening; c != nil && len(v.asked) > 0 && time.Since(v.askedAt) >= forgiveAfter && c.lastEvent.After(v.askedAt) && !v.speaks(c) {
+		for _, e := range v.asked {
+			e.pending = false // it is alive, and has nothing to say
+		}
+		v.asked = nil
+	}
 	if time.Since(s.since) < forgiveAfter || v.listening == nil {
 		return
 	}
@@ -406,7 +412,7 @@ func (v *conversation) doubt(ctx context.Context) {
 		s.deafSince = time.Now()
 		v.rotate(ctx, continuity.Doubt, "the service has stopped taking audio")
 	}
-	if c == nil || v.draining != nil || len(v.calls) > 0 || s.transcribed() ||
+	if c == nil || v.draining != nil || s.transcribed() ||
 		time.Since(c.lastEvent) < speechlessFor || time.Since(c.opened) < speechlessFor || time.Since(s.doubted) < s.doubtsPause {
 		return
 	}
@@ -418,6 +424,8 @@ func (v *conversation) doubt(ctx context.Context) {
 		spoke = quiet
 	case len(s.pending) > 0:
 		spoke = time.Since(s.since) >= speechlessFor
+	case len(v.asked) > 0:
+		spoke = time.Since(v.askedAt) >= speechlessFor
 	default:
 		silence := v.cfg.InputRate.Samples(time.Since(c.lastEvent))
 		since := max(s.answeredTo, v.ring.end-audio.Position(min(silence, v.cfg.InputRate.Samples(deafLookBack))))

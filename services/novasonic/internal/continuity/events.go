@@ -71,6 +71,7 @@ type Do uint8
 // What a decision can be.
 const (
 	Open     Do = iota + 1 // open Stream, for Need, By then if that is not zero
+	Hurry                  // Stream is being opened, and nobody listens any more: it has time until By
 	Discard                // close Stream, or stop opening it: it never listened
 	Tell                   // Stream is ready; nothing is to be done
 	Cut                    // Stream listens from now on; From, if not 0, drains

@@ -136,6 +136,7 @@ type Machine struct {
 	version  int       // of the settings
 	trusted  int       // the last version with which a stream has proved itself
 	asked    Reason    // Request, Change or Doubt, the weightiest; None
+	wished   Reason    // the same without Change, which the service may refuse
 	askedAt  time.Time // the first of them
 	expiryAt time.Time // when to look at the credentials again, after an open that brought no newer ones
 
@@ -442,6 +443,7 @@ func (m *Machine) cut(now time.Time, forced bool) {
 	if m.listening.version == m.version {
 		m.asked = None
 	}
+	m.wished = None
 	m.expiryAt = time.Time{}
 	m.everHeard, m.moving = true, false
 	d := Decision{Do: Cut, Stream: m.listening.id, From: id(from), Forced: forced}
@@ -479,6 +481,14 @@ func (m *Machine) refused(now time.Time, e Refused) {
 		m.refusedSuccessor(now, e)
 		return
 	}
+	if m.everHeard && e.Verdict != Retry && m.opening != m.trusted {
+		// The settings are what is new: the service does not want them.
+		if m.opening == m.version {
+			m.revert(m.trusted, e.Err)
+		}
+		m.pause(now, Waiting, e.Err)
+		return
+	}
 	giveUp := e.Verdict == GiveUp
 	if m.everHeard {
 		giveUp = giveUp || !m.trouble.IsZero() && now.Sub(m.trouble) >= m.p.GiveUpAfter
@@ -502,7 +512,7 @@ func (m *Machine) refusedSuccessor(now time.Time, e Refused) {
 		}
 	}
 	if why := m.due(now); e.Verdict == GiveUp && (why == Request || why == Doubt) {
-		m.asked = None
+		m.asked, m.wished = None, None
 		m.abandon(e.Err)
 		return
 	}
@@ -512,7 +522,7 @@ func (m *Machine) refusedSuccessor(now time.Time, e Refused) {
 // revert goes back to settings that the service has taken before.
 func (m *Machine) revert(version int, err error) {
 	m.version = version
-	m.asked = None
+	m.asked = m.wished
 	m.do(Decision{Do: Revert, Version: version, Err: err})
 }
 
@@ -580,6 +590,7 @@ func (m *Machine) orphaned(now time.Time, e Died) {
 		m.fail(e.Err)
 	case m.state == Preparing:
 		m.state = Opening // the successor is on its way
+		m.do(Decision{Do: Hurry, Stream: m.attempt, By: m.trouble.Add(m.p.GiveUpAfter)})
 	case m.deaths > 1:
 		// The first to die is replaced at once; those that die as soon as they
 		// are opened are given time.
@@ -600,6 +611,8 @@ func (m *Machine) ask(now time.Time, e Ask) {
 	m.asked = max(m.asked, e.Reason)
 	if e.Reason == Change {
 		m.version = e.Version
+	} else {
+		m.wished = max(m.wished, e.Reason)
 	}
 	if m.moving && m.listening != nil {
 		m.move.Reason = max(m.move.Reason, e.Reason)
