@@ -525,10 +525,16 @@ func (w *firstWrite) Write(p []byte) (int, error) {
 	return w.written.Write(p)
 }
 
-// interrupted runs the program, sends it an interrupt a second after it has
-// said who answers, and returns its exit status and output. It uses a process
-// and real time because signals do.
+// interrupted is signalled with an interrupt.
 func interrupted(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	return signalled(t, os.Interrupt, args...)
+}
+
+// signalled runs the program, sends it a signal a second after it has said
+// something on standard error, and returns its exit status and output. It uses a
+// process and real time because signals do.
+func signalled(t *testing.T, signal os.Signal, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -549,7 +555,7 @@ func interrupted(t *testing.T, args ...string) (status int, stdout, stderr strin
 		select {
 		case <-said.seen:
 			time.Sleep(time.Second)
-			cmd.Process.Signal(os.Interrupt)
+			cmd.Process.Signal(signal)
 		case <-ctx.Done():
 		}
 	})

@@ -117,7 +117,7 @@ func (c *emulatorCommand) runCommand(ctx context.Context, con console, srv *soni
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = srv.ChildEnviron(os.Environ())
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, con.out, con.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, unchecked(con.out), con.err
 	if err := cmd.Run(); err != nil {
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() > 0 {
 			return exitError{fmt.Errorf("%s: %w", args[0], err), exit.ExitCode()}

@@ -6,14 +6,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 	"github.com/parley-go/parley/services/novasonic"
@@ -25,7 +28,7 @@ Without an AWS account, start here:
 
   parley call testdata/calls/order.mp3 -o conversation.wav
 
-Exit status: 0 all went well, 1 something failed (one line on standard error says what, where and how to mend it), 2 the command line makes no sense.`
+Exit status: 0 all went well, 1 something failed (one line on standard error says what, where and how to mend it), 2 the command line makes no sense, 130 it was interrupted before it was done.`
 
 // commands is the command line.
 type commands struct {
@@ -63,8 +66,16 @@ func run(ctx context.Context, args []string, con console) (status int) {
 			status = e.status
 		}
 	}()
+	out := &checked{Writer: con.out}
+	con.out = out
+	defer func() {
+		if status == 0 && out.err != nil {
+			fmt.Fprintf(con.err, "parley: write standard output: %s: send it elsewhere\n", oneLine(out.err))
+			status = 1
+		}
+	}()
 	var cli commands
-	parser, err := kong.New(&cli,
+	parser, err := kong.New(&cli, append(mappers(),
 		kong.Name("parley"),
 		kong.Description(about),
 		kong.Writers(con.out, con.err),
@@ -74,7 +85,7 @@ func run(ctx context.Context, args []string, con console) (status int) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(con),
-	)
+	)...)
 	if err != nil {
 		panic(err) // the commands above are wrong
 	}
@@ -83,7 +94,7 @@ func run(ctx context.Context, args []string, con console) (status int) {
 	}
 	cmd, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(con.err, "parley: %v. Try parley --help\n", err)
+		fmt.Fprintf(con.err, "parley: %s\n", explain(err))
 		return 2
 	}
 	if err := cmd.Run(); err != nil {
@@ -102,10 +113,52 @@ func run(ctx context.Context, args []string, con console) (status int) {
 	return 0
 }
 
-// exitError is the failure of a program that was run, with its exit status.
+// checked is standard output, which may be a file on a full disk. It remembers
+// the first failure: what asks for it may not have looked.
+type checked struct {
+	io.Writer
+	mu  sync.Mutex // protects err
+	err error
+}
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	if err != nil {
+		if e := (*fs.PathError)(nil); errors.As(err, &e) {
+			err = e.Err // that it is standard output is said
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.err = cmp.Or(c.err, err)
+	}
+	return n, err
+}
+
+// unchecked is what is behind standard output, for a program that is run: it
+// may need the terminal itself.
+func unchecked(w io.Writer) io.Writer {
+	if c, ok := w.(*checked); ok {
+		return c.Writer
+	}
+	return w
+}
+
+// exitError is a failure with an exit status of its own: that of a program that
+// was run, or that of being interrupted.
 type exitError struct {
 	error
 	status int
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+// interruptedStatus is the exit status after SIGINT and SIGTERM, as of a shell
+// whose command got SIGINT.
+const interruptedStatus = 130
+
+// interruption is the error of what was not done because of a signal.
+func interruption(format string, args ...any) error {
+	return exitError{fmt.Errorf("interrupted: "+format, args...), interruptedStatus}
 }
 
 // usageError is a command line that makes no sense.
