@@ -44,16 +44,15 @@ func (h frameHeader) isSync() bool {
 // unsupported says, for an isSync header, why its stream cannot be decoded; ""
 // if it can.
 func (h frameHeader) unsupported() string {
-	const convert = "; convert it: ffmpeg -i IN.mp3 OUT.wav"
 	switch {
 	case h.layer() == 2:
-		return "it is MPEG audio of layer II (MP2), not MP3" + convert
+		return "it is MPEG audio of layer II (MP2), not MP3"
 	case h.layer() == 3:
-		return "it is MPEG audio of layer I (MP1), not MP3" + convert
+		return "it is MPEG audio of layer I (MP1), not MP3"
 	case h.bitrateIndex() == 0:
-		return "MP3 of free bit rate is not supported" + convert
+		return "MP3 of free bit rate is not supported"
 	case h.version() == mpeg25 && h.rateIndex() == 2:
-		return "MP3 at 8 kHz (MPEG-2.5) is not supported" + convert
+		return "MP3 at 8 kHz (MPEG-2.5) is not supported"
 	}
 	return ""
 }
