@@ -133,7 +133,7 @@ func transportError(err error) (Verdict, bool) {
 		}
 		return v, true
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "check that this machine's network and name server work, the region, and the endpoint's URL: Nova Sonic is in us-east-1, us-west-2, eu-north-1 and ap-northeast-1"}, true
+		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "check the region and the endpoint's URL, and that this machine's network and name server work: Nova Sonic is in us-east-1, us-west-2, eu-north-1 and ap-northeast-1"}, true
 	case errors.As(err, &dns):
 		return Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, "check that this machine's network and name server work"}, true
 	case strings.Contains(text, "operation requires minimum HTTP protocol of HTTP/2"): // the SDK says so, once it has an answer
