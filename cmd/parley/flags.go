@@ -60,13 +60,14 @@ func explain(err error) string {
 			running = running || p.Positional != nil
 		}
 		if running && strings.Contains(help, "emulator") && strings.HasPrefix(text, "unknown flag") {
+			text, _, _ = strings.Cut(text, ", did you mean")
 			text += "; if it is the program's, write -- before the program: parley emulator -- COMMAND"
 		}
 	}
 	// kong's name for the end of the line.
 	if before, _, found := strings.Cut(text, ` value but got "EOL"`); found {
-		before, what, _ := strings.Cut(before, ": expected ")
-		text = fmt.Sprintf("%s: it needs a value behind it (%s)", before, what)
+		before, _, _ := strings.Cut(before, ": expected ")
+		text = before + ": it needs a value behind it"
 	}
 	if !strings.HasSuffix(text, "?") {
 		text += "."

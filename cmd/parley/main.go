@@ -54,6 +54,14 @@ func main() {
 
 // run is the program. It returns its exit status.
 func run(ctx context.Context, args []string, con console) (status int) {
+	out := &checked{Writer: con.out}
+	con.out = out
+	defer func() {
+		if status == 0 && out.err != nil {
+			fmt.Fprintf(con.err, "parley: write standard output: %s: send it elsewhere\n", oneLine(out.err))
+			status = 1
+		}
+	}()
 	// kong leaves by calling its Exit; what it was called with is kept so that
 	// deferred functions run and tests go on.
 	type exit struct{ status int }
@@ -64,14 +72,6 @@ func run(ctx context.Context, args []string, con console) (status int) {
 				panic(p)
 			}
 			status = e.status
-		}
-	}()
-	out := &checked{Writer: con.out}
-	con.out = out
-	defer func() {
-		if status == 0 && out.err != nil {
-			fmt.Fprintf(con.err, "parley: write standard output: %s: send it elsewhere\n", oneLine(out.err))
-			status = 1
 		}
 	}()
 	var cli commands
@@ -93,6 +93,9 @@ func run(ctx context.Context, args []string, con console) (status int) {
 		args = []string{"--help"}
 	}
 	cmd, err := parser.Parse(args)
+	if out.err != nil {
+		return 0 // it becomes 1 when that is said
+	}
 	if err != nil {
 		fmt.Fprintf(con.err, "parley: %s\n", explain(err))
 		return 2
