@@ -339,6 +339,14 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 	}
 }
 
+func TestEachMistakeInAScriptHasItsLine(t *testing.T) {
+	path := write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {exakt: x}\n    sya: [hello]\n"))
+	want := "parley: " + path + `:3:12: unknown field "exakt": did you mean "exact"?` + "\nparley: " + path + `:4:5: unknown field "sya": did you mean "say"?` + "\n"
+	if status, _, stderr := parley(t, "call", "--fast", calls+"bargein.wav", "--script", path); status != 1 || stderr != want {
+		t.Errorf("exit status %d: %s; want %s", status, stderr, want)
+	}
+}
+
 // awsCall calls with --service aws, which finds the given environment, in a
 // process of its own: proxies are read from the environment once. It uses real
 // sockets on loopback, since they are what is in question.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest/script"
 )
 
 const about = `Real-time voice agents: play a caller's recording into an agent, or emulate Amazon Nova Sonic for any AWS SDK.
@@ -106,7 +107,9 @@ func run(ctx context.Context, args []string, con console) (status int) {
 			fmt.Fprintf(con.err, "parley: %v\n", oneLine(err))
 			return 2
 		}
-		fmt.Fprintf(con.err, "parley: %v\n", oneLine(err))
+		for _, line := range lines(err) {
+			fmt.Fprintf(con.err, "parley: %v\n", line)
+		}
 		var exit exitError
 		if errors.As(err, &exit) {
 			return exit.status
@@ -166,6 +169,30 @@ func interruption(format string, args ...any) error {
 
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
+
+// lines are the mistakes in a script, each in a line, or any other error in one.
+func lines(err error) []string {
+	var all []string
+	for _, e := range parts(err) {
+		if _, mistake := e.(*script.Error); !mistake {
+			return []string{oneLine(err)}
+		}
+		all = append(all, oneLine(e))
+	}
+	return all
+}
+
+// parts are the errors that an error was joined of; itself if it is one.
+func parts(err error) (all []error) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, e := range joined.Unwrap() {
+		all = append(all, parts(e)...)
+	}
+	return all
+}
 
 // oneLine keeps the promise of one line for an error that has several parts, and
 // says what two parts have in common once. It may be printed on a terminal.
