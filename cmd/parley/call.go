@@ -29,12 +29,12 @@ import (
 )
 
 type callCommand struct {
-	Caller   string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV, or MP3 of any rate but 8 kHz."`
+	Caller   string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV at 4 to 192 kHz, or MP3 at 11.025 to 48 kHz; mono or stereo, which is mixed."`
 	Output   string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
 	Mono     bool   `help:"Write the conversation as one channel, both mixed."`
 	Timeline string `type:"path" placeholder:"FILE" help:"Where to draw the call, as .svg: who spoke when, which stream listened, and how the call moved between them."`
 	Fast     bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample, and that of real time to within a chunk (20 ms). Emulator only."`
-	JSON     bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output."`
+	JSON     bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output; nothing if the call does not begin."`
 
 	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
 	Script  string `type:"path" placeholder:"FILE" help:"What the emulator knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one."`

@@ -38,7 +38,10 @@ It runs a program with the variables that point any AWS SDK at it, and ends with
 
   parley emulator -- node my-bot.js
 
-Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT or SIGTERM.`
+Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT or SIGTERM. So eval "$(parley emulator)" waits for ever; in two steps:
+
+  parley emulator > emulator.env &
+  sleep 1; . ./emulator.env; node my-bot.js`
 }
 
 func (c *emulatorCommand) Run(ctx context.Context, con console) error {

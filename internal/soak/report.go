@@ -165,9 +165,11 @@ func (r *Report) finish(elapsed time.Duration) {
 
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
-	fmt.Fprintf(w, "%.1f virtual hours in %v (%.3f hours a second): %d conversations, %d requests spoken and %d typed, %d answers heard, %d barge-ins\n",
-		r.Hours, time.Duration(r.Elapsed*float64(time.Second)).Round(time.Second), r.HoursPerSecond, r.Conversations, r.Utterances, r.Typed, r.Answers, r.BargeIns)
-	fmt.Fprintf(w, "%d streams; swaps: %s\n", r.Streams, counts(r.Swaps))
+	fmt.Fprintf(w, "%.1f virtual hours in %v (%.3f hours a second): %s, %s spoken and %d typed, %s heard, %s\n",
+		r.Hours, time.Duration(r.Elapsed*float64(time.Second)).Round(time.Second), r.HoursPerSecond,
+		count(r.Conversations, "conversation", "conversations"), count(r.Utterances, "request", "requests"), r.Typed,
+		count(r.Answers, "answer", "answers"), count(r.BargeIns, "barge-in", "barge-ins"))
+	fmt.Fprintf(w, "%s; swaps: %s\n", count(r.Streams, "stream", "streams"), counts(r.Swaps))
 	fmt.Fprintf(w, "faults injected: %s\n", counts(r.Injected))
 	fmt.Fprintf(w, "worst replay %v, worst overlap %v; lost in failures: %v of silence, and %v of speech that was no longer kept\n", r.WorstReplay, r.WorstOverlap, r.LostSilence, r.LostSpeech)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
