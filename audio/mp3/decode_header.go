@@ -44,15 +44,16 @@ func (h frameHeader) isSync() bool {
 // unsupported says, for an isSync header, why its stream cannot be decoded; ""
 // if it can.
 func (h frameHeader) unsupported() string {
+	const convert = "; convert it to WAV"
 	switch {
 	case h.layer() == 2:
-		return "it is MPEG audio of layer II (MP2), not MP3"
+		return "it is MPEG audio of layer II (MP2), not MP3" + convert
 	case h.layer() == 3:
-		return "it is MPEG audio of layer I (MP1), not MP3"
+		return "it is MPEG audio of layer I (MP1), not MP3" + convert
 	case h.bitrateIndex() == 0:
-		return "MP3 of free bit rate is not supported"
+		return "MP3 of free bit rate is not supported" + convert
 	case h.version() == mpeg25 && h.rateIndex() == 2:
-		return "MP3 at 8 kHz (MPEG-2.5) is not supported"
+		return "MP3 at 8 kHz (MPEG-2.5) is not supported" + convert
 	}
 	return ""
 }

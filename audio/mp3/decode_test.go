@@ -370,7 +370,7 @@ func TestRoomForNoFrameIsAnError(t *testing.T) {
 }
 
 func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
-	const convert = ""
+	const convert = "; convert it to WAV"
 	header := func(h ...byte) []byte { return append(h, make([]byte, 3000)...) }
 	for _, c := range []struct {
 		name string

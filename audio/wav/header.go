@@ -108,7 +108,7 @@ func readPreamble(r *bufio.Reader) (size uint32, err error) {
 		_, err = r.Discard(12)
 		return size, err
 	case kind == "WAVE" && id == "RIFX":
-		return 0, badFormat("it is a big-endian WAV file (RIFX), which is not supported")
+		return 0, badFormat("it is a big-endian WAV file (RIFX), which is not supported; convert it to 16-bit PCM")
 	case len(head) > 0 && len(head) < 12 && bytes.HasPrefix([]byte("RIFF"), head[:min(4, len(head))]):
 		return 0, endsEarly()
 	}

@@ -134,7 +134,11 @@ func (c *emulatorCommand) runCommand(ctx context.Context, con console, srv *soni
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = srv.ChildEnviron(os.Environ())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, unchecked(con.out), con.err
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return interruption("%s was ended", args[0])
+	}
+	if err != nil {
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() > 0 {
 			return exitError{fmt.Errorf("%s: %w", args[0], err), exit.ExitCode()}
 		}

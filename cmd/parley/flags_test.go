@@ -1,7 +1,10 @@
 package main
 
 import (
+	"os/exec"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -26,5 +29,15 @@ func TestABadCommandLineNamesTheHelpThatHelps(t *testing.T) {
 		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("parley %s: exit status %d, %s%s; want %q", line, status, stdout, stderr, want)
 		}
+	}
+}
+
+func TestAProgramThatWasEndedWithTheEmulatorIsNoSuccess(t *testing.T) {
+	if _, err := exec.LookPath("sleep"); err != nil || runtime.GOOS == "windows" {
+		t.Skip("there is no program that sleeps, or no way to interrupt it")
+	}
+	status, _, stderr := signalled(t, syscall.SIGTERM, "emulator", "--addr", "127.0.0.1:0", "--", "sleep", "60")
+	if status != interruptedStatus || !strings.Contains(stderr, "parley: interrupted: sleep was ended\n") {
+		t.Errorf("exit status %d: %s", status, stderr)
 	}
 }

@@ -151,7 +151,7 @@ func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
 		"text without name":  {save(t, "a", []byte("Hello, this is not audio at all, is it?")), "a: wav: not a WAV file: it is a text file", nil},
 		"FLAC named WAV":     {save(t, "my call.wav", []byte("fLaC\x00\x00\x00\x22 and much more of it")), "not a WAV file: it is a FLAC file: convert it, for instance with: ffmpeg -i 'DIR/my call.wav' -c:a pcm_s16le 'DIR/my call-converted.wav'", nil},
 		"raw samples":        {save(t, "a.wav", []byte("\x01\x02\x03\x04\x80\x81\x01\x02\x03\x04\x80\x81\x00\x00\x00\x00")), "if it is audio of another kind, convert it, for instance with: ffmpeg -i DIR/a.wav DIR/a-converted.wav", nil},
-		"ADPCM":              {save(t, "a.wav", with(whole, 20, 2)), "Microsoft ADPCM (format tag 0x0002): convert it, for instance with: ffmpeg -i DIR/a.wav -c:a pcm_s16le DIR/a-converted.wav", nil},
+		"ADPCM":              {save(t, "a.wav", with(whole, 20, 2)), "Microsoft ADPCM (format tag 0x0002); convert it to 16-bit PCM: for instance with: ffmpeg -i DIR/a.wav -c:a pcm_s16le DIR/a-converted.wav", nil},
 		"a damaged header":   {save(t, "a.wav", with(whole, 16, 8)), "copy it again, or see what can be saved with: ffmpeg -i DIR/a.wav DIR/a-saved.wav", nil},
 		"part of a header":   {save(t, "a.wav", whole[:30]), "it ends before its audio begins: there is no audio in it: copy it again, or record it again", wav.ErrTruncated},
 		"only a header":      {save(t, "a.wav", whole[:44]), "it has 0 of the 1000 samples that its header announces: there is no audio in it: copy it again, or record it again", wav.ErrTruncated},

@@ -7,15 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
+	"github.com/parley-go/parley/internal/ffmpeg"
 )
 
 const (
@@ -48,7 +46,7 @@ type Reader struct {
 // error is an [*Error]; it wraps [ErrEmpty], [ErrExtension], the error of the
 // decoder, or that of the operating system.
 func Open(path string) (*Reader, error) {
-	named, err := extension("open", path, "convert it first, for instance with: "+ffmpeg(path, ".wav"))
+	named, err := extension("open", path, "convert it first, for instance with: "+ffmpeg.Command(path, ".wav"))
 	if err != nil {
 		if _, missing := os.Stat(path); missing != nil {
 			return nil, system("open", path, missing)
@@ -65,23 +63,6 @@ func Open(path string) (*Reader, error) {
 		return nil, err
 	}
 	return r, nil
-}
-
-// ffmpeg is the command that makes another file of one: beside it, and of its
-// name up to the extension.
-func ffmpeg(path, suffix string, options ...string) string {
-	out := strings.TrimSuffix(path, filepath.Ext(path)) + suffix
-	return strings.Join(append(append([]string{"ffmpeg", "-i", quoted(path)}, options...), quoted(out)), " ")
-}
-
-// quoted is a word as a shell reads it.
-func quoted(word string) string {
-	if !strings.ContainsFunc(word, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+=:@,%", r)
-	}) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 func newReader(f *os.File, path, named string) (*Reader, error) {
@@ -146,7 +127,7 @@ func decode(kind string, src io.Reader) (decoder, error) {
 func (r *Reader) check() error {
 	r.format = r.dec.Format()
 	mend := func(what string) string {
-		return fmt.Sprintf("%s, for instance with: %s", what, ffmpeg(r.path, "-mono.wav", "-ac", "1", "-ar", "48000"))
+		return fmt.Sprintf("%s, for instance with: %s", what, ffmpeg.Command(r.path, "-mono.wav", "-ac", "1", "-ar", "48000"))
 	}
 	switch f := r.format; {
 	case f.Channels > maxChannels:
@@ -173,10 +154,6 @@ func (r *Reader) check() error {
 // nothingToKeep is what to do about a file that ends before its audio begins.
 const nothingToKeep = "there is no audio in it: copy it again, or record it again"
 
-// silent are the kinds of file, as audio.Identify calls them, that nothing can
-// make audio of.
-var silent = []string{"an empty file", "a text file", "an HTML page", "a PDF file", "a PNG image", "a JPEG image", "a program", "a ZIP archive", "a gzip archive", "a MIDI file"}
-
 // unreadable explains why a decoder did not take a file that begins with head.
 func unreadable(path string, head []byte, err error) error {
 	var wavFormat *wav.FormatError
@@ -187,22 +164,20 @@ func unreadable(path string, head []byte, err error) error {
 	case !errors.As(err, &wavFormat) && !errors.As(err, &mp3Format):
 		return system("open", path, err)
 	case strings.Contains(err.Error(), "damaged"):
-		return failed("open", path, err, "copy it again, or see what can be saved with: %s", ffmpeg(path, "-saved.wav"))
+		return failed("open", path, err, "copy it again, or see what can be saved with: %s", ffmpeg.Command(path, "-saved.wav"))
 	case kind == "":
-		return failed("open", path, err, "name a WAV or MP3 file; if it is audio of another kind, convert it, for instance with: %s", ffmpeg(path, "-converted.wav"))
-	case slices.Contains(silent, kind):
-		return failed("open", path, err, "name a WAV or MP3 file")
+		return failed("open", path, err, "name a WAV or MP3 file; if it is audio of another kind, convert it, for instance with: %s", ffmpeg.Command(path, "-converted.wav"))
 	}
-	return failed("open", path, err, "convert it, for instance with: %s", ffmpeg(path, "-converted.wav", "-c:a", "pcm_s16le"))
+	return failed("open", path, err, "%s", ffmpeg.Convert(path, err))
 }
 
 // undecodable explains a failure of a decoder behind the beginning of the audio.
 func undecodable(op, path string, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return failed(op, path, err, "copy it again, or keep what there is with: %s", ffmpeg(path, "-whole.wav"))
+		return failed(op, path, err, "copy it again, or keep what there is with: %s", ffmpeg.Command(path, "-whole.wav"))
 	case errors.Is(err, mp3.ErrDamaged):
-		return failed(op, path, err, "copy it again, or keep what is left with: %s", ffmpeg(path, "-whole.wav"))
+		return failed(op, path, err, "copy it again, or keep what is left with: %s", ffmpeg.Command(path, "-whole.wav"))
 	}
 	return system(op, path, err)
 }

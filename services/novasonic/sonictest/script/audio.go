@@ -13,6 +13,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
+	"github.com/parley-go/parley/internal/ffmpeg"
 )
 
 const (
@@ -49,7 +50,14 @@ func open(fsys fs.FS, name string) (reader, fs.File, error) {
 	r, err := header(f, name)
 	if err != nil {
 		f.Close()
-		return nil, nil, fmt.Errorf("read %q: %w", name, err)
+		mend := ""
+		if bad := (*wav.FormatError)(nil); errors.As(err, &bad) && bad.Err == nil {
+			mend = ": " + ffmpeg.Convert(name, err)
+		}
+		if bad := (*mp3.FormatError)(nil); errors.As(err, &bad) && bad.Err == nil {
+			mend = ": " + ffmpeg.Convert(name, err)
+		}
+		return nil, nil, fmt.Errorf("read %q: %w%s", name, err, mend)
 	}
 	return r, f, nil
 }

@@ -343,7 +343,7 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 		{"clip outside", reply + "clips:\n  - {text: a, file: ../x.wav}\n", `test.yaml:6:21: "../x.wav" is not a path below the script's folder`},
 		{"clip that is a folder", reply + "clips:\n  - {text: a, file: clips}\n", `test.yaml:6:21: read "clips": it is a folder`},
 		{"clip that is not audio", reply + "clips:\n  - {text: a, file: notes.txt}\n", `test.yaml:6:21: read "notes.txt": only .wav and .mp3 files are understood`},
-		{"clip that is broken", reply + "clips:\n  - {text: a, file: broken.wav}\n", `test.yaml:6:21: read "broken.wav": wav: `},
+		{"clip that is broken", reply + "clips:\n  - {text: a, file: broken.wav}\n", `test.yaml:6:21: read "broken.wav": wav: not a WAV file: it is a text file: name a WAV or MP3 file`},
 		{"clip that is cut off", reply + "clips:\n  - {text: a, file: cut.wav}\n", `test.yaml:6:21: read "cut.wav": wav: file is truncated`},
 		{"clip twice", reply + "clips:\n  - {text: a, file: clips/yes.wav}\n  - {text: \" a\", file: clips/yes.wav}\n", `test.yaml:7:12: there is a clip for "a" already`},
 		{"clip without text", reply + "clips:\n  - {file: clips/yes.wav}\n", `test.yaml:6:5: the clip has no text`},
