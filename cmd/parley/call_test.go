@@ -339,6 +339,13 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 	}
 }
 
+func TestACallerWhoWaitsLongerThanAMinuteDoes(t *testing.T) {
+	silence := write(t, "silence.wav", wavOf(t, audio.Mono(8000), 8000))
+	if s := summaryOf(t, silence, "--hang-up-after", "90s"); s.Ended != "the agent has been silent for 1m30s" {
+		t.Errorf("the call ended because %s, after %v", s.Ended, s.Duration.Duration())
+	}
+}
+
 func TestEachMistakeInAScriptHasItsLine(t *testing.T) {
 	path := write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {exakt: x}\n    sya: [hello]\n"))
 	want := "parley: " + path + `:3:12: unknown field "exakt": did you mean "exact"?` + "\nparley: " + path + `:4:5: unknown field "sya": did you mean "say"?` + "\n"

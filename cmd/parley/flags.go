@@ -35,6 +35,9 @@ func given(ctx *kong.DecodeContext, target reflect.Value, what string, of func(s
 		return errNoValue{what}
 	}
 	if strings.TrimSpace(value) == "" {
+		if ctx.Value.Flag == nil {
+			return fmt.Errorf("it is empty: name %s", what)
+		}
 		return fmt.Errorf("it is empty: name %s, or leave it out", what)
 	}
 	target.SetString(of(value))
