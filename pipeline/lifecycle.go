@@ -166,7 +166,7 @@ func (r *run) mayTakeLonger() time.Duration {
 	return r.cfg.EndTimeout - time.Duration(r.now()-last)
 }
 
-// after is a timer; a limit that is negative never ends.
+// after is a timer, and what stops it.
 func after(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTimer(d)
 	return t.C, func() { t.Stop() }

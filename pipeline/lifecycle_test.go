@@ -121,6 +121,31 @@ func TestAProcessorThatDoesNotStartInTimeIsNamed(t *testing.T) {
 	}
 }
 
+func TestANegativeTimeoutIsNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pipeline.New(pipeline.Config{StartTimeout: -time.Second, EndTimeout: -time.Second}, &parts{
+			start: func(context.Context, *pipeline.Port) error { time.Sleep(time.Hour); return nil },
+			process: func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+				if _, ok := f.(*frames.End); ok {
+					time.Sleep(time.Hour)
+				}
+				return out.Send(ctx, f, dir)
+			},
+		})
+		began := time.Now()
+		go func() {
+			time.Sleep(time.Hour + time.Minute)
+			p.End("that was all")
+		}()
+		if err := p.Run(context.Background()); err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+		if took := time.Since(began); took < 2*time.Hour {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 func TestWhatIsOpenedTooLateIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var closed journal

@@ -1,6 +1,7 @@
 package mp3
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -9,6 +10,11 @@ import (
 // frame, or before as many frames as it announces. What was read up to there is
 // good. It wraps [io.ErrUnexpectedEOF].
 var ErrTruncated = fmt.Errorf("mp3: file is truncated: %w", io.ErrUnexpectedEOF)
+
+// ErrDamaged is wrapped by the error of a file that has fewer frames than it
+// announces because something in its middle is missing or garbled. What was read
+// is good, without what is missing.
+var ErrDamaged = errors.New("mp3: file is damaged")
 
 // FormatError says why a file cannot be read as MP3.
 type FormatError struct {

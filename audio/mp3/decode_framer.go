@@ -25,6 +25,7 @@ type framer struct {
 	r      *bufio.Reader
 	like   frameHeader // the stream's first header; 0 until it is known
 	synced bool        // the next frame is expected right here
+	torn   bool        // between two frames there was something else
 	buf    [2048]byte
 }
 
@@ -52,6 +53,7 @@ func (f *framer) next() (frame, error) {
 				return frame{}, err
 			}
 			if ok {
+				f.torn = f.torn || junk > 0 && f.like != 0
 				return f.read(h)
 			}
 		}

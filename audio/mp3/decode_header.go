@@ -44,7 +44,7 @@ func (h frameHeader) isSync() bool {
 // unsupported says, for an isSync header, why its stream cannot be decoded; ""
 // if it can.
 func (h frameHeader) unsupported() string {
-	const convert = "; convert it: ffmpeg -i IN.mp3 OUT.wav"
+	const convert = "; convert it to WAV"
 	switch {
 	case h.layer() == 2:
 		return "it is MPEG audio of layer II (MP2), not MP3" + convert

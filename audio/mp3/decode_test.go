@@ -206,6 +206,9 @@ func TestATruncatedFileGivesItsSamplesAndThenSaysSo(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := readAll(r)
+		if v := Verify(pipe(c.b)); v == nil || v.Error() != err.Error() {
+			t.Errorf("%s: Verify says %v, and Read %v", c.name, v, err)
+		}
 		if !errors.Is(err, ErrTruncated) || !errors.Is(err, io.ErrUnexpectedEOF) || err.Error() != c.want {
 			t.Errorf("%s: %q, want %q", c.name, err, c.want)
 		}
@@ -218,6 +221,31 @@ func TestATruncatedFileGivesItsSamplesAndThenSaysSo(t *testing.T) {
 		if _, again := r.Read(make([]int16, 9)); again != err {
 			t.Errorf("%s: the next Read says %v", c.name, again)
 		}
+	}
+}
+
+func TestAFileWhoseMiddleIsMissingIsDamagedAndNotTruncated(t *testing.T) {
+	f := audio.Mono(audio.Rate16k)
+	b := written(t, f, 0, hum(f, 16000))
+	frames := cut(t, b)
+	torn := slices.Concat(b[:frameEnd(t, b, 5)+7], b[frameEnd(t, b, 8)-9:])
+	r, err := NewReader(pipe(torn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := readAll(r)
+	if v := Verify(pipe(torn)); !errors.Is(v, ErrDamaged) {
+		t.Errorf("Verify says %v", v)
+	}
+	if err := Verify(pipe(b)); err != nil {
+		t.Errorf("Verify of the whole file: %v", err)
+	}
+	const want = "frames that it announces, and something else between them"
+	if !errors.Is(err, ErrDamaged) || errors.Is(err, ErrTruncated) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+	if least := (len(frames) - 6) * 576; len(got) < least {
+		t.Errorf("%d samples are left, want at least %d", len(got), least)
 	}
 }
 
@@ -342,7 +370,7 @@ func TestRoomForNoFrameIsAnError(t *testing.T) {
 }
 
 func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
-	const convert = "; convert it: ffmpeg -i IN.mp3 OUT.wav"
+	const convert = "; convert it to WAV"
 	header := func(h ...byte) []byte { return append(h, make([]byte, 3000)...) }
 	for _, c := range []struct {
 		name string

@@ -68,7 +68,7 @@ func readFmt(r *bufio.Reader, size uint32) (*header, error) {
 	tag := p.WavAudioFormat
 	if tag == tagExtensible {
 		if len(b) < 40 || !bytes.Equal(b[26:40], subFormat) {
-			return nil, badFormat("unsupported coding: an extensible format that is neither PCM, float nor G.711; convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav")
+			return nil, badFormat("unsupported coding: an extensible format that is neither PCM, float nor G.711; convert it to 16-bit PCM")
 		}
 		tag = binary.LittleEndian.Uint16(b[24:])
 	}
@@ -130,7 +130,7 @@ func newCoding(tag uint16, bytes int) (coding, error) {
 	if name == "" {
 		name = "unknown to Parley"
 	}
-	return coding{}, badFormat("unsupported coding: %s (format tag %#04x); convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav", name, tag)
+	return coding{}, badFormat("unsupported coding: %s (format tag %#04x); convert it to 16-bit PCM", name, tag)
 }
 
 // decode8 decodes 8-bit samples, which alone are unsigned.

@@ -22,6 +22,12 @@ const (
 	maxFmt = 4096
 )
 
+// The sizes of the RIFF header and of that of a chunk.
+const (
+	preambleSize = 12
+	chunkHeader  = 8
+)
+
 // unknownLength is the length of a data chunk that goes on to the end.
 const unknownLength = -1
 
@@ -34,7 +40,9 @@ type header struct {
 }
 
 // readHeader reads up to the first byte of audio.
-func readHeader(r *bufio.Reader) (*header, error) {
+//
+// size is that of the file, or -1 if it is a pipe's.
+func readHeader(r *bufio.Reader, size int64) (*header, error) {
 	outer, err := readPreamble(r)
 	if err != nil {
 		return nil, err
@@ -43,28 +51,40 @@ func readHeader(r *bufio.Reader) (*header, error) {
 		h       *header
 		long    int64 // the length of the audio, from ds64
 		skipped int64
+		at      = int64(preambleSize)
 	)
 	for {
-		id, size, err := nextChunk(r)
+		id, length, err := nextChunk(r)
 		if err != nil {
 			return nil, err
+		}
+		at += chunkHeader
+		if end := at + int64(length); id != riff.DataFormatID && size >= 0 && end > size {
+			if int64(outer)+chunkHeader > size {
+				return nil, endsEarly()
+			}
+			return nil, badFormat("the file is damaged: its chunk %q claims to have %d bytes, and %d follow", id[:], length, max(size-at, 0))
 		}
 		switch {
 		case id == riff.DataFormatID && h == nil:
 			return nil, badFormat("the file is damaged: its audio comes before the description of its format")
 		case id == riff.DataFormatID:
-			h.length = dataLength(outer, size, long)
+			h.length = dataLength(outer, length, long)
+			if length == 0 && h.length == 0 && soundFollows(r, at, outer, h.frame) {
+				h.length = unknownLength
+			}
 			return h, nil
 		case id == riff.FmtID && h == nil:
-			h, err = readFmt(r, size)
-		case id == [4]byte{'d', 's', '6', '4'} && size >= 24:
-			long, err = readDS64(r, size)
+			h, err = readFmt(r, length)
+		case id == [4]byte{'d', 's', '6', '4'} && length >= 24:
+			long, err = readDS64(r, length)
 		default:
-			if skipped += int64(size); skipped > maxSkip {
+			if skipped += int64(length); skipped > maxSkip {
 				return nil, badFormat("more than %d MiB come before the audio", maxSkip>>20)
 			}
-			err = skip(r, int64(size)+int64(size&1))
+			err = skip(r, int64(length)+int64(length&1))
 		}
+		at += int64(length) + int64(length&1)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +108,7 @@ func readPreamble(r *bufio.Reader) (size uint32, err error) {
 		_, err = r.Discard(12)
 		return size, err
 	case kind == "WAVE" && id == "RIFX":
-		return 0, badFormat("it is a big-endian WAV file (RIFX), which is not supported; convert it: sox IN.wav -L OUT.wav")
+		return 0, badFormat("it is a big-endian WAV file (RIFX), which is not supported; convert it to 16-bit PCM")
 	case len(head) > 0 && len(head) < 12 && bytes.HasPrefix([]byte("RIFF"), head[:min(4, len(head))]):
 		return 0, endsEarly()
 	}
@@ -155,6 +175,29 @@ func readDS64(r *bufio.Reader, size uint32) (int64, error) {
 		return 0, badFormat("the file is damaged: its audio has a length of %d bytes", uint64(length))
 	}
 	return length, nil
+}
+
+// soundFollows tells whether there is audio behind a data chunk that claims to be
+// empty: its program meant to fill the length in, and did not get there, or
+// filled in that of the file only. at is where the chunk begins, outer what the
+// file claims to have, and frame the bytes for one sample of each channel.
+func soundFollows(r *bufio.Reader, at int64, outer uint32, frame int) bool {
+	if next, _ := r.Peek(frame); len(next) < frame {
+		return false
+	}
+	if int64(outer)+chunkHeader <= at {
+		return true // not even that claim covers what follows
+	}
+	next, _ := r.Peek(chunkHeader)
+	if len(next) < chunkHeader {
+		return false
+	}
+	for _, b := range next[:4] {
+		if b < ' ' || b > '~' {
+			return true // no chunk is named so
+		}
+	}
+	return false
 }
 
 // dataLength says how much audio there is, going by the length of the file,

@@ -43,7 +43,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	}
 	counted := &counter{r: r}
 	src := bufio.NewReaderSize(counted, readSize)
-	h, err := readHeader(src)
+	h, err := readHeader(src, size)
 	if err != nil {
 		return nil, err
 	}

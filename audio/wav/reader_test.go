@@ -138,6 +138,46 @@ func TestUnknownLengthMeansToTheEnd(t *testing.T) {
 	}
 }
 
+func TestAudioBehindALengthOfZeroIsPlayed(t *testing.T) {
+	samples := noise(500)
+	for name, outer := range map[string]int{
+		"the file is said to have nothing":       0,
+		"the file is said to be as at its start": 36,
+		"only the file's length was filled in":   36 + 1000,
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := pcmFile(audio.Mono(8000), samples)
+			binary.LittleEndian.PutUint32(file[4:], uint32(outer))
+			binary.LittleEndian.PutUint32(file[40:], 0)
+			r, err := NewReader(bytes.NewReader(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := readAll(r); err != nil || !slices.Equal(got, samples) || r.Frames() != 500 {
+				t.Errorf("%d samples, %d frames, %v", len(got), r.Frames(), err)
+			}
+		})
+	}
+	empty := append(pcmFile(audio.Mono(8000), nil), "LIST\x04\x00\x00\x00INFO"...)
+	binary.LittleEndian.PutUint32(empty[4:], uint32(len(empty)-8))
+	if _, got := decode(t, empty); len(got) != 0 {
+		t.Errorf("a description behind no audio is played: %v", got)
+	}
+}
+
+func TestAChunkThatClaimsMoreThanThereIsIsNamed(t *testing.T) {
+	file := riffFile(fmtChunk(tagPCM, 1, 8000, 16), chunk("LIST", make([]byte, 100)), chunk("data", make([]byte, 200)))
+	binary.LittleEndian.PutUint32(file[40:], 200<<20)
+	_, err := NewReader(bytes.NewReader(file))
+	want := fmt.Sprintf(`wav: the file is damaged: its chunk "LIST" claims to have %d bytes, and 308 follow`, 200<<20)
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if _, err := NewReader(bytes.NewReader(file[:60])); !errors.Is(err, ErrTruncated) {
+		t.Errorf("a file that was cut in it: error %v", err)
+	}
+}
+
 func TestAFileThatIsMeantToBeEmptyIsEmpty(t *testing.T) {
 	if r, got := decode(t, pcmFile(audio.Mono(8000), nil)); len(got) != 0 || r.Frames() != 0 {
 		t.Errorf("%v, %d frames", got, r.Frames())
@@ -222,7 +262,7 @@ func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
 		{"text", []byte("hello, world\n"), "wav: not a WAV file: it is a text file"},
 		{"zeros", make([]byte, 100), "wav: not a WAV file: it does not begin with RIFF and WAVE"},
 		{"AVI", []byte("RIFF\x00\x00\x00\x00AVI LIST"), "wav: not a WAV file: it is an AVI video"},
-		{"big-endian", []byte("RIFX\x00\x00\x00\x00WAVEfmt "), "wav: it is a big-endian WAV file (RIFX), which is not supported; convert it: sox IN.wav -L OUT.wav"},
+		{"big-endian", []byte("RIFX\x00\x00\x00\x00WAVEfmt "), "wav: it is a big-endian WAV file (RIFX), which is not supported; convert it to 16-bit PCM"},
 		{"no format", riffFile(data), "wav: the file is damaged: its audio comes before the description of its format"},
 		{"no audio", riffFile(fmtChunk(1, 1, 8000, 16)), "wav: file is truncated: it ends before its audio begins"},
 		{"short format", riffFile(chunk("fmt ", make([]byte, 14)), data), "wav: the file is damaged: the description of its format has 14 bytes"},
@@ -231,17 +271,17 @@ func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
 		{"too many channels", riffFile(fmtChunk(1, 65, 8000, 16), data), "wav: the file cannot be played: 65 channels at 8000 Hz (1 to 64 channels at 1 to 768000 Hz can)"},
 		{"no rate", riffFile(fmtChunk(1, 1, 0, 16), data), "wav: the file cannot be played: 1 channels at 0 Hz (1 to 64 channels at 1 to 768000 Hz can)"},
 		{"absurd rate", riffFile(fmtChunk(1, 1, 4e9, 16), data), "wav: the file cannot be played: 1 channels at 4000000000 Hz (1 to 64 channels at 1 to 768000 Hz can)"},
-		{"ADPCM", riffFile(fmtChunk(2, 1, 8000, 4), data), "wav: unsupported coding: Microsoft ADPCM (format tag 0x0002); convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav"},
-		{"unheard of", riffFile(fmtChunk(0x7777, 1, 8000, 16), data), "wav: unsupported coding: unknown to Parley (format tag 0x7777); convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav"},
-		{"64-bit PCM", riffFile(fmtChunk(1, 1, 8000, 64), data), "wav: unsupported coding: 64-bit PCM (format tag 0x0001); convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav"},
-		{"no bits", riffFile(wideFmt(0, 0), data), "wav: unsupported coding: 0-bit PCM (format tag 0x0001); convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav"},
-		{"16-bit float", riffFile(fmtChunk(3, 1, 8000, 16), data), "wav: unsupported coding: 16-bit float (format tag 0x0003); convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav"},
-		{"32-bit A-law", riffFile(fmtChunk(6, 1, 8000, 32), data), "wav: unsupported coding: 32-bit G.711 (format tag 0x0006); convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav"},
+		{"ADPCM", riffFile(fmtChunk(2, 1, 8000, 4), data), "wav: unsupported coding: Microsoft ADPCM (format tag 0x0002); convert it to 16-bit PCM"},
+		{"unheard of", riffFile(fmtChunk(0x7777, 1, 8000, 16), data), "wav: unsupported coding: unknown to Parley (format tag 0x7777); convert it to 16-bit PCM"},
+		{"64-bit PCM", riffFile(fmtChunk(1, 1, 8000, 64), data), "wav: unsupported coding: 64-bit PCM (format tag 0x0001); convert it to 16-bit PCM"},
+		{"no bits", riffFile(wideFmt(0, 0), data), "wav: unsupported coding: 0-bit PCM (format tag 0x0001); convert it to 16-bit PCM"},
+		{"16-bit float", riffFile(fmtChunk(3, 1, 8000, 16), data), "wav: unsupported coding: 16-bit float (format tag 0x0003); convert it to 16-bit PCM"},
+		{"32-bit A-law", riffFile(fmtChunk(6, 1, 8000, 32), data), "wav: unsupported coding: 32-bit G.711 (format tag 0x0006); convert it to 16-bit PCM"},
 		{"impossible frames", riffFile(wideFmt(16, 1), data), "wav: the file is damaged: its frames have 1 bytes, but 1 channels of 16-bit PCM need 2"},
 		{"ambisonics", riffFile(fmtChunk(0xFFFE, 1, 8000, 16, make([]byte, 24)...), data),
-			"wav: unsupported coding: an extensible format that is neither PCM, float nor G.711; convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav"},
+			"wav: unsupported coding: an extensible format that is neither PCM, float nor G.711; convert it to 16-bit PCM"},
 		{"extension missing", riffFile(fmtChunk(0xFFFE, 1, 8000, 16), data),
-			"wav: unsupported coding: an extensible format that is neither PCM, float nor G.711; convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav"},
+			"wav: unsupported coding: an extensible format that is neither PCM, float nor G.711; convert it to 16-bit PCM"},
 		{"endless junk", bytes.Repeat(chunk("JUNK", make([]byte, 1<<20)), 65), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

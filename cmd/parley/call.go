@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +21,7 @@ import (
 	"github.com/parley-go/parley/internal/timeline"
 	"github.com/parley-go/parley/internal/virtualtime"
 	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/audiofile"
 	"github.com/parley-go/parley/processors/recorder"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
@@ -26,23 +29,23 @@ import (
 )
 
 type callCommand struct {
-	Caller   string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV, or MP3 of any rate but 8 kHz."`
+	Caller   string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV at 4 to 192 kHz, or MP3 at 11.025 to 48 kHz; mono or stereo, which is mixed."`
 	Output   string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
 	Mono     bool   `help:"Write the conversation as one channel, both mixed."`
 	Timeline string `type:"path" placeholder:"FILE" help:"Where to draw the call, as .svg: who spoke when, which stream listened, and how the call moved between them."`
 	Fast     bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample, and that of real time to within a chunk (20 ms). Emulator only."`
-	JSON     bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output."`
+	JSON     bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output; nothing if the call does not begin."`
 
 	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
 	Script  string `type:"path" placeholder:"FILE" help:"What the emulator knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one."`
 	Seed    uint64 `default:"1" help:"Of everything random in the emulator. Default: ${default}."`
 
-	Model        string `default:"${default_model}" help:"Model id. Default: ${default}."`
-	Voice        string `default:"matthew" help:"The agent's voice; 'parley voices' lists them. Default: ${default}."`
-	Language     string `placeholder:"TAG" help:"Language that the voice must speak, such as es or en-GB."`
+	Model        string `type:"name" default:"${default_model}" help:"Model id. Default: ${default}."`
+	Voice        string `type:"name" default:"matthew" help:"The agent's voice; 'parley voices' lists them. Default: ${default}."`
+	Language     string `type:"name" placeholder:"TAG" help:"Language that the voice must speak, such as es or en-GB."`
 	Instructions string `placeholder:"TEXT" help:"System prompt. Default: that of the demo."`
 	SpeakFirst   string `placeholder:"TEXT" help:"Make the agent open the conversation; what it is told to do so, such as 'Greet the caller.'"`
-	Endpointing  string `enum:"HIGH,MEDIUM,LOW," default:"" help:"How soon a pause ends the caller's turn: HIGH, MEDIUM or LOW. Default: the service's."`
+	Endpointing  string `type:"name" placeholder:"HOW" help:"How soon a pause ends the caller's turn: HIGH, MEDIUM or LOW. Default: the service's."`
 
 	HangUpAfter time.Duration  `default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
 	MaxDuration time.Duration  `placeholder:"D" help:"Hang up after so long at the latest."`
@@ -51,7 +54,9 @@ type callCommand struct {
 }
 
 func (c *callCommand) Help() string {
-	return `Plays the recording into a pipeline with Amazon Nova Sonic at its heart, in real time, and writes the conversation as both sides heard it. The transcript appears while they talk; a summary follows: turns, barge-ins, latency from the end of the caller's speech to the first sound of the answer, gaps in the agent's speech, and how the call moved from one stream of the service to the next, if it did.
+	return `Plays the recording into a pipeline with Amazon Nova Sonic at its heart, in real time, and writes the conversation as both sides heard it. The transcript appears while they talk; a summary follows: turns, barge-ins, latency from the end of the caller's speech to the first sound of the answer, gaps in the agent's speech, and how the call moved from one stream of the service to the next, if it did. A recording that was cut off is refused before the call, with the command that keeps what there is of it.
+
+Interrupted (SIGINT or SIGTERM), the call ends in order, and what was recorded is kept; the exit status is 130.
 
 Without --service aws it talks to the built-in emulator, which knows the recordings in testdata/calls and says back what it heard of others.
 
@@ -103,8 +108,14 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	} else {
 		err = converse()
 	}
-	if summary.Caller == "" {
-		return err // it did not even begin
+	if summary.Caller == "" { // it did not even begin
+		if hurry.Load() {
+			return interruption("the call had not begun")
+		}
+		return err
+	}
+	if err == nil && summary.interrupted() {
+		err = interruption("the call was ended before its time")
 	}
 	if err != nil {
 		summary.Error = oneLine(err)
@@ -119,7 +130,7 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	return err
 }
 
-// check refuses numbers that make no sense.
+// check refuses values that make no sense.
 func (c *callCommand) check() error {
 	switch {
 	case c.Caller == "-" || filepath.Base(c.Caller) == "-":
@@ -128,10 +139,55 @@ func (c *callCommand) check() error {
 		return usageError{fmt.Errorf("--hang-up-after=%v: it must be more than nothing", c.HangUpAfter)}
 	case c.MaxDuration < 0:
 		return usageError{fmt.Errorf("--max-duration=%v: it cannot be negative", c.MaxDuration)}
-	case c.RotateEvery != nil:
-		return checkRotation(*c.RotateEvery)
+	case c.Output != "" && !slices.Contains([]string{".wav", ".wave", ".mp3"}, strings.ToLower(filepath.Ext(c.Output))):
+		return usageError{fmt.Errorf("--output %s: its name decides what is written: name a .wav or .mp3 file", c.Output)}
+	case c.Timeline != "" && !strings.EqualFold(filepath.Ext(c.Timeline), ".svg"):
+		return usageError{fmt.Errorf("--timeline %s: it is drawn as SVG, and the name does not end in .svg: name a .svg file", c.Timeline)}
+	}
+	if c.RotateEvery != nil {
+		if err := checkRotation(*c.RotateEvery); err != nil {
+			return err
+		}
+	}
+	c.Endpointing = strings.ToUpper(c.Endpointing)
+	config := c.config()
+	if err := config.Validate(); err != nil {
+		return usageError{c.inFlags(err)}
 	}
 	return nil
+}
+
+// config is what the flags say of the service.
+func (c *callCommand) config() novasonic.Config {
+	config := novasonic.Config{
+		Model: c.Model, Voice: c.Voice, Language: c.Language,
+		Instructions: cmp.Or(c.Instructions, demoInstructions), SpeakFirst: c.SpeakFirst,
+		Endpointing: novasonic.Endpointing(c.Endpointing),
+		Tools:       demoTools(),
+	}
+	if c.RotateEvery != nil {
+		config.Continuation = rotation(*c.RotateEvery)
+	}
+	return config
+}
+
+// inFlags names the flags where a configuration's error names its fields.
+func (c *callCommand) inFlags(err error) error {
+	var bad *novasonic.ConfigError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	flags := map[string]string{
+		"Voice": "--voice " + c.Voice, "Endpointing": "--endpointing " + c.Endpointing, "SpeakFirst": "--speak-first",
+	}
+	flag := flags[bad.Field]
+	if bad.Field == "Voice" && c.Language != "" {
+		flag += " --language " + c.Language
+	}
+	if flag == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", flag, bad.Err)
 }
 
 // converse sets the pipeline up and runs it. Everything that it starts has
@@ -141,21 +197,7 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	if c.Mono {
 		layout = recorder.Mono
 	}
-	config := novasonic.Config{
-		Model: c.Model, Voice: c.Voice, Language: c.Language,
-		Instructions: c.Instructions, SpeakFirst: c.SpeakFirst,
-		Endpointing: novasonic.Endpointing(c.Endpointing),
-		Tools:       demoTools(),
-	}
-	if c.RotateEvery != nil {
-		config.Continuation = rotation(*c.RotateEvery)
-	}
-	if config.Instructions == "" {
-		config.Instructions = demoInstructions
-	}
-	if err := config.Validate(); err != nil {
-		return err
-	}
+	config := c.config()
 	call, err := file.New(file.Config{
 		Input: c.Caller, Output: c.Output, Layout: layout,
 		HangUpAfter: c.HangUpAfter, MaxDuration: c.MaxDuration,
@@ -180,6 +222,7 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 			}
 		}()
 	}
+	answering := func() {} // says who answers, once that is known
 	if c.Service == "emulator" {
 		server, err := c.startEmulator()
 		if err != nil {
@@ -190,7 +233,12 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		config.AWS = &aws
 		screen.println("Emulator: the built-in one answers, not AWS; nothing leaves this machine.")
 	} else {
-		screen.println("AWS: calling " + c.Model + " at Amazon Bedrock.")
+		cfg, err := loadAWS(ctx)
+		if err != nil {
+			return err
+		}
+		config.AWS = &cfg
+		answering = func() { screen.println(whoAnswers(ctx, cfg, c.Model)) }
 	}
 
 	sonic := novasonic.New(config)
@@ -200,7 +248,7 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	obeyed := make(chan struct{})
 	go func() {
 		defer close(obeyed)
-		c.obey(p, hurry, ears.over)
+		c.obey(p, hurry, answering, ears.over)
 	}()
 	err = p.Run(ctx)
 	ears.hangUp()
@@ -221,15 +269,36 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		return err
 	}
 	summary.Streams, summary.ToolCalls, summary.Usage = stats.Streams, stats.ToolCalls, stats.Usage
+	if unwritten(err, c.Output) {
+		summary.Output = ""
+	}
 	err = errors.Join(err, ears.unheard())
 	for _, s := range p.Stats() {
 		summary.Dropped += int64(s.System.Shed + s.Ordered.Shed + s.Upstream.Shed)
 	}
 	if drawing != nil {
-		summary.Timeline = c.Timeline
-		err = errors.Join(err, drawing.write(timeline.SVG(ears.timeline(summary))))
+		if failed := drawing.write(timeline.SVG(ears.timeline(summary))); failed != nil {
+			err = errors.Join(err, failed)
+		} else {
+			summary.Timeline = c.Timeline
+		}
 	}
 	return err
+}
+
+// unwritten tells whether err, or one of those that it is made of, is that a file
+// could not be written.
+func unwritten(err error, path string) bool {
+	if e, ok := err.(*audiofile.Error); ok && e.Path == path {
+		return true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return unwritten(e.Unwrap(), path)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return unwritten(err, path) })
+	}
+	return false
 }
 
 func (c *callCommand) startEmulator() (*sonictest.Server, error) {
@@ -244,9 +313,10 @@ func (c *callCommand) startEmulator() (*sonictest.Server, error) {
 	return server, nil
 }
 
-// obey ends the call when the user is in a hurry: in order if it has begun, at
-// once if not. It returns when over is closed.
-func (c *callCommand) obey(p *pipeline.Pipeline, hurry *atomic.Bool, over <-chan struct{}) {
+// obey calls answering when the call has begun, and ends it when the user is in a
+// hurry: in order if it has begun, at once if not. It returns when over is closed.
+func (c *callCommand) obey(p *pipeline.Pipeline, hurry *atomic.Bool, answering func(), over <-chan struct{}) {
+	begun := false
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
 	for {
@@ -254,11 +324,15 @@ func (c *callCommand) obey(p *pipeline.Pipeline, hurry *atomic.Bool, over <-chan
 		case <-over:
 			return
 		case <-look.C:
+			if !begun && p.Started() {
+				begun = true
+				answering()
+			}
 			if !hurry.Load() {
 				continue
 			}
 			if p.Started() {
-				p.End("interrupted")
+				p.End(endedByUser)
 			} else {
 				p.Cancel("interrupted", errors.New("interrupted before the call began"))
 			}
@@ -289,11 +363,13 @@ func (s *Summary) print(w io.Writer) {
 		fmt.Fprintf(w, " (%v in all)", s.AudioGapsMS.Duration())
 	}
 	fmt.Fprintln(w)
-	if s.Turns == 0 {
+	switch {
+	case s.interrupted():
+		fmt.Fprintln(w, "interrupted: the call was ended before its time")
+	case s.Turns == 0 && s.Error == "" && strings.HasPrefix(s.Ended, "the call has lasted"):
+		fmt.Fprintln(w, "the caller was not heard in that time: leave out --max-duration, or make it longer")
+	case s.Turns == 0 && s.Error == "":
 		fmt.Fprintln(w, "the caller was not heard: is there speech in the recording?")
-	}
-	if s.Ended == "interrupted" {
-		fmt.Fprintln(w, "the call was ended before its time")
 	}
 	if len(s.Errors) > 0 {
 		fmt.Fprintf(w, "survived: %s\n", printable(strings.Join(s.Errors, "; ")))

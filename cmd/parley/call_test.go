@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -282,20 +283,32 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"unknown extension", []string{write(t, "caller.ogg", order)}, 1, []string{"caller.ogg", ".wav"}},
 		{"a folder", []string{t.TempDir()}, 1, []string{"folder"}},
 		{"unwritable output", []string{good, "-o", "/nowhere/at/all.wav"}, 1, []string{"/nowhere/at/all.wav"}},
-		{"output of unknown kind", []string{good, "-o", "x.flac"}, 1, []string{"x.flac", ".wav"}},
+		{"output of unknown kind", []string{good, "-o", "x.flac"}, 2, []string{"--output", "x.flac", ".wav"}},
 		{"output over input", []string{good, "-o", good}, 1, []string{"bargein.wav"}},
-		{"unknown voice", []string{good, "--voice", "joanna"}, 1, []string{"joanna", "matthew"}},
-		{"voice and language", []string{good, "--voice", "amy", "--language", "es"}, 1, []string{"amy", "lupe"}},
+		{"unknown voice", []string{good, "--voice", "joanna"}, 2, []string{"--voice joanna", "joanna", "matthew"}},
+		{"voice and language", []string{good, "--voice", "amy", "--language", "es"}, 2, []string{"--voice amy --language es", "amy", "lupe"}},
 		{"unknown model", []string{good, "--model", "amazon.nova-9"}, 1, []string{"amazon.nova-9"}},
-		{"no such script", []string{good, "--script", "nowhere.yaml"}, 1, []string{"nowhere.yaml"}},
+		{"no such script", []string{good, "--script", "nowhere.yaml"}, 1, []string{string(filepath.Separator) + "nowhere.yaml", "check the path"}},
 		{"script with an error", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {contains: x}\n    sya: [hello]\n"))}, 1, []string{"s.yaml:4:5"}},
 		{"script that is not YAML", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies: [\n"))}, 1, []string{"s.yaml:"}},
 		{"moves that follow too soon", []string{good, "--rotate-every", "4s"}, 2, []string{"--rotate-every", "at least 5s"}},
 		{"moves that never come", []string{good, "--rotate-every", "10m"}, 2, []string{"--rotate-every", "at most 5m30s"}},
 		{"moves of no time", []string{good, "--rotate-every", "0"}, 2, []string{"--rotate-every"}},
-		{"timeline of unknown kind", []string{good, "--timeline", "x.png"}, 1, []string{"x.png", ".svg"}},
+		{"timeline of unknown kind", []string{good, "--timeline", "x.png"}, 2, []string{"--timeline", "x.png", ".svg"}},
 		{"unwritable timeline", []string{good, "--timeline", "/nowhere/at/all.svg"}, 1, []string{"/nowhere/at/all.svg", "make the folder"}},
 		{"timeline that is a folder", []string{good, "--timeline", folder}, 1, []string{folder, "folder"}},
+		{"output below a file", []string{good, "-o", filepath.Join(good, "x.wav")}, 1, []string{"is a file, not a folder"}},
+		{"empty output", []string{good, "--output="}, 2, []string{"--output", "empty", "parley call --help"}},
+		{"empty recording", []string{""}, 2, []string{"empty"}},
+		{"empty timeline", []string{good, "--timeline="}, 2, []string{"--timeline", "empty"}},
+		{"empty script", []string{good, "--script="}, 2, []string{"--script", "empty"}},
+		{"empty voice", []string{good, "--voice="}, 2, []string{"--voice", "empty"}},
+		{"empty model", []string{good, "--model="}, 2, []string{"--model", "empty"}},
+		{"no output", []string{good, "--output"}, 2, []string{"--output: it needs a file behind it. Try parley call --help"}},
+		{"no seed", []string{good, "-o", out, "--seed"}, 2, []string{"--seed: it needs a value behind it"}},
+		{"script that is a folder", []string{good, "--script", filepath.Dir(folder)}, 1, []string{filepath.Dir(folder), "it is a folder", "bikeshop.yaml"}},
+		{"unknown sensitivity", []string{good, "--endpointing", "often"}, 2, []string{"--endpointing OFTEN", "use HIGH, MEDIUM or LOW"}},
+		{"lying description", []string{write(t, "caller.wav", bytes.Replace(order, []byte("fmt "), []byte("LIST\xff\xff\xff\x00fmt "), 1))}, 1, []string{"LIST", "damaged", "ffmpeg"}},
 		{"fast and AWS", []string{good, "--service", "aws"}, 2, []string{"--fast"}},
 		{"unknown service", []string{good, "--service", "azure"}, 2, []string{"emulator"}},
 		{"unknown flag", []string{good, "--loud"}, 2, []string{"--loud"}},
@@ -326,10 +339,25 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 	}
 }
 
+func TestACallerWhoWaitsLongerThanAMinuteDoes(t *testing.T) {
+	silence := write(t, "silence.wav", wavOf(t, audio.Mono(8000), 8000))
+	if s := summaryOf(t, silence, "--hang-up-after", "90s"); s.Ended != "the agent has been silent for 1m30s" {
+		t.Errorf("the call ended because %s, after %v", s.Ended, s.Duration.Duration())
+	}
+}
+
+func TestEachMistakeInAScriptHasItsLine(t *testing.T) {
+	path := write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {exakt: x}\n    sya: [hello]\n"))
+	want := "parley: " + path + `:3:12: unknown field "exakt": did you mean "exact"?` + "\nparley: " + path + `:4:5: unknown field "sya": did you mean "say"?` + "\n"
+	if status, _, stderr := parley(t, "call", "--fast", calls+"bargein.wav", "--script", path); status != 1 || stderr != want {
+		t.Errorf("exit status %d: %s; want %s", status, stderr, want)
+	}
+}
+
 // awsCall calls with --service aws, which finds the given environment, in a
 // process of its own: proxies are read from the environment once. It uses real
 // sockets on loopback, since they are what is in question.
-func awsCall(t *testing.T, environ ...string) (status int, stderr string) {
+func awsCall(t *testing.T, environ ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	for _, v := range environ {
 		name, value, _ := strings.Cut(v, "=")
@@ -343,8 +371,8 @@ func awsCall(t *testing.T, environ ...string) (status int, stderr string) {
 	}
 	cmd := exec.CommandContext(ctx, self, "call", calls+"bargein.wav", "--service", "aws", "--max-duration", "1s", "-o", filepath.Join(t.TempDir(), "o.wav"))
 	cmd.Env = append(os.Environ(), runMain+"=1")
-	var out bytes.Buffer
-	cmd.Stderr = &out
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		t.Fatal("it hangs")
@@ -352,7 +380,7 @@ func awsCall(t *testing.T, environ ...string) (status int, stderr string) {
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return cmd.ProcessState.ExitCode(), out.String()
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
 func tlsEmulator(t *testing.T, cfg sonictest.Config) *sonictest.Server {
@@ -367,8 +395,9 @@ func tlsEmulator(t *testing.T, cfg sonictest.Config) *sonictest.Server {
 
 func TestTheRealServicePathWorksAgainstAnEndpointFromTheEnvironment(t *testing.T) {
 	srv := tlsEmulator(t, sonictest.Config{})
-	if status, stderr := awsCall(t, srv.Environ()...); status != 0 {
-		t.Fatalf("exit status %d: %s", status, stderr)
+	status, stdout, stderr := awsCall(t, srv.Environ()...)
+	if want := "answers at " + srv.URL() + ", the endpoint that your AWS configuration names."; status != 0 || !strings.Contains(stdout, want) {
+		t.Fatalf("exit status %d, no %q in %s%s", status, want, stdout, stderr)
 	}
 	if n := len(srv.Streams()); n != 1 {
 		t.Errorf("%d streams", n)
@@ -411,6 +440,12 @@ func TestWhatIsWrongWithAWSIsSaidInOneLine(t *testing.T) {
 			ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
 			return append(keys, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME="+srv.URL, "AWS_CA_BUNDLE="+write(t, "ca.pem", ca))
 		}, []string{"HTTP/2", "proxy"}},
+		{"a profile that is not there", func(*testing.T) []string { return append(keys, "AWS_PROFILE=nosuch") }, []string{"AWS_PROFILE=nosuch", "~/.aws/config"}},
+		{"a CA bundle that is not there", func(*testing.T) []string { return append(keys, "AWS_CA_BUNDLE=/nowhere.pem") }, []string{"AWS_CA_BUNDLE=/nowhere.pem", "PEM"}},
+		{"a CA bundle that is none", func(t *testing.T) []string {
+			return append(keys, "AWS_CA_BUNDLE="+write(t, "ca.pem", []byte("no certificate")))
+		}, []string{"AWS_CA_BUNDLE=", "PEM"}},
+		{"a proxy that is not there", func(t *testing.T) []string { return append(keys, "HTTPS_PROXY=http://"+closedPort(t)) }, []string{"refused", "HTTPS_PROXY", "NO_PROXY"}},
 		{"a proxy that does not tunnel", func(t *testing.T) []string {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				http.Error(w, "no tunnels here", http.StatusMethodNotAllowed)
@@ -420,7 +455,10 @@ func TestWhatIsWrongWithAWSIsSaidInOneLine(t *testing.T) {
 		}, []string{"proxy"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			status, stderr := awsCall(t, tc.environ(t)...)
+			status, stdout, stderr := awsCall(t, tc.environ(t)...)
+			if stdout != "" {
+				t.Errorf("who answers is not known, and it says %s", stdout)
+			}
 			lines := strings.Split(strings.TrimSpace(stderr), "\n")
 			if status != 1 || len(lines) != 1 {
 				t.Errorf("exit status %d:\n%s", status, stderr)
@@ -485,6 +523,63 @@ func TestACallWhoseServiceDoesNotComeBackFails(t *testing.T) {
 	}
 }
 
+func TestAFileThatCouldNotBeWrittenIsNotSaidToBe(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full to play a full disk")
+	}
+	for name, flag := range map[string]string{"full.wav": "--output", "full.mp3": "--output", "full.svg": "--timeline"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			if err := os.Symlink("/dev/full", path); err != nil {
+				t.Fatal(err)
+			}
+			status, stdout, stderr := parley(t, "call", "--fast", calls+"bargein.wav", flag, path)
+			if status != 1 || strings.Contains(stdout, "wrote ") || strings.Count(stderr, "no space left on device: make room") != 1 {
+				t.Errorf("exit status %d: %s%s", status, stdout, stderr)
+			}
+			_, stdout, _ = parley(t, "call", "--fast", "--json", calls+"bargein.wav", flag, path)
+			var s Summary
+			if err := json.Unmarshal([]byte(stdout), &s); err != nil || s.Output != "" || s.Timeline != "" || s.Error == "" {
+				t.Errorf("output %q, timeline %q, error %q (%v)", s.Output, s.Timeline, s.Error, err)
+			}
+		})
+	}
+}
+
+// full is a disk that is.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+}
+
+func TestOutputThatCannotBePrintedIsAFailure(t *testing.T) {
+	for _, args := range [][]string{{"call", "--fast", calls + "bargein.wav"}, {"voices"}, {"--version"}, {"call", "--help"}} {
+		var stderr bytes.Buffer
+		status := run(context.Background(), args, console{out: full{}, err: &stderr})
+		if status != 1 || !strings.Contains(stderr.String(), "no space left on device") || strings.Count(stderr.String(), "\n") != 1 {
+			t.Errorf("%v: exit status %d: %s", args, status, stderr.String())
+		}
+	}
+}
+
+func TestACallInWhichNobodyWasHeardSaysWhy(t *testing.T) {
+	silence := write(t, "silence.wav", wavOf(t, audio.Mono(8000), 8000))
+	for want, args := range map[string][]string{
+		"is there speech in the recording?": {silence},
+		"leave out --max-duration":          {calls + "bargein.wav", "--max-duration", "100ms"},
+	} {
+		if _, stdout, _ := parley(t, append([]string{"call", "--fast"}, args...)...); !strings.Contains(stdout, want) {
+			t.Errorf("no %q in %s", want, stdout)
+		}
+	}
+	var out bytes.Buffer
+	(&Summary{Ended: endedByUser}).print(&out)
+	if strings.Contains(out.String(), "recording?") || !strings.Contains(out.String(), "interrupted") {
+		t.Errorf("an interrupted call says %s", out.String())
+	}
+}
+
 func TestACallThatDoesNotBeginLeavesAnEarlierRecordingAlone(t *testing.T) {
 	keep := write(t, "keep.wav", []byte("precious"))
 	if status, _, _ := parley(t, "call", "--fast", calls+"bargein.wav", "--model", "amazon.nova-9", "-o", keep); status != 1 {
@@ -525,10 +620,16 @@ func (w *firstWrite) Write(p []byte) (int, error) {
 	return w.written.Write(p)
 }
 
-// interrupted runs the program, sends it an interrupt a second after it has
-// said who answers, and returns its exit status and output. It uses a process
-// and real time because signals do.
+// interrupted is signalled with an interrupt.
 func interrupted(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	return signalled(t, os.Interrupt, args...)
+}
+
+// signalled runs the program, sends it a signal a second after it has said
+// something on standard error, and returns its exit status and output. It uses a
+// process and real time because signals do.
+func signalled(t *testing.T, signal os.Signal, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -549,7 +650,7 @@ func interrupted(t *testing.T, args ...string) (status int, stdout, stderr strin
 		select {
 		case <-said.seen:
 			time.Sleep(time.Second)
-			cmd.Process.Signal(os.Interrupt)
+			cmd.Process.Signal(signal)
 		case <-ctx.Done():
 		}
 	})
@@ -575,7 +676,7 @@ func TestAnInterruptEndsACallInOrder(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "o.wav")
 			status, stdout, stderr := interrupted(t, append([]string{"call", "--json", "-o", out}, args...)...)
 			var s Summary
-			if err := json.Unmarshal([]byte(stdout), &s); status != 0 || err != nil || s.Ended != "interrupted" {
+			if err := json.Unmarshal([]byte(stdout), &s); status != interruptedStatus || err != nil || s.Ended != "interrupted" || !strings.Contains(stderr, "parley: interrupted") {
 				t.Fatalf("exit status %d, ended %q (%v): %s", status, s.Ended, err, stderr)
 			}
 			left, _, rate := stereo(t, out)
@@ -595,8 +696,8 @@ func TestAnInterruptEndsACallInOrder(t *testing.T) {
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "example")
 		t.Setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "https://"+l.Addr().String())
 		began := time.Now()
-		status, _, stderr := interrupted(t, "call", "--json", calls+"bargein.wav", "--service", "aws")
-		if took := time.Since(began); status != 1 || took > 30*time.Second || !strings.Contains(stderr, "before the call began") {
+		status, _, stderr := interrupted(t, "call", "--json", "--verbose", calls+"bargein.wav", "--service", "aws")
+		if took := time.Since(began); status != interruptedStatus || took > 30*time.Second || !strings.Contains(stderr, "interrupted: the call had not begun") {
 			t.Errorf("exit status %d after %v: %s", status, took, stderr)
 		}
 	})

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/parley-go/parley/internal/demo"
+	"github.com/parley-go/parley/internal/pathfault"
 	"github.com/parley-go/parley/services/novasonic/sonictest/script"
 	"github.com/parley-go/parley/tool"
 )
@@ -51,9 +51,43 @@ func loadScript(path string) (*script.Script, error) {
 	if path == "" {
 		return demo.Script()
 	}
-	s, err := script.Load(os.DirFS(filepath.Dir(path)), filepath.Base(path))
-	if e := (*script.Error)(nil); errors.As(err, &e) {
-		e.File = path // as the user knows it
+	// What is no file is found out here: a folder's files are known to script by
+	// names that are not the user's.
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, pathError("open script", path, err, false)
 	}
-	return s, err
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("open script %s: it is a folder: name a file in it, such as %s", path, filepath.Join(path, demo.ScriptName))
+	}
+	s, err := script.Load(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+	if err != nil {
+		return nil, inFile(err, path)
+	}
+	return s, nil
+}
+
+// inFile names a script as the user knows it in its errors.
+func inFile(err error, path string) error {
+	switch e := err.(type) {
+	case *script.Error:
+		e.File = path
+	case interface{ Unwrap() []error }:
+		for _, each := range e.Unwrap() {
+			inFile(each, path)
+		}
+	case interface{ Unwrap() error }:
+		inFile(e.Unwrap(), path)
+	}
+	return err
+}
+
+// pathError is a failure of the operating system's at a path of the user's.
+func pathError(doing, path string, err error, write bool) error {
+	what, mend := pathfault.Explain(err, path, write)
+	if mend != "" {
+		mend = ": " + mend
+	}
+	return fmt.Errorf("%s %s: %w%s", doing, path, what, mend)
 }

@@ -50,16 +50,42 @@ type density struct {
 }
 
 func (c *densityCommand) Run(ctx context.Context, con console) error {
-	if c.Calls < 1 || c.Rounds < 1 || c.For < time.Second {
-		return usageError{fmt.Errorf("--calls and --rounds must be at least 1, --for at least 1s")}
+	switch {
+	case c.Calls < 1:
+		return usageError{fmt.Errorf("--calls=%d: there must be at least one", c.Calls)}
+	case c.Rounds < 1:
+		return usageError{fmt.Errorf("--rounds=%d: there must be at least one", c.Rounds)}
+	case c.For < time.Second:
+		return usageError{fmt.Errorf("--for=%v: it must be at least 1s", c.For)}
 	}
 	if c.Worker != "" {
+		ctx, stop := whileParentLives(ctx)
+		defer stop()
 		result, err := c.work(ctx)
 		if err != nil {
 			return err
 		}
 		return json.NewEncoder(con.out).Encode(result)
 	}
+	if c.Profile != "" { // it is written at the end, which is minutes away
+		f, err := os.OpenFile(c.Profile, os.O_WRONLY|os.O_CREATE, 0o666)
+		if err != nil {
+			return pathError("create profile", c.Profile, err, true)
+		}
+		f.Close() // nothing was written
+	}
+	ctx, stopHearing := untilSignal(ctx, func() {})
+	defer stopHearing()
+	err := c.measure(ctx, con)
+	if ctx.Err() != nil {
+		return interruption("nothing was measured")
+	}
+	return err
+}
+
+// measure runs the emulator, and the runs beside it, in processes of their own,
+// which end with ctx and with this process.
+func (c *densityCommand) measure(ctx context.Context, con console) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -74,7 +100,7 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 	runs := map[string][]density{}
 	for round := range c.Rounds {
 		for _, kind := range []string{"bare", "parley"} {
-			fmt.Fprintf(con.err, "round %d of %d: %s, %d calls for %v\n", round+1, c.Rounds, kind, c.Calls, c.WarmUp+c.For)
+			fmt.Fprintf(con.err, "round %d of %d: %s, %s for %v, after %v in which they begin\n", round+1, c.Rounds, kind, count(c.Calls, "call", "calls"), c.For, c.WarmUp)
 			work := exec.CommandContext(ctx, self, "bench", "density", "--worker", kind,
 				"--calls", fmt.Sprint(c.Calls), "--for", c.For.String(), "--warm-up", c.WarmUp.String())
 			if kind == "parley" && c.Profile != "" {
@@ -82,6 +108,9 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 			}
 			work.Env = append(append(wanted(os.Environ()), environ...), "GOMAXPROCS=1")
 			work.Stderr = con.err
+			if _, err := work.StdinPipe(); err != nil { // see whileParentLives
+				return fmt.Errorf("measure %s: %w", kind, err)
+			}
 			out, err := work.Output()
 			if err != nil {
 				return fmt.Errorf("measure %s: %w", kind, err)
@@ -136,7 +165,7 @@ func (c *densityCommand) work(ctx context.Context) (density, error) {
 // each audio event arrived, in milliseconds, stream by stream.
 func startEmulator(ctx context.Context, self string, calls int) (environ []string, stop func() ([][]float64, error), err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	emulator := exec.CommandContext(ctx, self, "emulator", "--addr", "127.0.0.1:0", "--streams", fmt.Sprint(2*calls), "--load")
+	emulator := exec.CommandContext(ctx, self, "emulator", "--addr", "127.0.0.1:0", "--streams", fmt.Sprint(2*calls), "--load", "--with-parent")
 	emulator.Cancel = func() error { return emulator.Process.Signal(os.Interrupt) }
 	emulator.WaitDelay = 30 * time.Second
 	var log bytes.Buffer
@@ -144,6 +173,9 @@ func startEmulator(ctx context.Context, self string, calls int) (environ []strin
 	fail := func(err error) ([]string, func() ([][]float64, error), error) {
 		cancel()
 		return nil, nil, fmt.Errorf("start emulator: %w", err)
+	}
+	if _, err := emulator.StdinPipe(); err != nil { // see whileParentLives
+		return fail(err)
 	}
 	out, err := emulator.StdoutPipe()
 	if err != nil {
@@ -213,14 +245,28 @@ func quantile(streams [][]float64, q float64) float64 {
 	return all[int(q*float64(len(all)-1))]
 }
 
-// median returns the median of what of returns for each run.
+// whileParentLives returns a context for a process that another one started with
+// a pipe as its standard input. The pipe ends with that other one, however it
+// ends, and the context with the pipe. It is to be called once: what waits for the
+// pipe goes on until it ends or this process does.
+func whileParentLives(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		_, _ = io.Copy(io.Discard, os.Stdin) // nothing is ever sent
+	}()
+	return ctx, cancel
+}
+
+// median returns the median of what of returns for each run; of an even number,
+// the middle of the two in the middle.
 func median(runs []density, of func(density) float64) float64 {
 	var all []float64
 	for _, r := range runs {
 		all = append(all, of(r))
 	}
 	slices.Sort(all)
-	return all[len(all)/2]
+	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
 }
 
 func (c *densityCommand) report(w io.Writer, runs map[string][]density) error {

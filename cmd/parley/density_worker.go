@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
@@ -80,9 +79,9 @@ func microphone(ctx context.Context, speech []int16, offset int, m *meter, send 
 
 // densityWork runs the calls of one kind and measures them.
 func densityWork(ctx context.Context, kind string, calls int, warmUp, measured time.Duration) (density, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := loadAWS(ctx)
 	if err != nil {
-		return density{}, fmt.Errorf("load AWS configuration: %w", err)
+		return density{}, err
 	}
 	call := bareCaller(cfg)
 	if kind == "parley" {
@@ -103,6 +102,7 @@ func densityWork(ctx context.Context, kind string, calls int, warmUp, measured t
 		group  sync.WaitGroup
 		before = memory()
 	)
+	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var first atomic.Pointer[error]
@@ -120,15 +120,18 @@ func densityWork(ctx context.Context, kind string, calls int, warmUp, measured t
 			}
 		})
 	}
-	time.Sleep(warmUp)
+	wait(ctx, warmUp)
 	cpu, began := cpuTime(), time.Now()
 	m.measuring.Store(true)
-	time.Sleep(measured)
+	wait(ctx, measured)
 	m.measuring.Store(false)
 	used, took := cpuTime()-cpu, time.Since(began)
 	bytes := (memory() - before) / int64(calls)
 	cancel()
 	group.Wait()
+	if err := outer.Err(); err != nil {
+		return density{}, fmt.Errorf("measure %s: %w", kind, err)
+	}
 	if err := first.Load(); err != nil && int(failed.Load()) == calls {
 		return density{}, fmt.Errorf("every call failed, the first with: %w", *err)
 	}
@@ -138,6 +141,14 @@ func densityWork(ctx context.Context, kind string, calls int, warmUp, measured t
 		CPUPerCall: 1000 * perCall, CallsACore: 1 / perCall,
 		BytesACall: bytes, EventsUp: m.up.Load(), EventsDown: m.down.Load(), FailedCalls: int(failed.Load()),
 	}, nil
+}
+
+// wait lets time pass, unless ctx ends first.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // memory is what heap and stacks hold, garbage excepted.

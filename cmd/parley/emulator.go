@@ -20,14 +20,15 @@ import (
 type emulatorCommand struct {
 	Command []string `arg:"" optional:"" help:"Program to run with those variables; the emulator ends with it. Write -- before it."`
 
-	Addr    string        `default:"127.0.0.1:8443" placeholder:"HOST:PORT" help:"Address to listen on; port 0 chooses a free one. Default: ${default}."`
-	Script  string        `type:"path" placeholder:"FILE" help:"What it knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one, which knows the shipped recordings."`
-	H2C     bool          `name:"h2c" help:"Speak HTTP/2 without TLS, for debugging. Most SDKs have to be told."`
-	Seed    uint64        `default:"1" help:"Of everything random."`
-	Life    time.Duration `default:"480s" help:"When a connection is cut. Default: ${default}."`
-	Idle    time.Duration `default:"55s" help:"How long a connection may hear nothing. Default: ${default}."`
-	Load    bool          `hidden:"" help:"Answer with audio made in advance, for measurements."`
-	Streams int           `default:"20" help:"How many connections may be open at once; one more is throttled. Default: ${default}."`
+	Addr       string        `default:"127.0.0.1:8443" placeholder:"HOST:PORT" help:"Address to listen on; port 0 chooses a free one. Default: ${default}."`
+	Script     string        `type:"path" placeholder:"FILE" help:"What it knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one, which knows the shipped recordings."`
+	H2C        bool          `name:"h2c" help:"Speak HTTP/2 without TLS, for debugging. Most SDKs have to be told."`
+	Seed       uint64        `default:"1" help:"Of everything random."`
+	Life       time.Duration `default:"480s" help:"When a connection is cut. Default: ${default}."`
+	Idle       time.Duration `default:"55s" help:"How long a connection may hear nothing. Default: ${default}."`
+	WithParent bool          `hidden:"" help:"End when standard input does."`
+	Load       bool          `hidden:"" help:"Answer with audio made in advance, for measurements."`
+	Streams    int           `default:"20" help:"How many connections may be open at once; one more is throttled. Default: ${default}."`
 }
 
 func (c *emulatorCommand) Help() string {
@@ -37,15 +38,25 @@ It runs a program with the variables that point any AWS SDK at it, and ends with
 
   parley emulator -- node my-bot.js
 
-Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT or SIGTERM.`
+Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT or SIGTERM. So eval "$(parley emulator)" waits for ever; in two steps:
+
+  parley emulator > emulator.env &
+  sleep 1; . ./emulator.env; node my-bot.js`
 }
 
 func (c *emulatorCommand) Run(ctx context.Context, con console) error {
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		return usageError{fmt.Errorf("--addr %s: it is not of the form HOST:PORT", c.Addr)}
+	if _, port, err := net.SplitHostPort(c.Addr); err != nil {
+		return usageError{fmt.Errorf("--addr %s: it is not of the form HOST:PORT, such as 127.0.0.1:8443", c.Addr)}
+	} else if _, err := net.LookupPort("tcp", port); err != nil {
+		return usageError{fmt.Errorf("--addr %s: %q is no port: name one up to 65535, or 0 for a free one", c.Addr, port)}
 	}
-	if c.Life <= 0 || c.Idle <= 0 || c.Streams <= 0 {
-		return usageError{errors.New("--life, --idle and --streams must be more than nothing")}
+	switch {
+	case c.Life <= 0:
+		return usageError{fmt.Errorf("--life=%v: it must be more than nothing", c.Life)}
+	case c.Idle <= 0:
+		return usageError{fmt.Errorf("--idle=%v: it must be more than nothing", c.Idle)}
+	case c.Streams <= 0:
+		return usageError{fmt.Errorf("--streams=%d: there must be at least one", c.Streams)}
 	}
 	script, err := loadScript(c.Script)
 	if err != nil {
@@ -76,6 +87,11 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 	defer srv.Close()
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if c.WithParent {
+		var done context.CancelFunc
+		ctx, done = whileParentLives(ctx)
+		defer done()
+	}
 	if len(c.Command) > 0 {
 		return c.runCommand(ctx, con, srv)
 	}
@@ -117,8 +133,12 @@ func (c *emulatorCommand) runCommand(ctx context.Context, con console, srv *soni
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = srv.ChildEnviron(os.Environ())
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, con.out, con.err
-	if err := cmd.Run(); err != nil {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, unchecked(con.out), con.err
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return interruption("%s was ended", args[0])
+	}
+	if err != nil {
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() > 0 {
 			return exitError{fmt.Errorf("%s: %w", args[0], err), exit.ExitCode()}
 		}

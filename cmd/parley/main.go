@@ -6,17 +6,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest/script"
 )
 
 const about = `Real-time voice agents: play a caller's recording into an agent, or emulate Amazon Nova Sonic for any AWS SDK.
@@ -25,7 +29,7 @@ Without an AWS account, start here:
 
   parley call testdata/calls/order.mp3 -o conversation.wav
 
-Exit status: 0 all went well, 1 something failed (one line on standard error says what, where and how to mend it), 2 the command line makes no sense.`
+Exit status: 0 all went well, 1 something failed (one line on standard error says what, where and how to mend it), 2 the command line makes no sense, 130 it was interrupted before it was done.`
 
 // commands is the command line.
 type commands struct {
@@ -51,6 +55,14 @@ func main() {
 
 // run is the program. It returns its exit status.
 func run(ctx context.Context, args []string, con console) (status int) {
+	out := &checked{Writer: con.out}
+	con.out = out
+	defer func() {
+		if status == 0 && out.err != nil {
+			fmt.Fprintf(con.err, "parley: write standard output: %s: send it elsewhere\n", oneLine(out.err))
+			status = 1
+		}
+	}()
 	// kong leaves by calling its Exit; what it was called with is kept so that
 	// deferred functions run and tests go on.
 	type exit struct{ status int }
@@ -64,7 +76,7 @@ func run(ctx context.Context, args []string, con console) (status int) {
 		}
 	}()
 	var cli commands
-	parser, err := kong.New(&cli,
+	parser, err := kong.New(&cli, append(mappers(),
 		kong.Name("parley"),
 		kong.Description(about),
 		kong.Writers(con.out, con.err),
@@ -74,7 +86,7 @@ func run(ctx context.Context, args []string, con console) (status int) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(con),
-	)
+	)...)
 	if err != nil {
 		panic(err) // the commands above are wrong
 	}
@@ -82,8 +94,11 @@ func run(ctx context.Context, args []string, con console) (status int) {
 		args = []string{"--help"}
 	}
 	cmd, err := parser.Parse(args)
+	if out.err != nil {
+		return 0 // it becomes 1 when that is said
+	}
 	if err != nil {
-		fmt.Fprintf(con.err, "parley: %v. Try parley --help\n", err)
+		fmt.Fprintf(con.err, "parley: %s\n", explain(err))
 		return 2
 	}
 	if err := cmd.Run(); err != nil {
@@ -92,7 +107,9 @@ func run(ctx context.Context, args []string, con console) (status int) {
 			fmt.Fprintf(con.err, "parley: %v\n", oneLine(err))
 			return 2
 		}
-		fmt.Fprintf(con.err, "parley: %v\n", oneLine(err))
+		for _, line := range lines(err) {
+			fmt.Fprintf(con.err, "parley: %v\n", line)
+		}
 		var exit exitError
 		if errors.As(err, &exit) {
 			return exit.status
@@ -102,14 +119,80 @@ func run(ctx context.Context, args []string, con console) (status int) {
 	return 0
 }
 
-// exitError is the failure of a program that was run, with its exit status.
+// checked is standard output, which may be a file on a full disk. It remembers
+// the first failure: what asks for it may not have looked.
+type checked struct {
+	io.Writer
+	mu  sync.Mutex // protects err
+	err error
+}
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	if err != nil {
+		if e := (*fs.PathError)(nil); errors.As(err, &e) {
+			err = e.Err // that it is standard output is said
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.err = cmp.Or(c.err, err)
+	}
+	return n, err
+}
+
+// unchecked is what is behind standard output, for a program that is run: it
+// may need the terminal itself.
+func unchecked(w io.Writer) io.Writer {
+	if c, ok := w.(*checked); ok {
+		return c.Writer
+	}
+	return w
+}
+
+// exitError is a failure with an exit status of its own: that of a program that
+// was run, or that of being interrupted.
 type exitError struct {
 	error
 	status int
 }
 
+func (e exitError) Unwrap() error { return e.error }
+
+// interruptedStatus is the exit status after SIGINT and SIGTERM, as of a shell
+// whose command got SIGINT.
+const interruptedStatus = 130
+
+// interruption is the error of what was not done because of a signal.
+func interruption(format string, args ...any) error {
+	return exitError{fmt.Errorf("interrupted: "+format, args...), interruptedStatus}
+}
+
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
+
+// lines are the mistakes in a script, each in a line, or any other error in one.
+func lines(err error) []string {
+	var all []string
+	for _, e := range parts(err) {
+		if _, mistake := e.(*script.Error); !mistake {
+			return []string{oneLine(err)}
+		}
+		all = append(all, oneLine(e))
+	}
+	return all
+}
+
+// parts are the errors that an error was joined of; itself if it is one.
+func parts(err error) (all []error) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, e := range joined.Unwrap() {
+		all = append(all, parts(e)...)
+	}
+	return all
+}
 
 // oneLine keeps the promise of one line for an error that has several parts, and
 // says what two parts have in common once. It may be printed on a terminal.

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"strings"
 	"time"
 
@@ -14,12 +13,12 @@ import (
 )
 
 type soakCommand struct {
-	Hours  float64 `default:"1" help:"Virtual hours of conversation. Default: ${default}."`
-	Calls  int     `help:"Hold so many conversations, of about a quarter of an hour each, instead of --hours."`
-	Seed   uint64  `default:"1" help:"Of everything random: conversations, faults, the emulator. Default: ${default}."`
-	Faults string  `default:"all" placeholder:"LIST" help:"What goes wrong: all, none, or some of those listed above, with commas between. Default: ${default}."`
-	Replay *uint64 `placeholder:"SEED" help:"Hold just the conversation of this seed, with the same --faults as when it failed."`
-	JSON   bool    `name:"json" help:"Print one JSON object on one line."`
+	Hours  *float64 `placeholder:"H" help:"Virtual hours of conversation. Default: 1."`
+	Calls  *int     `placeholder:"N" help:"Hold so many conversations, of about a quarter of an hour each, instead of --hours."`
+	Seed   *uint64  `placeholder:"SEED" help:"Of everything random: conversations, faults, the emulator. Default: 1."`
+	Faults string   `type:"name" default:"all" placeholder:"LIST" help:"What goes wrong: all, none, or some of those listed above, with commas between. Default: ${default}."`
+	Replay *uint64  `placeholder:"SEED" help:"Hold just the conversation of this seed, with the same --faults as when it failed."`
+	JSON   bool     `name:"json" help:"Print one JSON object on one line."`
 
 	Workers int           `help:"Conversations held at the same time. Default: one a core."`
 	Every   time.Duration `default:"30s" help:"How often to report progress, where standard error is no terminal. Default: ${default}."`
@@ -33,38 +32,29 @@ func (c *soakCommand) Help() string {
 
 A violation prints its seed, what happened, and the command that holds that conversation again. Exit status: 1 if there was one.
 
+Interrupted (SIGINT or SIGTERM), it ends with the conversations under way, reports what came of them and how much that is of what was asked for, and the exit status is 130 if nothing was violated so far.
+
 Faults: ` + strings.Join(soak.FaultNames(), ", ") + "."
 }
 
 // Run soaks.
 func (c *soakCommand) Run(ctx context.Context, con console) error {
-	if c.Replay == nil {
-		switch {
-		case c.Calls < 0:
-			return usageError{fmt.Errorf("--calls=%d: there must be at least one", c.Calls)}
-		case c.Calls == 0 && !(c.Hours > 0):
-			return usageError{fmt.Errorf("--hours=%g: it must be more than nothing", c.Hours)}
-		case c.Calls == 0 && c.Hours > maxHours:
-			return usageError{fmt.Errorf("--hours=%g: more than %d are not held at a time", c.Hours, maxHours)}
-		}
-	}
-	if err := soak.CheckFaults(c.Faults); err != nil {
-		return usageError{fmt.Errorf("--faults: %w", err)}
-	}
-	if c.Workers < 0 {
-		return usageError{fmt.Errorf("--workers=%d: there must be at least one", c.Workers)}
+	if err := c.check(); err != nil {
+		return err
 	}
 	human := con.out
 	if c.JSON {
 		human = con.err
 	}
 	// Interrupted, it ends with the conversations under way and reports.
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	ctx, stop := untilSignal(ctx, func() {
+		fmt.Fprintln(con.err, "Ending with the conversations under way; interrupt again to stop at once.")
+	})
 	defer stop()
-	context.AfterFunc(ctx, stop) // the next one kills
 	told := time.Now()
 	o := soak.Options{
-		Hours: c.Hours, Calls: c.Calls, Seed: c.Seed, Faults: c.Faults, Replay: c.Replay, Workers: c.Workers,
+		Hours: *cmp.Or(c.Hours, new(1.0)), Calls: *cmp.Or(c.Calls, new(int)), Seed: *cmp.Or(c.Seed, new(uint64(1))),
+		Faults: c.Faults, Replay: c.Replay, Workers: c.Workers,
 		Failed: func(f soak.Failure) {
 			if con.terminal {
 				fmt.Fprint(con.err, "\r\x1b[K")
@@ -72,7 +62,8 @@ func (c *soakCommand) Run(ctx context.Context, con console) error {
 			f.Print(human, c.Faults)
 		},
 		Progress: func(r *soak.Report) {
-			line := fmt.Sprintf("%.1f virtual hours, %d conversations, %.3f hours a second, %d violations", r.Hours, r.Conversations, r.HoursPerSecond, r.Violations)
+			line := fmt.Sprintf("%.1f virtual hours, %s, %.3f hours a second, %s", r.Hours,
+				count(r.Conversations, "conversation", "conversations"), r.HoursPerSecond, count(r.Violations, "violation", "violations"))
 			switch {
 			case con.terminal:
 				fmt.Fprintf(con.err, "\r\x1b[K%s", line)
@@ -96,8 +87,36 @@ func (c *soakCommand) Run(ctx context.Context, con console) error {
 	} else {
 		report.Print(human)
 	}
-	if report.Violations > 0 {
-		return errors.New("the guarantees of session continuation were violated")
+	switch {
+	case report.Violations > 0:
+		return fmt.Errorf("the guarantees of session continuation were violated: %s in %s; hold one of them again with --replay",
+			count(report.Violations, "violation", "violations"), count(len(report.FailedSeeds), "conversation", "conversations"))
+	case report.Interrupted:
+		return interruption("%s were held, and nothing was violated in them", report.Held())
+	}
+	return nil
+}
+
+// check refuses what makes no sense, or would be ignored.
+func (c *soakCommand) check() error {
+	switch {
+	case c.Replay != nil && (c.Hours != nil || c.Calls != nil || c.Seed != nil):
+		return usageError{errors.New("--replay holds the one conversation of its seed: leave out --hours, --calls and --seed")}
+	case c.Hours != nil && c.Calls != nil:
+		return usageError{errors.New("--calls is instead of --hours: leave one of them out")}
+	case c.Calls != nil && *c.Calls < 1:
+		return usageError{fmt.Errorf("--calls=%d: there must be at least one", *c.Calls)}
+	case c.Hours != nil && !(*c.Hours > 0):
+		return usageError{fmt.Errorf("--hours=%g: it must be more than nothing", *c.Hours)}
+	case c.Hours != nil && *c.Hours > maxHours:
+		return usageError{fmt.Errorf("--hours=%g: more than %d are not held at a time", *c.Hours, maxHours)}
+	case c.Workers < 0:
+		return usageError{fmt.Errorf("--workers=%d: there must be at least one; leave it out for one a core", c.Workers)}
+	case c.Every <= 0:
+		return usageError{fmt.Errorf("--every=%v: it must be more than nothing", c.Every)}
+	}
+	if err := soak.CheckFaults(c.Faults); err != nil {
+		return usageError{fmt.Errorf("--faults: %w", err)}
 	}
 	return nil
 }

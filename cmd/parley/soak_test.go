@@ -2,7 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -32,11 +36,46 @@ func TestSoakRefusesWhatMakesNoSense(t *testing.T) {
 		{[]string{"--calls=-1"}, "--calls=-1"},
 		{[]string{"--faults", "flood"}, `there is no fault "flood"`},
 		{[]string{"--replay", "x"}, "--replay"},
+		{[]string{"--faults", "kil"}, `did you mean "kill"?`},
+		{[]string{"--faults="}, "--faults: it is empty"},
+		{[]string{"--calls=0"}, "--calls=0"},
 		{[]string{"--workers=-2"}, "--workers=-2"},
+		{[]string{"--every=-1s"}, "--every=-1s"},
+		{[]string{"--calls=2", "--hours=2"}, "leave one of them out"},
+		{[]string{"--replay=7", "--calls=2"}, "leave out --hours, --calls and --seed"},
+		{[]string{"--replay=7", "--hours=2"}, "leave out --hours, --calls and --seed"},
+		{[]string{"--replay=7", "--seed=2"}, "leave out --hours, --calls and --seed"},
 	} {
 		status, _, err := parley(t, append([]string{"soak"}, c.args...)...)
 		if status != 2 || !strings.Contains(err, c.want) || strings.Count(strings.TrimSpace(err), "\n") != 0 {
 			t.Errorf("soak %v: status %d, %q, want 2 and %q in one line", c.args, status, err, c.want)
 		}
+	}
+}
+
+// It is run as a process, and in real time, because signals come from outside.
+func TestASoakThatIsInterruptedSaysSo(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be sent an interrupt on Windows")
+	}
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			status, stdout, stderr := signalled(t, signal, "soak", "--calls", "1000", "--workers", "1", "--faults", "none", "--every", "1ms", "--json")
+			var r struct {
+				Interrupted bool     `json:"interrupted"`
+				Asked       int      `json:"asked_calls"`
+				Held        int      `json:"conversations"`
+				Hours       *float64 `json:"asked_hours"`
+			}
+			if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+				t.Fatalf("%v in %q: %s", err, stdout, stderr)
+			}
+			if status != interruptedStatus || !r.Interrupted || r.Asked != 1000 || r.Held < 1 || r.Held >= 1000 || r.Hours != nil {
+				t.Errorf("exit status %d, %+v", status, r)
+			}
+			if want := fmt.Sprintf("parley: interrupted: %d of the 1000 conversations asked for were held", r.Held); !strings.Contains(stderr, want) {
+				t.Errorf("no %q in %s", want, stderr)
+			}
+		})
 	}
 }

@@ -11,8 +11,8 @@ import (
 // object on one line with --json; the field names are stable.
 type Summary struct {
 	Caller   string `json:"caller"`             // path of the caller's recording
-	Output   string `json:"output,omitempty"`   // path of the conversation
-	Timeline string `json:"timeline,omitempty"` // path of its drawing
+	Output   string `json:"output,omitempty"`   // path of the conversation; left out if it could not be written
+	Timeline string `json:"timeline,omitempty"` // path of its drawing; left out if it could not be written
 	Service  string `json:"service"`            // "emulator" or "aws"
 	Model    string `json:"model"`
 	Duration Millis `json:"duration_ms"` // of the conversation as both heard it
@@ -37,6 +37,11 @@ type Summary struct {
 	Errors    []string        `json:"errors,omitempty"` // that the call survived
 	Error     string          `json:"error,omitempty"`  // that ended it, or how the service failed the caller
 }
+
+// endedByUser is why a call ended that was interrupted.
+const endedByUser = "interrupted"
+
+func (s *Summary) interrupted() bool { return s.Ended == endedByUser }
 
 // Line is what one side said.
 type Line struct {
@@ -70,7 +75,7 @@ func latencyOf(all []time.Duration) Latency {
 	}
 	if len(l.All) > 0 {
 		sorted := slices.Sorted(slices.Values(l.All))
-		l.Median, l.Max = sorted[len(sorted)/2], sorted[len(sorted)-1]
+		l.Median, l.Max = (sorted[(len(sorted)-1)/2]+sorted[len(sorted)/2])/2, sorted[len(sorted)-1]
 	}
 	return l
 }

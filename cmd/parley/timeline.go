@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/parley-go/parley/internal/timeline"
@@ -26,36 +24,17 @@ type drawing struct {
 // reserveDrawing makes sure that a timeline can be written to a path. A file that
 // is there stays as it is until then.
 func reserveDrawing(path string, others ...string) (*drawing, error) {
-	bad := func(err error, mend string) error {
-		if p := (*fs.PathError)(nil); errors.As(err, &p) {
-			err = p.Err // the path is said once
-		}
-		if mend != "" {
-			mend = ": " + mend
-		}
-		return fmt.Errorf("create timeline %s: %w%s", path, err, mend)
-	}
-	if ext := filepath.Ext(path); !strings.EqualFold(ext, ".svg") {
-		return nil, bad(fmt.Errorf("it is drawn as SVG, and the name does not end in .svg"), "name a .svg file")
-	}
 	_, missing := os.Stat(path)
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, bad(err, "make the folder "+filepath.Dir(path)+" first")
-	case errors.Is(err, fs.ErrPermission):
-		return nil, bad(err, "choose a place where you may write")
-	case errors.Is(err, syscall.EISDIR):
-		return nil, bad(errors.New("it is a folder"), "name a file in it")
-	case err != nil:
-		return nil, bad(err, "")
+	if err != nil {
+		return nil, pathError("create timeline", path, err, true)
 	}
 	d := &drawing{path: path, file: file, fresh: errors.Is(missing, fs.ErrNotExist)}
 	if info, err := file.Stat(); err == nil {
 		for _, other := range others {
 			if o, err := os.Stat(other); err == nil && os.SameFile(info, o) {
 				d.discard()
-				return nil, bad(fmt.Errorf("it is the same file as %s", other), "choose another")
+				return nil, fmt.Errorf("create timeline %s: it is the same file as %s: choose another", path, other)
 			}
 		}
 	}
@@ -80,7 +59,7 @@ func (d *drawing) write(svg []byte) error {
 		_, err = d.file.Write(svg)
 	}
 	if err = errors.Join(err, d.file.Close()); err != nil {
-		return fmt.Errorf("write timeline: %w", err)
+		return pathError("write timeline", d.path, err, true)
 	}
 	return nil
 }

@@ -9,13 +9,13 @@ import (
 )
 
 type voicesCommand struct {
-	Model string `default:"${default_model}" help:"Model id. Default: ${default}."`
+	Model string `type:"name" default:"${default_model}" help:"Model id. Default: ${default}."`
 }
 
 func (c *voicesCommand) Run(con console) error {
 	voices := novasonic.Voices(c.Model)
 	if voices == nil {
-		return fmt.Errorf("model %q is not known: try %s, %s or %s", c.Model, novasonic.ModelV2, novasonic.ModelV25, novasonic.ModelV1)
+		return usageError{fmt.Errorf("--model %s: it is not known: try %s, %s or %s", c.Model, novasonic.ModelV2, novasonic.ModelV25, novasonic.ModelV1)}
 	}
 	w := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
 	for _, v := range voices {

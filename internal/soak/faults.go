@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-go/parley/internal/nearest"
 	"github.com/parley-go/parley/internal/soak/oracle"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
 )
@@ -89,7 +90,11 @@ func parseFaults(s string) (faultSet, error) {
 		case i >= 0:
 			set.types = append(set.types, all[i])
 		default:
-			return set, fmt.Errorf("there is no fault %q: use all, none, or some of %s", name, strings.Join(FaultNames(), ", "))
+			hint := ""
+			if like := nearest.To(name, FaultNames()); like != "" {
+				hint = fmt.Sprintf("did you mean %q? Else ", like)
+			}
+			return set, fmt.Errorf("there is no fault %q: %suse all, none, or some of %s", name, hint, strings.Join(FaultNames(), ", "))
 		}
 	}
 	return set, nil

@@ -14,6 +14,9 @@ import (
 type Report struct {
 	Seed          uint64   `json:"seed"`
 	Faults        string   `json:"faults"`
+	AskedHours    float64  `json:"asked_hours,omitempty"` // of virtual time; one of these two is there
+	AskedCalls    int      `json:"asked_calls,omitempty"` // conversations
+	Interrupted   bool     `json:"interrupted"`           // before all that was asked for had been held
 	Conversations int      `json:"conversations"`
 	Hours         float64  `json:"hours"` // of virtual time
 	Violations    int      `json:"violations"`
@@ -74,7 +77,8 @@ func spread(all []time.Duration) Spread {
 	all = slices.Clone(all)
 	slices.Sort(all)
 	at := func(q float64) Millis { return Millis(all[int(q*float64(len(all)-1))]) }
-	return Spread{Count: len(all), Median: at(0.5), P99: at(0.99), Worst: at(1)}
+	median := (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+	return Spread{Count: len(all), Median: Millis(median), P99: at(0.99), Worst: at(1)}
 }
 
 func newReport(o *Options) *Report {
@@ -82,7 +86,32 @@ func newReport(o *Options) *Report {
 	if faults == "" {
 		faults = "all"
 	}
-	return &Report{Seed: o.Seed, Faults: faults, FailedSeeds: []uint64{}, ByKind: map[string]int{}, Swaps: map[string]int{}, Injected: map[string]int{}}
+	r := &Report{Seed: o.Seed, Faults: faults, FailedSeeds: []uint64{}, ByKind: map[string]int{}, Swaps: map[string]int{}, Injected: map[string]int{}}
+	switch {
+	case o.Replay != nil:
+		r.AskedCalls = 1
+	case o.Calls > 0:
+		r.AskedCalls = o.Calls
+	default:
+		r.AskedHours = o.Hours
+	}
+	return r
+}
+
+// Held says how much of what was asked for was held.
+func (r *Report) Held() string {
+	if r.AskedCalls > 0 {
+		return fmt.Sprintf("%d of the %s asked for", r.Conversations, count(r.AskedCalls, "conversation", "conversations"))
+	}
+	return fmt.Sprintf("%.1f of the %g virtual hours asked for", r.Hours, r.AskedHours)
+}
+
+// count is a number with what it counts.
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 func (r *Report) add(out outcome, elapsed time.Duration) {
@@ -136,9 +165,11 @@ func (r *Report) finish(elapsed time.Duration) {
 
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
-	fmt.Fprintf(w, "%.1f virtual hours in %v (%.3f hours a second): %d conversations, %d requests spoken and %d typed, %d answers heard, %d barge-ins\n",
-		r.Hours, time.Duration(r.Elapsed*float64(time.Second)).Round(time.Second), r.HoursPerSecond, r.Conversations, r.Utterances, r.Typed, r.Answers, r.BargeIns)
-	fmt.Fprintf(w, "%d streams; swaps: %s\n", r.Streams, counts(r.Swaps))
+	fmt.Fprintf(w, "%.1f virtual hours in %v (%.3f hours a second): %s, %s spoken and %d typed, %s heard, %s\n",
+		r.Hours, time.Duration(r.Elapsed*float64(time.Second)).Round(time.Second), r.HoursPerSecond,
+		count(r.Conversations, "conversation", "conversations"), count(r.Utterances, "request", "requests"), r.Typed,
+		count(r.Answers, "answer", "answers"), count(r.BargeIns, "barge-in", "barge-ins"))
+	fmt.Fprintf(w, "%s; swaps: %s\n", count(r.Streams, "stream", "streams"), counts(r.Swaps))
 	fmt.Fprintf(w, "faults injected: %s\n", counts(r.Injected))
 	fmt.Fprintf(w, "worst replay %v, worst overlap %v; lost in failures: %v of silence, and %v of speech that was no longer kept\n", r.WorstReplay, r.WorstOverlap, r.LostSilence, r.LostSpeech)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -150,11 +181,15 @@ func (r *Report) Print(w io.Writer) {
 		fmt.Fprintf(t, "%s\t%d\t%v\t%v\t%v\t\n", l.name, l.Count, l.Median, l.P99, l.Worst)
 	}
 	t.Flush() // to a writer whose errors are met again below
+	only := ""
+	if r.Interrupted {
+		only = ", but it was interrupted: only " + r.Held() + " were held"
+	}
 	if r.Violations == 0 {
-		fmt.Fprintln(w, "violations: 0")
+		fmt.Fprintf(w, "violations: 0%s\n", only)
 		return
 	}
-	fmt.Fprintf(w, "violations: %d in %d conversations: %s\n", r.Violations, len(r.FailedSeeds), counts(r.ByKind))
+	fmt.Fprintf(w, "violations: %d in %s: %s%s\n", r.Violations, count(len(r.FailedSeeds), "conversation", "conversations"), counts(r.ByKind), only)
 }
 
 // counts writes a map, the greatest first.
@@ -177,7 +212,7 @@ func counts(m map[string]int) string {
 
 // Print writes a failure for people, and how to see it again.
 func (f Failure) Print(w io.Writer, faults string) {
-	fmt.Fprintf(w, "seed %d (%s): %d violations\n", f.Seed, f.Plan, len(f.Violations))
+	fmt.Fprintf(w, "seed %d (%s): %s\n", f.Seed, f.Plan, count(len(f.Violations), "violation", "violations"))
 	for i, v := range f.Violations {
 		if i == 20 {
 			fmt.Fprintf(w, "  … and %d more\n", len(f.Violations)-i)

@@ -69,8 +69,9 @@ func SeedOf(seed uint64, n int) uint64 {
 const longest = 10 * time.Minute
 
 // Run holds conversations until the time is over, or ctx ends, and reports what
-// came of it. The error is for options that make no sense, and for a
-// conversation that does not end.
+// came of it: if ctx ended before all had been held, the report says so. The
+// error is for options that make no sense, and for a conversation that does not
+// end.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	var err error
 	if o.faults, err = parseFaults(o.Faults); err != nil {
@@ -80,13 +81,17 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	s := &session{o: &o, report: newReport(&o), began: time.Now()}
-	ctx, s.stop = context.WithCancel(ctx)
+	working, stop := context.WithCancel(ctx)
+	s.stop = stop
 	defer s.stop()
 	var workers sync.WaitGroup
 	for range o.Workers {
-		workers.Go(func() { s.work(ctx) })
+		workers.Go(func() { s.work(working) })
 	}
 	workers.Wait()
+	if ctx.Err() != nil {
+		_, s.report.Interrupted = s.claim() // unless it came behind the last one
+	}
 	s.report.finish(time.Since(s.began))
 	return s.report, s.err
 }

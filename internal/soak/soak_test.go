@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-go/parley/services/novasonic"
 	"go.uber.org/goleak"
@@ -116,5 +117,43 @@ func TestReplayHoldsOneConversation(t *testing.T) {
 	r, err := Run(context.Background(), Options{Hours: 100, Replay: &seed, Faults: "none"})
 	if err != nil || r.Conversations != 1 {
 		t.Errorf("%d conversations, error %v", r.Conversations, err)
+	}
+}
+
+func TestARunThatIsCutShortSaysHowMuchOfItWasHeld(t *testing.T) {
+	for _, c := range []struct {
+		o    Options
+		held string
+	}{
+		{Options{Calls: 20, Seed: 1, Faults: "none"}, "violations: 0, but it was interrupted: only 0 of the 20 conversations asked for were held\n"},
+		{Options{Hours: 1.5, Seed: 1, Faults: "none"}, "violations: 0, but it was interrupted: only 0.0 of the 1.5 virtual hours asked for were held\n"},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		r, err := Run(ctx, c.o)
+		if err != nil || !r.Interrupted {
+			t.Fatalf("%+v, error %v", r, err)
+		}
+		var b strings.Builder
+		r.Print(&b)
+		if !strings.HasSuffix(b.String(), c.held) {
+			t.Errorf("it is reported as\n%s", b.String())
+		}
+	}
+}
+
+func TestAnInterruptBehindTheLastConversationIsNone(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	seed := SeedOf(1, 0)
+	r, err := Run(ctx, Options{Replay: &seed, Faults: "none", Progress: func(*Report) { cancel() }})
+	if err != nil || r.Interrupted || r.Conversations != 1 {
+		t.Errorf("%+v, error %v", r, err)
+	}
+}
+
+func TestTheMedianOfAnEvenNumberLiesBetweenTheTwoInTheMiddle(t *testing.T) {
+	if got := spread([]time.Duration{4, 1, 2, 40}).Median; got != 3 {
+		t.Errorf("the median is %d", got)
 	}
 }

@@ -143,14 +143,19 @@ func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
 		"missing":            {filepath.Join(t.TempDir(), "none.wav"), "none.wav: no such file or directory: check the path", fs.ErrNotExist},
 		"missing and odd":    {filepath.Join(t.TempDir(), "none.xyz"), "none.xyz: no such file or directory", fs.ErrNotExist},
 		"a folder":           {t.TempDir(), "it is a folder", nil},
-		"unknown extension":  {save(t, "a.ogg", whole), "the extension is not known: .ogg is neither .wav nor .mp3: convert it first, for instance with: ffmpeg -i a.ogg a.wav", audiofile.ErrExtension},
+		"unknown extension":  {save(t, "a.ogg", whole), "the extension is not known: .ogg is neither .wav nor .mp3: convert it first, for instance with: ffmpeg -i DIR/a.ogg DIR/a.wav", audiofile.ErrExtension},
 		"no bytes":           {save(t, "a.wav", nil), "a.wav: it holds no audio: the file has no bytes", audiofile.ErrEmpty},
 		"no samples":         {save(t, "a.wav", wavBytes(t, audio.Mono(audio.Rate16k), nil)), "a.wav: it holds no audio: its length is zero", audiofile.ErrEmpty},
-		"text named WAV":     {save(t, "a.wav", []byte("Hello, this is not audio at all, is it?")), "a.wav: wav: ", nil},
-		"text named MP3":     {save(t, "a.mp3", []byte("Hello, this is not audio at all, is it?")), "a.mp3: mp3: ", nil},
-		"text without name":  {save(t, "a", []byte("Hello, this is not audio at all, is it?")), "a: wav: ", nil},
-		"only a header":      {save(t, "a.wav", whole[:30]), "a.wav: wav: ", wav.ErrTruncated},
-		"96 kHz 7.1":         {save(t, "a.wav", wavBytes(t, surround, tone(surround, 100))), "it has 8 channels at 96 kHz, more than left and right: mix it down, for instance with: ffmpeg -i a.wav -ac 1 -ar 48000 a-mono.wav", nil},
+		"text named WAV":     {save(t, "a.wav", []byte("Hello, this is not audio at all, is it?")), "a.wav: wav: not a WAV file: it is a text file: name a WAV or MP3 file", nil},
+		"text named MP3":     {save(t, "a.mp3", []byte("Hello, this is not audio at all, is it?")), "a.mp3: mp3: not an MP3 file: it is a text file: name a WAV or MP3 file", nil},
+		"text without name":  {save(t, "a", []byte("Hello, this is not audio at all, is it?")), "a: wav: not a WAV file: it is a text file", nil},
+		"FLAC named WAV":     {save(t, "my call.wav", []byte("fLaC\x00\x00\x00\x22 and much more of it")), "not a WAV file: it is a FLAC file: convert it, for instance with: ffmpeg -i 'DIR/my call.wav' -c:a pcm_s16le 'DIR/my call-converted.wav'", nil},
+		"raw samples":        {save(t, "a.wav", []byte("\x01\x02\x03\x04\x80\x81\x01\x02\x03\x04\x80\x81\x00\x00\x00\x00")), "if it is audio of another kind, convert it, for instance with: ffmpeg -i DIR/a.wav DIR/a-converted.wav", nil},
+		"ADPCM":              {save(t, "a.wav", with(whole, 20, 2)), "Microsoft ADPCM (format tag 0x0002); convert it to 16-bit PCM: for instance with: ffmpeg -i DIR/a.wav -c:a pcm_s16le DIR/a-converted.wav", nil},
+		"a damaged header":   {save(t, "a.wav", with(whole, 16, 8)), "copy it again, or see what can be saved with: ffmpeg -i DIR/a.wav DIR/a-saved.wav", nil},
+		"part of a header":   {save(t, "a.wav", whole[:30]), "it ends before its audio begins: there is no audio in it: copy it again, or record it again", wav.ErrTruncated},
+		"only a header":      {save(t, "a.wav", whole[:44]), "it has 0 of the 1000 samples that its header announces: there is no audio in it: copy it again, or record it again", wav.ErrTruncated},
+		"96 kHz 7.1":         {save(t, "a.wav", wavBytes(t, surround, tone(surround, 100))), "it has 8 channels at 96 kHz, more than left and right: mix it down, for instance with: ffmpeg -i DIR/a.wav -ac 1 -ar 48000 DIR/a-mono.wav", nil},
 		"an impossible rate": {save(t, "a.wav", wavBytes(t, audio.Mono(384000), tone(audio.Mono(384000), 100))), "its rate of 384 kHz is not between 4 kHz and 192 kHz", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,8 +164,9 @@ func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
 				r.Close()
 				t.Fatal("it was opened")
 			}
-			if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "open ") {
-				t.Errorf("error %q, want %q", err, c.want)
+			want := strings.ReplaceAll(c.want, "DIR", filepath.Dir(c.path))
+			if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "open ") {
+				t.Errorf("error %q, want %q", err, want)
 			}
 			var typed *audiofile.Error
 			if !errors.As(err, &typed) || typed.Path == "" || c.is != nil && !errors.Is(err, c.is) {
@@ -168,6 +174,13 @@ func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// with is a copy of b in which one byte is another.
+func with(b []byte, at int, v byte) []byte {
+	b = bytes.Clone(b)
+	b[at] = v
+	return b
 }
 
 func TestATruncatedFileGivesItsSamplesAndThenSaysSo(t *testing.T) {
@@ -220,7 +233,8 @@ func TestWhatCannotBeWrittenIsSaidInOneLine(t *testing.T) {
 		"too many channels":  {filepath.Join(dir, "a.wav"), audio.Format{Rate: 8000, Channels: 6}, "6 channels are more than left and right"},
 		"no MP3 rate":        {filepath.Join(dir, "a.mp3"), audio.Mono(96000), "96"},
 		"a folder":           {mkdir(t, dir, "b.wav"), mono, "it is a folder"},
-		"a device with none": {"/dev/full/x.wav", mono, "not a directory"},
+		"below a file":       {filepath.Join(save(t, "call.wav", nil), "a.wav"), mono, "call.wav is a file, not a folder: check the path"},
+		"a device with none": {"/dev/full/x.wav", mono, "not a directory: /dev/full is a file, not a folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := audiofile.Create(c.path, c.format)

@@ -3,11 +3,11 @@ package audiofile
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/parley-go/parley/internal/pathfault"
 )
 
 // ErrEmpty is wrapped by the error of [Open] for a file without any audio.
@@ -43,27 +43,11 @@ func failed(op, path string, err error, mend string, args ...any) error {
 
 // system explains a failure of the operating system.
 func system(op, path string, err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err // the path is said once
-	}
-	switch {
-	case path == "":
+	if path == "" {
 		return failed(op, `""`, errors.New("there is no path"), "name a file")
-	case errors.Is(err, fs.ErrNotExist) && op == "create":
-		return failed(op, path, err, "make the folder %s first", filepath.Dir(path))
-	case errors.Is(err, fs.ErrNotExist):
-		return failed(op, path, err, "check the path")
-	case errors.Is(err, fs.ErrPermission) && op == "create":
-		return failed(op, path, err, "choose a place where you may write")
-	case errors.Is(err, fs.ErrPermission):
-		return failed(op, path, err, "ask for the right to read it")
-	case errors.Is(err, syscall.ENOSPC):
-		return failed(op, path, err, "make room; what was written is kept")
-	case errors.Is(err, syscall.EISDIR):
-		return failed(op, path, errors.New("it is a folder"), "name a file in it")
 	}
-	return failed(op, path, err, "")
+	what, mend := pathfault.Explain(err, path, op != "open" && op != "read")
+	return failed(op, path, what, "%s", mend)
 }
 
 // extension returns the kind of file that a path's extension names; "" if it

@@ -7,20 +7,20 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
+	"github.com/parley-go/parley/internal/ffmpeg"
 )
 
 const (
 	maxChannels = 2
 	minRate     = 4000
 	maxRate     = 192000
-	sniffBytes  = 16
+	sniffBytes  = 16   // enough for audio.Identify to tell audio from other things
 	blockValues = 4096 // samples that are read at a time
 )
 
@@ -46,7 +46,7 @@ type Reader struct {
 // error is an [*Error]; it wraps [ErrEmpty], [ErrExtension], the error of the
 // decoder, or that of the operating system.
 func Open(path string) (*Reader, error) {
-	named, err := extension("open", path, "convert it first, for instance with: ffmpeg -i "+filepath.Base(path)+" "+stem(path)+".wav")
+	named, err := extension("open", path, "convert it first, for instance with: "+ffmpeg.Command(path, ".wav"))
 	if err != nil {
 		if _, missing := os.Stat(path); missing != nil {
 			return nil, system("open", path, missing)
@@ -63,11 +63,6 @@ func Open(path string) (*Reader, error) {
 		return nil, err
 	}
 	return r, nil
-}
-
-func stem(path string) string {
-	base := filepath.Base(path)
-	return strings.TrimSuffix(base, filepath.Ext(base))
 }
 
 func newReader(f *os.File, path, named string) (*Reader, error) {
@@ -98,7 +93,7 @@ func newReader(f *os.File, path, named string) (*Reader, error) {
 	}
 	r := &Reader{path: path, file: f, kind: sniff(head, named)}
 	if r.dec, err = decode(r.kind, src); err != nil {
-		return nil, undecodable("open", path, err)
+		return nil, unreadable(path, head, err)
 	}
 	if err := r.check(); err != nil {
 		return nil, err
@@ -132,7 +127,7 @@ func decode(kind string, src io.Reader) (decoder, error) {
 func (r *Reader) check() error {
 	r.format = r.dec.Format()
 	mend := func(what string) string {
-		return fmt.Sprintf("%s, for instance with: ffmpeg -i %s -ac 1 -ar 48000 %s-mono.wav", what, filepath.Base(r.path), stem(r.path))
+		return fmt.Sprintf("%s, for instance with: %s", what, ffmpeg.Command(r.path, "-mono.wav", "-ac", "1", "-ar", "48000"))
 	}
 	switch f := r.format; {
 	case f.Channels > maxChannels:
@@ -148,18 +143,43 @@ func (r *Reader) check() error {
 		return nil // an error, if there is one, comes again
 	case errors.Is(err, io.EOF):
 		return failed("open", r.path, ErrEmpty, "its length is zero: record it again")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return failed("open", r.path, err, nothingToKeep)
 	case err != nil:
 		return undecodable("open", r.path, err)
 	}
 	return nil
 }
 
-// undecodable explains a failure of a decoder.
-func undecodable(op, path string, err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return failed(op, path, err, "copy it again, or keep what there is with: ffmpeg -i %s %s-whole.wav", filepath.Base(path), stem(path))
+// nothingToKeep is what to do about a file that ends before its audio begins.
+const nothingToKeep = "there is no audio in it: copy it again, or record it again"
+
+// unreadable explains why a decoder did not take a file that begins with head.
+func unreadable(path string, head []byte, err error) error {
+	var wavFormat *wav.FormatError
+	var mp3Format *mp3.FormatError
+	switch kind := audio.Identify(head); {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return failed("open", path, err, nothingToKeep)
+	case !errors.As(err, &wavFormat) && !errors.As(err, &mp3Format):
+		return system("open", path, err)
+	case strings.Contains(err.Error(), "damaged"):
+		return failed("open", path, err, "copy it again, or see what can be saved with: %s", ffmpeg.Command(path, "-saved.wav"))
+	case kind == "":
+		return failed("open", path, err, "name a WAV or MP3 file; if it is audio of another kind, convert it, for instance with: %s", ffmpeg.Command(path, "-converted.wav"))
 	}
-	return failed(op, path, err, "")
+	return failed("open", path, err, "%s", ffmpeg.Convert(path, err))
+}
+
+// undecodable explains a failure of a decoder behind the beginning of the audio.
+func undecodable(op, path string, err error) error {
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return failed(op, path, err, "copy it again, or keep what there is with: %s", ffmpeg.Command(path, "-whole.wav"))
+	case errors.Is(err, mp3.ErrDamaged):
+		return failed(op, path, err, "copy it again, or keep what is left with: %s", ffmpeg.Command(path, "-whole.wav"))
+	}
+	return system(op, path, err)
 }
 
 // Path returns the path that Open was given.
@@ -204,13 +224,25 @@ func (r *Reader) Close() error {
 
 // Check reads a WAV or MP3 file from its beginning to its end, and returns an
 // error if it cannot be read entirely: what Open returns, or that the file is
-// damaged or truncated. It takes some milliseconds for a minute of audio.
+// damaged or truncated. An MP3
+// file is not decoded for that. It takes some milliseconds for a minute of audio.
 func Check(path string) error {
 	r, err := Open(path)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	if r.kind == kindMP3 {
+		f, err := os.Open(path)
+		if err != nil {
+			return system("open", path, err)
+		}
+		defer f.Close()
+		if err := mp3.Verify(f); err != nil { // Open has taken its beginning
+			return undecodable("read", path, err)
+		}
+		return nil
+	}
 	block := make([]int16, 4*blockValues)
 	for {
 		switch _, err := r.Read(block); {

@@ -2,7 +2,6 @@ package file
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/parley-go/parley/processors/audiofile"
@@ -16,6 +15,7 @@ type conversation struct {
 	timeline *recorder.Timeline
 	file     *audiofile.Writer // nil if nothing is to be written
 	buffer   []int16
+	broken   bool // the file is: what more cannot be written is no news
 }
 
 // Play records one chunk, and writes what is complete.
@@ -28,10 +28,11 @@ func (c *conversation) Play(_ context.Context, chunk playout.Chunk) error {
 }
 
 func (c *conversation) write() error {
-	if c.file == nil || len(c.buffer) == 0 {
+	if c.file == nil || len(c.buffer) == 0 || c.broken {
 		return nil
 	}
 	if err := c.file.Write(c.buffer); err != nil {
+		c.broken = true
 		return fmt.Errorf("record conversation: %w", err)
 	}
 	return nil
@@ -39,10 +40,15 @@ func (c *conversation) write() error {
 
 // Close writes the rest and completes the file.
 func (c *conversation) Close(context.Context) error {
+	told := c.broken
 	c.buffer = c.timeline.Rest(c.buffer[:0])
 	err := c.write()
 	if c.file != nil {
-		err = errors.Join(err, c.file.Close())
+		// A file that could not be written cannot be completed either: that is one
+		// failure, and it is told once.
+		if closing := c.file.Close(); err == nil && !told {
+			err = closing
+		}
 	}
 	return err
 }

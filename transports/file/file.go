@@ -44,7 +44,8 @@ type Config struct {
 	HangUpAfter time.Duration
 
 	// MaxTail is how long the caller listens at most after the end of the
-	// recording, however much the agent says; one minute by default.
+	// recording, however much the agent says; by default one minute, and longer
+	// by as much as HangUpAfter is longer than its default.
 	MaxTail time.Duration
 
 	// MaxDuration is how long the call may last in all; 0 means no limit.
@@ -88,7 +89,7 @@ func (c Config) withDefaults() Config {
 		c.HangUpAfter = defaultHangUpAfter
 	}
 	if c.MaxTail == 0 {
-		c.MaxTail = defaultMaxTail
+		c.MaxTail = defaultMaxTail + max(0, c.HangUpAfter-defaultHangUpAfter)
 	}
 	return c
 }
@@ -131,8 +132,9 @@ type Transport struct {
 // New opens the recording and reserves the conversation's file, which replaces
 // one of that name only when the call begins, so that a bad path or file is
 // refused at once, in one line that says what, where and how to
-// mend it; see package audiofile. A WAV file is read through to see that it is
-// whole. The files are closed when the pipeline ends; if it is never run, by
+// mend it; see package audiofile. An ordinary file is read through to see that it
+// is whole: one that was cut off is refused, with the command that keeps what
+// there is of it. The files are closed when the pipeline ends; if it is never run, by
 // [Transport.Close].
 func New(cfg Config) (*Transport, error) {
 	cfg = cfg.withDefaults()
@@ -163,11 +165,12 @@ func New(cfg Config) (*Transport, error) {
 	return t, nil
 }
 
-// openWhole opens a recording. A WAV file is looked through first: it would be
-// a pity to find out at its end that it was cut off.
+// openWhole opens a recording, and looks through it first: it would be a pity to
+// find out at its end, with a caller in the middle of a sentence, that it was cut
+// off.
 func openWhole(path string) (*audiofile.Reader, error) {
 	r, err := audiofile.Open(path)
-	if err != nil || r.Kind() != "WAV" || r.Duration() == 0 || !isRegular(path) {
+	if err != nil || !isRegular(path) {
 		return r, err
 	}
 	if err := audiofile.Check(path); err != nil {

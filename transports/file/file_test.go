@@ -17,6 +17,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/demo"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/audiofile"
 	"github.com/parley-go/parley/processors/recorder"
@@ -286,7 +287,14 @@ func TestWhatCannotWorkIsRefusedBeforeTheCall(t *testing.T) {
 	if err := os.WriteFile(cut, whole[:30000], 0o600); err != nil {
 		t.Fatal(err)
 	}
+	shortened := filepath.Join(dir, "cut.mp3")
+	if compressed, err := demo.Files().Open(demo.Order); err != nil {
+		t.Fatal(err)
+	} else if half, err := io.ReadAll(io.LimitReader(compressed, 20_000)); err != nil || os.WriteFile(shortened, half, 0o600) != nil {
+		t.Fatal(err)
+	}
 	for want, cfg := range map[string]file.Config{
+		"mp3: file is truncated":                          {Input: shortened},
 		"there is no recording to play":                   {},
 		"would be written over":                           {Input: good, Output: good},
 		"open none.wav: no such file":                     {Input: "none.wav"},

@@ -123,10 +123,19 @@ func transportError(err error) (Verdict, bool) {
 	var host x509.HostnameError
 	var record tls.RecordHeaderError
 	var netErr net.Error
+	var op *net.OpError
 	text := err.Error()
 	switch {
+	case errors.As(err, &op) && op.Op == "proxyconnect": // net/http's name for it
+		v := Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, "that is the proxy that HTTPS_PROXY names: check its address, or name the endpoint's host in NO_PROXY"}
+		if errors.As(err, &dns) && dns.IsNotFound {
+			v.Reason, v.Action = ReasonEndpoint, GiveUp
+		}
+		return v, true
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "check the region and the endpoint's URL: Nova Sonic is in us-east-1, us-west-2, eu-north-1 and ap-northeast-1"}, true
+		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "check the region and the endpoint's URL, and that this machine's network and name server work: Nova Sonic is in us-east-1, us-west-2, eu-north-1 and ap-northeast-1"}, true
+	case errors.As(err, &dns):
+		return Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, "check that this machine's network and name server work"}, true
 	case strings.Contains(text, "operation requires minimum HTTP protocol of HTTP/2"): // the SDK says so, once it has an answer
 		return notHTTP2, true
 	case errors.As(err, &cert), errors.As(err, &unknownCA), errors.As(err, &host):

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/smithy-go"
@@ -119,6 +121,27 @@ func TestClassifyOfOtherErrors(t *testing.T) {
 	} {
 		if got := Classify(c.err); got.Class != c.class || got.Action != c.action {
 			t.Errorf("%v: %v, %v; want %v, %v", c.err, got.Class, got.Action, c.class, c.action)
+		}
+	}
+}
+
+func TestWhatTheNetworkLacksIsSaid(t *testing.T) {
+	nobody := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	unknown := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}
+	mute := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", IsTemporary: true}}
+	for _, c := range []struct {
+		err    error
+		action Action
+		hint   string
+	}{
+		{nobody, Retry, "something listens at the endpoint"},
+		{unknown, GiveUp, "network and name server"},
+		{mute, Retry, "network and name server"},
+		{&net.OpError{Op: "proxyconnect", Net: "tcp", Err: nobody}, Retry, "HTTPS_PROXY"},
+		{&net.OpError{Op: "proxyconnect", Net: "tcp", Err: unknown}, GiveUp, "HTTPS_PROXY"},
+	} {
+		if got := Classify(fmt.Errorf("send: %w", c.err)); got.Action != c.action || !strings.Contains(got.Hint, c.hint) {
+			t.Errorf("%v: %v, %q; want %v and %q", c.err, got.Action, got.Hint, c.action, c.hint)
 		}
 	}
 }

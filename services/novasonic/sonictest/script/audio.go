@@ -13,6 +13,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
+	"github.com/parley-go/parley/internal/ffmpeg"
 )
 
 const (
@@ -49,7 +50,14 @@ func open(fsys fs.FS, name string) (reader, fs.File, error) {
 	r, err := header(f, name)
 	if err != nil {
 		f.Close()
-		return nil, nil, fmt.Errorf("read %q: %w", name, err)
+		mend := ""
+		if bad := (*wav.FormatError)(nil); errors.As(err, &bad) && bad.Err == nil {
+			mend = ": " + ffmpeg.Convert(name, err)
+		}
+		if bad := (*mp3.FormatError)(nil); errors.As(err, &bad) && bad.Err == nil {
+			mend = ": " + ffmpeg.Convert(name, err)
+		}
+		return nil, nil, fmt.Errorf("read %q: %w%s", name, err, mend)
 	}
 	return r, f, nil
 }
@@ -100,6 +108,45 @@ func load(fsys fs.FS, name string, longest time.Duration) (sound, error) {
 	}
 }
 
+// whole finds out whether an audio file can be read to its end. An MP3 file, most
+// of whose time goes into decoding, is not decoded for that.
+func whole(fsys fs.FS, name string) error {
+	r, f, err := open(fsys, name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	format := r.Format()
+	if m, compressed := r.(*mp3.Reader); compressed {
+		if m.Frames() > format.Rate.Samples(maxClip) {
+			return fmt.Errorf("read %q: it is longer than %v", name, maxClip)
+		}
+		again, err := fsys.Open(name)
+		if err != nil {
+			return fmt.Errorf("open %q: %w", name, err)
+		}
+		defer again.Close()
+		if err := mp3.Verify(again); err != nil {
+			return fmt.Errorf("read %q: %w", name, err)
+		}
+		return nil
+	}
+	buffer := make([]int16, 4096*format.Channels)
+	for n, limit := int64(0), format.Rate.Samples(maxClip); n <= limit; {
+		got, err := r.Read(buffer)
+		n += int64(got / format.Channels)
+		switch {
+		case err == io.EOF && n == 0:
+			return fmt.Errorf("read %q: it has no samples", name)
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("read %q: %w", name, err)
+		}
+	}
+	return fmt.Errorf("read %q: it is longer than %v", name, maxClip)
+}
+
 // clip is a sentence's audio. It is decoded when it is first spoken: most calls
 // need few of a script's clips.
 type clip struct {
@@ -107,10 +154,8 @@ type clip struct {
 }
 
 func newClip(fsys fs.FS, name string) (*clip, error) {
-	_, f, err := open(fsys, name)
-	if err != nil {
+	if err := whole(fsys, name); err != nil {
 		return nil, err
 	}
-	f.Close()
 	return &clip{decode: sync.OnceValues(func() (sound, error) { return load(fsys, name, maxClip) })}, nil
 }

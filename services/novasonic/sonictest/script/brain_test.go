@@ -2,6 +2,8 @@ package script
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -67,6 +69,14 @@ const (
 	clipText   = "Yes, it is."
 )
 
+// cutOff is half of a file that was whole: its header tells its length.
+func cutOff(file []byte) []byte {
+	file = bytes.Clone(file)
+	binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
+	binary.LittleEndian.PutUint32(file[40:], uint32(len(file)-44))
+	return file[:len(file)/2]
+}
+
 func loadText(t testing.TB, text string) (*Script, error) {
 	t.Helper()
 	return Load(fstest.MapFS{
@@ -75,6 +85,7 @@ func loadText(t testing.TB, text string) (*Script, error) {
 		"scripts/clips/yes.wav":   {Data: wavFile(t, clipText)},
 		"scripts/notes.txt":       {Data: []byte("not audio")},
 		"scripts/broken.wav":      {Data: []byte("RIFF, but not really a WAV file")},
+		"scripts/cut.wav":         {Data: cutOff(wavFile(t, clipText))},
 		"scripts/clips/empty.wav": {Data: wavFile(t, "")},
 	}, "scripts/test.yaml")
 }
@@ -306,7 +317,9 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 		{"bad YAML", "version: 1\nreplies: [\n", `test.yaml:2:10: `},
 		{"bad indentation", "version: 1\n  name: x\n", `test.yaml:1:10: this is not YAML: mapping value is not allowed in this context (look at`},
 		{"misspelt field", reply + "    sya: [x]\n", `test.yaml:5:5: unknown field "sya": did you mean "say"?`},
-		{"unknown field", reply + "weather: nice\n", `test.yaml:5:1: unknown field "weather"; the fields are after, arguments,`},
+		{"unknown field", reply + "weather: nice\n", `test.yaml:5:1: unknown field "weather": here can be clips, fallback, greeting, name, recordings, replies, version`},
+		{"field of another place", reply + "    contains: hi\n", `test.yaml:5:5: unknown field "contains": here can be call, failed, say, then, when`},
+		{"misspelt condition", "version: 1\nreplies:\n  - when: {contain: hi}\n    say: [ho]\n", `test.yaml:3:12: unknown field "contain": did you mean "contains"?`},
 		{"field twice", reply + "    say: [x]\n", `test.yaml:5:5: mapping key "say" already defined`},
 		{"text for a list", "version: 1\nreplies:\n  - when: {exact: hi}\n    say: ho\n", `test.yaml:4:10: this should be a list, not a text`},
 		{"text for a number", "version: one\n", `test.yaml:1:10: this should be a whole number, not a text`},
@@ -314,6 +327,10 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 		{"no say", "version: 1\nreplies:\n  - when: {exact: hi}\n", `test.yaml:3:5: the reply does nothing`},
 		{"nothing to compare", "version: 1\nreplies:\n  - when: {exact: '?!'}\n    say: [ho]\n", `test.yaml:3:19: "?!" has no words in it`},
 		{"bad turn", "version: 1\nreplies:\n  - when: {turn: -1}\n    say: [ho]\n", `test.yaml:3:18: the first turn is 1, not -1`},
+		{"turn nought", "version: 1\nreplies:\n  - when: {turn: 0}\n    say: [ho]\n", `test.yaml:3:18: the first turn is 1, not 0`},
+		{"turn without end", "version: 1\nreplies:\n  - when: {turn: 99999999999999999999}\n    say: [ho]\n", `test.yaml:3:18: 99999999999999999999 is too large a number`},
+		{"nothing that is contained", "version: 1\nreplies:\n  - when: {contains: ''}\n    say: [ho]\n", `test.yaml:3:22: "" has no words in it`},
+		{"no expression", "version: 1\nreplies:\n  - when: {matches: ''}\n    say: [ho]\n", `test.yaml:3:21: the regular expression is empty`},
 		{"bad expression", "version: 1\nreplies:\n  - when: {matches: 'a(b'}\n    say: [ho]\n", `test.yaml:3:21: bad regular expression: missing closing )`},
 		{"bad template", reply + "  - when: {exact: a}\n    say:\n      - fine\n      - \"{{.text\"\n", `test.yaml:8:9: bad template: `},
 		{"unknown name", reply + "  - when: {exact: a}\n    say: [\"{{.txet}}\"]\n", `test.yaml:6:11: bad template: there is no .txet; there are .text, .match, .turn, .result, .results`},
@@ -326,7 +343,8 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 		{"clip outside", reply + "clips:\n  - {text: a, file: ../x.wav}\n", `test.yaml:6:21: "../x.wav" is not a path below the script's folder`},
 		{"clip that is a folder", reply + "clips:\n  - {text: a, file: clips}\n", `test.yaml:6:21: read "clips": it is a folder`},
 		{"clip that is not audio", reply + "clips:\n  - {text: a, file: notes.txt}\n", `test.yaml:6:21: read "notes.txt": only .wav and .mp3 files are understood`},
-		{"clip that is broken", reply + "clips:\n  - {text: a, file: broken.wav}\n", `test.yaml:6:21: read "broken.wav": wav: `},
+		{"clip that is broken", reply + "clips:\n  - {text: a, file: broken.wav}\n", `test.yaml:6:21: read "broken.wav": wav: not a WAV file: it is a text file: name a WAV or MP3 file`},
+		{"clip that is cut off", reply + "clips:\n  - {text: a, file: cut.wav}\n", `test.yaml:6:21: read "cut.wav": wav: file is truncated`},
 		{"clip twice", reply + "clips:\n  - {text: a, file: clips/yes.wav}\n  - {text: \" a\", file: clips/yes.wav}\n", `test.yaml:7:12: there is a clip for "a" already`},
 		{"clip without text", reply + "clips:\n  - {file: clips/yes.wav}\n", `test.yaml:6:5: the clip has no text`},
 		{"recording without file", reply + "recordings:\n  - utterances: []\n", `test.yaml:6:5: the recording has no file`},
@@ -336,6 +354,7 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 		{"time that is none", reply + "recordings:\n  - file: call.wav\n    utterances:\n      - {from: .nan, to: 0.5, text: a}\n", `test.yaml:8:9: from NaN to 0.5 is not a stretch of time`},
 		{"after the end", reply + "recordings:\n  - file: call.wav\n    utterances:\n      - {from: 1, to: 5, text: a}\n", `test.yaml:8:9: the recording ends at 1.33 s, before 5 s`},
 		{"no text", reply + "recordings:\n  - file: call.wav\n    utterances:\n      - {from: 0, to: 1}\n", `test.yaml:8:9: the utterance has no text`},
+		{"two at a time", reply + "recordings:\n  - file: call.wav\n    utterances:\n      - {from: 0.5, to: 1, text: a}\n      - {from: 0, to: 0.6, text: b}\n", `test.yaml:9:9: from 0 to 0.6 overlaps with "a", from 0.5 to 1`},
 		{"recording twice", reply + "recordings: [{file: call.wav}, {file: call.wav}]\n", `test.yaml:5:32: hearing: add recording "call.wav": the library has one of that name`},
 		{"alias", "version: 1\ngreeting: &a [x]\nfallback: {say: *a}\n", `test.yaml:2:11: anchors and aliases`},
 		{"two documents", reply + "---\nversion: 1\n", `test.yaml:5:1: a script is one YAML document`},
@@ -356,6 +375,37 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 				t.Errorf("the error takes more than one line: %q", err)
 			}
 		})
+	}
+}
+
+func TestAllMistakesAreReportedAtOnceEachInALine(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"of form", "version: 1\nreplys: []\nreplies:\n  - when: {exakt: hi}\n    say: ho\n", `
+scripts/test.yaml:2:1: unknown field "replys": did you mean "replies"?
+scripts/test.yaml:4:12: unknown field "exakt": did you mean "exact"?
+scripts/test.yaml:5:10: this should be a list, not a text`},
+		{"of meaning", "version: 1\nreplies:\n  - when: {turn: 0}\n    say: ['{{end}}']\n  - say: [ho]\nclips:\n  - {text: a, file: no.wav}\nrecordings:\n  - file: no.mp3\n", `
+scripts/test.yaml:3:18: the first turn is 1, not 0
+scripts/test.yaml:4:11: bad template: unexpected {{end}}
+scripts/test.yaml:5:5: the reply needs a when: exact, contains, matches, after or turn; what is always said belongs in fallback
+scripts/test.yaml:7:21: there is no file "no.wav" beside the script
+scripts/test.yaml:9:11: there is no file "no.mp3" beside the script`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := loadText(t, c.text)
+			if err == nil || err.Error() != strings.TrimSpace(c.want) {
+				t.Errorf("error is\n%v\nwant%s", err, c.want)
+			}
+			if e := (*Error)(nil); !errors.As(err, &e) {
+				t.Errorf("it is no *Error: %T", err)
+			}
+		})
+	}
+}
+
+func TestAScriptMayBeginWithAByteOrderMark(t *testing.T) {
+	if _, err := loadText(t, "\uFEFFversion: 1\ngreeting: [Hello.]\n"); err != nil {
+		t.Error(err)
 	}
 }
 

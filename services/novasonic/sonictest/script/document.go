@@ -1,7 +1,12 @@
 package script
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -51,12 +56,13 @@ type replyEntry struct {
 	Failed []string       `yaml:"failed"`
 }
 
+// conditionEntry tells what is empty from what is not there.
 type conditionEntry struct {
-	Exact    string `yaml:"exact"`
-	Contains string `yaml:"contains"`
-	Matches  string `yaml:"matches"`
-	After    string `yaml:"after"`
-	Turn     int    `yaml:"turn"`
+	Exact    *string `yaml:"exact"`
+	Contains *string `yaml:"contains"`
+	Matches  *string `yaml:"matches"`
+	After    *string `yaml:"after"`
+	Turn     *int    `yaml:"turn"`
 }
 
 type callEntry struct {
@@ -74,10 +80,12 @@ type source struct {
 	file string
 	tree *ast.File
 	document
+	faults []*Error // found so far
 }
 
 // parseScript reads a script's text.
 func parseScript(file string, text []byte) (s *source, err error) {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // Windows programs begin files with it
 	if len(text) > maxScript {
 		return nil, fault(file, nil, "the script is longer than %d KiB", maxScript>>10)
 	}
@@ -106,10 +114,61 @@ func parseScript(file string, text []byte) (s *source, err error) {
 	if g.err != nil {
 		return nil, g.err
 	}
+	if s.form(tree.Docs[0].Body, reflect.TypeFor[document]()); len(s.faults) > 0 {
+		return nil, s.mistakes()
+	}
 	if err := yaml.NodeToValue(tree.Docs[0].Body, &s.document, yaml.DisallowUnknownField()); err != nil {
 		return nil, faultOf(file, err)
 	}
 	return s, nil
+}
+
+// form finds what in a node is not as a type wants it.
+func (s *source) form(n ast.Node, t reflect.Type) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		if values, ok := mappingOf(n); ok {
+			for _, v := range values {
+				s.field(v, t)
+			}
+			return
+		}
+	case reflect.Slice:
+		if list, ok := n.(*ast.SequenceNode); ok {
+			for _, v := range list.Values {
+				s.form(v, t.Elem())
+			}
+			return
+		}
+	}
+	if err := yaml.NodeToValue(n, reflect.New(t).Interface()); err != nil {
+		s.faults = append(s.faults, faultOf(s.file, err))
+	}
+}
+
+// field is form for a field of a struct.
+func (s *source) field(v *ast.MappingValueNode, t reflect.Type) {
+	key := v.Key.GetToken()
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Tag.Get("yaml") == key.Value {
+			s.form(v.Value, f.Type)
+			return
+		}
+	}
+	s.faults = append(s.faults, fault(s.file, key, "unknown field %q%s", key.Value, fieldsInstead(key.Value, t)))
+}
+
+func mappingOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	}
+	return nil, false
 }
 
 // checkDepth refuses text so deeply nested that the YAML library would take
@@ -201,6 +260,22 @@ func parentOf(path string) string {
 	return "$"
 }
 
-func (s *source) fault(at *token.Token, format string, arguments ...any) error {
-	return fault(s.file, at, format, arguments...)
+// fault notes a mistake.
+func (s *source) fault(at *token.Token, format string, arguments ...any) {
+	s.faults = append(s.faults, fault(s.file, at, format, arguments...))
+}
+
+// mistakes are all that were found, from the first line to the last.
+func (s *source) mistakes() error {
+	slices.SortStableFunc(s.faults, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	var errs []error
+	for _, f := range s.faults {
+		errs = append(errs, f)
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/parley-go/parley/internal/nearest"
 )
 
 // Error is a mistake in a script.
@@ -50,8 +52,8 @@ func faultOf(file string, err error) *Error {
 		} else {
 			message = "this is not YAML: " + message + " (look at the indentation, brackets and quotes here)"
 		}
-	case *yaml.UnknownFieldError:
-		message += fieldsInstead(e.Token)
+	case *yaml.OverflowError:
+		message = fmt.Sprintf("%s is too large a number", e.SrcNum)
 	case *yaml.TypeError:
 		message = fmt.Sprintf("this should be %s, not %s", describeType(e.DstType), describeType(e.SrcType))
 	case *yaml.UnexpectedNodeTypeError:
@@ -62,62 +64,18 @@ func faultOf(file string, err error) *Error {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// fieldsInstead names the field that was probably meant, or all that there are.
-func fieldsInstead(at *token.Token) string {
-	if at == nil {
-		return ""
-	}
+// fieldsInstead names the field of a mapping that was probably meant, or all that
+// it can have.
+func fieldsInstead(name string, mapping reflect.Type) string {
 	var known []string
-	collectFields(reflect.TypeFor[document](), &known)
+	for i := range mapping.NumField() {
+		known = append(known, mapping.Field(i).Tag.Get("yaml"))
+	}
+	if meant := nearest.To(name, known); meant != "" {
+		return fmt.Sprintf(": did you mean %q?", meant)
+	}
 	slices.Sort(known)
-	known = slices.Compact(known)
-	best, distance := "", 2 // one letter in a short word,
-	if len(at.Value) > 2 {
-		distance = 3 // two in others
-	}
-	for _, k := range known {
-		if d := editDistance(at.Value, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf(": did you mean %q?", best)
-	}
-	return "; the fields are " + strings.Join(known, ", ")
-}
-
-func collectFields(t reflect.Type, into *[]string) {
-	switch t.Kind() {
-	case reflect.Slice, reflect.Pointer:
-		collectFields(t.Elem(), into)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-			*into = append(*into, name)
-			collectFields(t.Field(i).Type, into)
-		}
-	}
-}
-
-// editDistance is the number of letters to change, add or take away (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return ": here can be " + strings.Join(known, ", ")
 }
 
 func describeType(t reflect.Type) string {

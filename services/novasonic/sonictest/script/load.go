@@ -44,7 +44,9 @@ type fallback struct {
 }
 
 // Load reads the script of the given name, and the audio files that it names,
-// from fsys. A mistake in the script is an [*Error].
+// from fsys. A mistake in the script is an [*Error]; several are joined, from the
+// first line to the last, and each is one line of the error's text. Those of its
+// form are found first, and those of what it means when it has none.
 func Load(fsys fs.FS, name string) (*Script, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -72,36 +74,32 @@ func (s *source) compile(fsys fs.FS) (*Script, error) {
 	switch s.Version {
 	case 1:
 	case 0:
-		return nil, s.fault(s.at("$.version"), "the version is missing: begin with \"version: 1\"")
+		s.fault(s.at("$.version"), "the version is missing: begin with \"version: 1\"")
 	default:
-		return nil, s.fault(s.at("$.version"), "this is version %d; only version 1 is understood", s.Version)
+		s.fault(s.at("$.version"), "this is version %d; only version 1 is understood", s.Version)
+	}
+	if len(s.faults) == 0 && len(s.Replies)+len(s.Greeting)+len(s.Fallback.Say)+len(s.Recordings) == 0 {
+		s.fault(s.at("$.version"), "the script says nothing: it needs replies, a greeting or a fallback")
+	}
+	if len(s.faults) > 0 {
+		return nil, s.mistakes()
 	}
 	out := &Script{name: s.Name, library: new(hearing.Library), clips: make(map[string]*clip, len(s.Clips))}
-	if len(s.Replies)+len(s.Greeting)+len(s.Fallback.Say)+len(s.Recordings) == 0 {
-		return nil, s.fault(s.at("$.version"), "the script says nothing: it needs replies, a greeting or a fallback")
-	}
-	for _, step := range []func(*Script, fs.FS) error{s.compileReplies, s.compileClips, s.compileRecordings} {
-		if err := step(out, fsys); err != nil {
-			return nil, err
-		}
+	s.compileReplies(out)
+	s.compileClips(out, fsys)
+	s.compileRecordings(out, fsys)
+	if len(s.faults) > 0 {
+		return nil, s.mistakes()
 	}
 	return out, nil
 }
 
-func (s *source) compileReplies(out *Script, _ fs.FS) (err error) {
-	if out.greeting, err = s.patterns(s.Greeting, "$.greeting"); err != nil {
-		return err
-	}
-	if out.fallback.say, err = s.patterns(s.Fallback.Say, "$.fallback.say"); err != nil {
-		return err
-	}
+func (s *source) compileReplies(out *Script) {
+	out.greeting = s.patterns(s.Greeting, "$.greeting")
+	out.fallback.say = s.patterns(s.Fallback.Say, "$.fallback.say")
 	out.fallback.echo = s.Fallback.Echo
 	for i, e := range s.Replies {
-		path := fmt.Sprintf("$.replies[%d]", i)
-		r, err := s.reply(e, path)
-		if err != nil {
-			return err
-		}
+		r := s.reply(e, fmt.Sprintf("$.replies[%d]", i))
 		out.replies = append(out.replies, r)
 		for _, c := range r.calls {
 			if !slices.Contains(out.tools, c.tool) {
@@ -110,67 +108,72 @@ func (s *source) compileReplies(out *Script, _ fs.FS) (err error) {
 		}
 	}
 	slices.Sort(out.tools)
-	return nil
 }
 
-func (s *source) reply(e replyEntry, path string) (r reply, err error) {
-	if r.when, err = s.condition(e.When, path); err != nil {
-		return r, err
-	}
-	for _, part := range []struct {
-		texts []string
-		name  string
-		into  *[]pattern
-	}{{e.Say, "say", &r.say}, {e.Then, "then", &r.then}, {e.Failed, "failed", &r.failed}} {
-		if *part.into, err = s.patterns(part.texts, path+"."+part.name); err != nil {
-			return r, err
-		}
+func (s *source) reply(e replyEntry, path string) reply {
+	r := reply{
+		when:   s.condition(e.When, path),
+		say:    s.patterns(e.Say, path+".say"),
+		then:   s.patterns(e.Then, path+".then"),
+		failed: s.patterns(e.Failed, path+".failed"),
 	}
 	for i, c := range e.Call {
 		at := fmt.Sprintf("%s.call[%d]", path, i)
 		if c.Tool == "" {
-			return r, s.fault(s.at("%s", at), "the call has no tool: write \"tool: name\"")
+			s.fault(s.at("%s", at), "the call has no tool: write \"tool: name\"")
 		}
 		compiled, err := newArguments(c.Arguments)
 		if err != nil {
-			return r, s.fault(s.at("%s.arguments", at), "%v", err)
+			s.fault(s.at("%s.arguments", at), "%v", err)
 		}
 		r.calls = append(r.calls, call{tool: c.Tool, arguments: compiled})
 	}
 	switch {
-	case len(r.say) == 0 && len(r.calls) == 0:
-		return r, s.fault(s.at("%s", path), "the reply does nothing: it needs say or call")
-	case len(r.calls) == 0 && len(r.then) > 0:
-		return r, s.fault(s.at("%s.then", path), "then is said after a call, and this reply has none: use say")
-	case len(r.calls) == 0 && len(r.failed) > 0:
-		return r, s.fault(s.at("%s.failed", path), "failed is said after a call, and this reply has none")
+	case len(e.Say) == 0 && len(e.Call) == 0:
+		s.fault(s.at("%s", path), "the reply does nothing: it needs say or call")
+	case len(e.Call) == 0 && len(e.Then) > 0:
+		s.fault(s.at("%s.then", path), "then is said after a call, and this reply has none: use say")
+	case len(e.Call) == 0 && len(e.Failed) > 0:
+		s.fault(s.at("%s.failed", path), "failed is said after a call, and this reply has none")
 	}
-	return r, nil
+	return r
 }
 
-func (s *source) condition(e conditionEntry, path string) (condition, error) {
-	c := condition{exact: fold(e.Exact), contains: fold(e.Contains), after: fold(e.After), turn: e.Turn}
-	for _, text := range []struct{ name, written, folded string }{
-		{"exact", e.Exact, c.exact}, {"contains", e.Contains, c.contains}, {"after", e.After, c.after},
+func (s *source) condition(e conditionEntry, path string) (c condition) {
+	if e == (conditionEntry{}) {
+		s.fault(s.at("%s", path), "the reply needs a when: exact, contains, matches, after or turn; what is always said belongs in fallback")
+		return c
+	}
+	for _, text := range []struct {
+		name    string
+		written *string
+		folded  *string
+	}{
+		{"exact", e.Exact, &c.exact}, {"contains", e.Contains, &c.contains}, {"after", e.After, &c.after},
 	} {
-		if text.written != "" && text.folded == "" {
-			return c, s.fault(s.at("%s.when.%s", path, text.name), "%q has no words in it, and only words are compared", text.written)
+		if text.written == nil {
+			continue
+		}
+		if *text.folded = fold(*text.written); *text.folded == "" {
+			s.fault(s.at("%s.when.%s", path, text.name), "%q has no words in it, and only words are compared", *text.written)
 		}
 	}
-	if e.Turn < 0 {
-		return c, s.fault(s.at("%s.when.turn", path), "the first turn is 1, not %d", e.Turn)
+	if e.Turn != nil {
+		if c.turn = *e.Turn; c.turn < 1 {
+			s.fault(s.at("%s.when.turn", path), "the first turn is 1, not %d", c.turn)
+		}
 	}
-	if e.Matches != "" {
-		r, err := regexp.Compile("(?i)" + e.Matches)
-		if err != nil {
-			return c, s.fault(s.at("%s.when.matches", path), "bad regular expression: %v", regexpMessage(err))
+	if e.Matches != nil {
+		r, err := regexp.Compile("(?i)" + *e.Matches)
+		switch {
+		case err != nil:
+			s.fault(s.at("%s.when.matches", path), "bad regular expression: %v", regexpMessage(err))
+		case *e.Matches == "":
+			s.fault(s.at("%s.when.matches", path), "the regular expression is empty, and would be found in everything: what is always said belongs in fallback")
 		}
 		c.matches = r
 	}
-	if e == (conditionEntry{}) {
-		return c, s.fault(s.at("%s", path), "the reply needs a when: exact, contains, matches, after or turn; what is always said belongs in fallback")
-	}
-	return c, nil
+	return c
 }
 
 // regexpMessage says what is wrong with an expression without the flag that was
@@ -179,7 +182,7 @@ func regexpMessage(err error) string {
 	return err.Error()[len("error parsing regexp: "):]
 }
 
-func (s *source) patterns(texts []string, path string) ([]pattern, error) {
+func (s *source) patterns(texts []string, path string) []pattern {
 	out := make([]pattern, 0, len(texts))
 	for i, text := range texts {
 		p, err := newPattern(text)
@@ -187,64 +190,86 @@ func (s *source) patterns(texts []string, path string) ([]pattern, error) {
 			err = errors.New("the sentence is empty")
 		}
 		if err != nil {
-			return nil, s.fault(s.at("%s[%d]", path, i), "%v", err)
+			s.fault(s.at("%s[%d]", path, i), "%v", err)
 		}
 		out = append(out, p)
 	}
-	return out, nil
+	return out
 }
 
-func (s *source) compileClips(out *Script, fsys fs.FS) error {
+func (s *source) compileClips(out *Script, fsys fs.FS) {
 	for i, e := range s.Clips {
 		text := tidy(e.Text)
 		switch {
 		case text == "":
-			return s.fault(s.at("$.clips[%d]", i), "the clip has no text: write the sentence that it speaks")
+			s.fault(s.at("$.clips[%d]", i), "the clip has no text: write the sentence that it speaks")
 		case out.clips[text] != nil:
-			return s.fault(s.at("$.clips[%d].text", i), "there is a clip for %q already", text)
-		case e.File == "":
-			return s.fault(s.at("$.clips[%d]", i), "the clip has no file")
+			s.fault(s.at("$.clips[%d].text", i), "there is a clip for %q already: take one of them out", text)
+		}
+		if e.File == "" {
+			s.fault(s.at("$.clips[%d]", i), "the clip has no file")
+			continue
 		}
 		c, err := newClip(fsys, e.File)
 		if err != nil {
-			return s.fault(s.at("$.clips[%d].file", i), "%v", err)
+			s.fault(s.at("$.clips[%d].file", i), "%v", err)
+			c = new(clip) // so that a second one is found out
 		}
 		out.clips[text] = c
 	}
-	return nil
 }
 
-func (s *source) compileRecordings(out *Script, fsys fs.FS) error {
-	for i, e := range s.Recordings {
-		if e.File == "" {
-			return s.fault(s.at("$.recordings[%d]", i), "the recording has no file")
-		}
-	}
-	sounds := make([]sound, len(s.Recordings))
+func (s *source) compileRecordings(out *Script, fsys fs.FS) {
+	sounds, failures := make([]sound, len(s.Recordings)), make([]error, len(s.Recordings))
 	var g errgroup.Group
 	g.SetLimit(4)
 	for i, e := range s.Recordings {
-		g.Go(func() (err error) {
-			if sounds[i], err = load(fsys, e.File, maxRecording); err != nil {
-				return s.fault(s.at("$.recordings[%d].file", i), "%v", err)
-			}
+		if e.File == "" {
+			s.fault(s.at("$.recordings[%d]", i), "the recording has no file")
+			continue
+		}
+		g.Go(func() error {
+			sounds[i], failures[i] = load(fsys, e.File, maxRecording)
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
+	_ = g.Wait() // the failures are kept
 	for i, e := range s.Recordings {
+		switch {
+		case e.File == "":
+			continue
+		case failures[i] != nil:
+			s.fault(s.at("$.recordings[%d].file", i), "%v", failures[i])
+			continue
+		}
+		before := len(s.faults)
 		r := hearing.Recording{Name: e.File, Audio: sounds[i].samples, Rate: sounds[i].rate}
 		for j, u := range e.Utterances {
 			known, err := s.utterance(u, sounds[i].duration())
+			if err == nil {
+				err = apart(known, r.Utterances)
+			}
 			if err != nil {
-				return s.fault(s.at("$.recordings[%d].utterances[%d]", i, j), "%v", err)
+				s.fault(s.at("$.recordings[%d].utterances[%d]", i, j), "%v", err)
+				continue
 			}
 			r.Utterances = append(r.Utterances, known)
 		}
+		if len(s.faults) > before {
+			continue
+		}
 		if err := out.library.Add(r); err != nil {
-			return s.fault(s.at("$.recordings[%d]", i), "%v", err)
+			s.fault(s.at("$.recordings[%d]", i), "%v", err)
+		}
+	}
+}
+
+// apart is an error if an utterance shares time with another one.
+func apart(u hearing.Known, others []hearing.Known) error {
+	for _, o := range others {
+		if u.Start < o.End && o.Start < u.End {
+			return fmt.Errorf("from %v to %v overlaps with %q, from %v to %v: one thing is said at a time",
+				u.Start.Seconds(), u.End.Seconds(), o.Text, o.Start.Seconds(), o.End.Seconds())
 		}
 	}
 	return nil

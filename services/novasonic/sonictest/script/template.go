@@ -34,7 +34,7 @@ func newPattern(text string) (pattern, error) {
 	}
 	t, err := template.New("").Option("missingkey=error").Funcs(template.FuncMap{"title": title}).Parse(p.text)
 	if err != nil {
-		return p, errors.New("bad template: " + strings.TrimPrefix(err.Error(), "template: "))
+		return p, errors.New("bad template: " + strings.TrimPrefix(strings.TrimPrefix(err.Error(), "template: "), ":1: "))
 	}
 	if t.Tree != nil {
 		if err := checkNames(t.Root); err != nil {
