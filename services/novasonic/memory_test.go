@@ -111,7 +111,7 @@ func TestHistoryIsShapedAsTheServiceAcceptsIt(t *testing.T) {
 		want []Message
 	}{
 		{"nothing", nil, nil},
-		{"the first is the user's", []Message{{Assistant, "Hello."}, {User, "Hi."}}, []Message{{User, "Hi."}}},
+		{"the agent spoke first", []Message{{Assistant, "Hello."}, {User, "Hi."}}, []Message{{User, "[The call begins.]"}, {Assistant, "Hello."}, {User, "Hi."}}},
 		{"neighbours of a role are merged", []Message{{User, "a"}, {User, "b"}, {Assistant, "c"}, {Assistant, "d"}},
 			[]Message{{User, "a\nb"}, {Assistant, "c\nd"}}},
 		{"places that were never filled are left out", []Message{{User, "a"}, {Assistant, ""}, {User, "b"}}, []Message{{User, "a\nb"}}},
