@@ -66,6 +66,8 @@ func TestSpeechThatNobodyHeardIsAFailure(t *testing.T) {
 	failed.Err = errors.New("connection refused")
 	lossy := cut
 	lossy.Lost = seconds(2)
+	lent := step(21, 1, novasonic.SwapDoubt, novasonic.SwapCut, 1, 2)
+	lent.Lost = seconds(2)
 	again := step(40, 2, novasonic.SwapFailure, novasonic.SwapRetried, 2, 0)
 	died := step(45, 3, novasonic.SwapFailure, novasonic.SwapRetried, 2, 0) // a move for another reason until then
 	for name, c := range map[string]struct {
@@ -73,6 +75,7 @@ func TestSpeechThatNobodyHeardIsAFailure(t *testing.T) {
 		want  []string // nothing for no error
 	}{
 		"there was no move":              {},
+		"the old stream has heard it":    {[]told{lent}, nil},
 		"it came back":                   {[]told{failed, cut}, nil},
 		"a move was not over":            {[]told{step(20, 1, novasonic.SwapAge, novasonic.SwapReady, 1, 2)}, nil},
 		"it did not come back":           {[]told{failed}, []string{"lost at 00:20.0", "did not come back", "connection refused"}},

@@ -136,7 +136,9 @@ func (m *moves) unheard() error {
 	var errs []error
 	var lost time.Duration
 	for _, o := range m.list {
-		lost += o.Lost
+		if o.Reason == novasonic.SwapFailure { // else the old stream has heard it
+			lost += o.Lost
+		}
 	}
 	if lost > 0 {
 		errs = append(errs, fmt.Errorf("%v of what the caller said was heard by nobody: the service was away for too long", lost.Round(100*time.Millisecond)))

@@ -233,7 +233,6 @@ func (t *trial) waits(r *request, h told) bool {
 }
 
 // openingID is the request that makes the agent speak first.
-// A history cannot begin with the agent, so its first words need not be there.
 const openingID = 9999
 
 // saidByAgent checks the agent's words in a history.
@@ -283,7 +282,7 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 			least = 40
 		}
 		must := share*float64(len(s.Text)) > least || !cut && !scrap && share > 0
-		if must && a.about != nil && a.about.ID != openingID {
+		if must && a.about != nil {
 			t.badHistory(h.s, "%s, of which %.0f %% had been heard, is not in the history", a.name(s), 100*share)
 		}
 		return
