@@ -3,6 +3,7 @@ package novasonic
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
 )
@@ -33,4 +34,27 @@ func (s *saboteur) dial(ctx context.Context, model string, o dialOptions) (Strea
 	defer s.mu.Unlock()
 	s.n++
 	return s.breaks(s.n-1, stream), p, nil
+}
+
+// SlowStandbys makes a successor wait so long for its turn, as in the budget's
+// line, unless it is hurried.
+func SlowStandbys(c *Config, d time.Duration) {
+	c.saboteur = func(o opener) opener { return &slowStandbys{o, d} }
+}
+
+type slowStandbys struct {
+	opener
+	d time.Duration
+}
+
+func (s *slowStandbys) dial(ctx context.Context, model string, o dialOptions) (Stream, *place, error) {
+	if o.need == standbyStream {
+		select {
+		case <-time.After(s.d):
+		case <-o.hurry:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+	return s.opener.dial(ctx, model, o)
 }

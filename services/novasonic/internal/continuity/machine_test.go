@@ -211,3 +211,47 @@ func TestItGivesUpWhenNoStreamStays(t *testing.T) {
 		t.Errorf("%d tries", tries)
 	}
 }
+
+func TestARefusedChangeIsTakenBackAfterADeath(t *testing.T) {
+	w := newWorld(t, policy())
+	w.step(Start{}, Situation{})
+	w.opened(1, time.Time{}, Situation{})
+	w.now = w.now.Add(time.Minute)
+	w.version, w.known[1] = 1, true
+	w.step(Ask{Reason: Change, Version: 1}, Situation{})
+	delete(w.alive, 1)
+	w.step(Died{Stream: 1, Verdict: Retry, Err: errTest}, Situation{})
+	for range 200 {
+		for _, id := range ids(w.opening) {
+			v := w.opening[id]
+			delete(w.opening, id)
+			if v == 0 {
+				w.opened(id, time.Time{}, Situation{})
+				return
+			}
+			w.step(Refused{Stream: id, Verdict: GiveUp, Err: errTest}, Situation{})
+		}
+		w.now = w.now.Add(time.Second)
+		w.step(nil, Situation{})
+	}
+	t.Fatalf("the old settings were never tried again; over: %v", w.over)
+}
+
+func TestARequestOutlivesARefusedChange(t *testing.T) {
+	w := newWorld(t, policy())
+	w.step(Start{}, Situation{})
+	w.opened(1, time.Time{}, Situation{})
+	w.now = w.now.Add(time.Minute)
+	w.step(Ask{Reason: Request}, Situation{})
+	w.version, w.known[1] = 1, true
+	w.step(Ask{Reason: Change, Version: 1}, Situation{})
+	for _, id := range ids(w.opening) {
+		delete(w.opening, id)
+		w.step(Refused{Stream: id, Verdict: Mend, Err: errTest}, Situation{})
+	}
+	w.now = w.now.Add(10 * time.Second)
+	w.step(nil, Situation{})
+	if w.m.State() == Steady {
+		t.Fatal("the request is forgotten")
+	}
+}

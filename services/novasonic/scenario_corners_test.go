@@ -1,0 +1,277 @@
+package novasonic_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/tool"
+)
+
+// late brings the beginning of speech, and what follows, later.
+type late struct {
+	novasonic.Stream
+	by time.Duration
+}
+
+func (l *late) Recv(ctx context.Context) ([]byte, error) {
+	e, err := l.Stream.Recv(ctx)
+	if bytes.Contains(e, []byte("userSpeechStart")) {
+		time.Sleep(l.by)
+	}
+	return e, err
+}
+
+func TestScenarioAWordThatIsReportedAfterTheCutIsAnswered(t *testing.T) {
+	for _, by := range []time.Duration{300 * time.Millisecond, 600 * time.Millisecond, 800 * time.Millisecond} {
+		t.Run(by.String(), func(t *testing.T) {
+			nc := brief()
+			novasonic.Sabotage(&nc, func(_ int, s novasonic.Stream) novasonic.Stream { return &late{s, by} })
+			play(t, short(echo()), nc, outcome{agent: []string{youSaid("8"), youSaid("1")}, again: 2 * time.Second}, func(s *scene) {
+				s.at(4 * time.Second)
+				s.says("8")
+				s.at(10 * time.Second)
+				s.says("1")
+				s.waits(320 * time.Millisecond)
+				if err := s.sonic.Rotate(context.Background(), "now"); err != nil {
+					t.Error(err)
+				}
+				s.waits(7 * time.Second)
+			})
+		})
+	}
+}
+
+func TestScenarioARefusedChangeOutlivesADeath(t *testing.T) {
+	sc := short(echo())
+	sc.Behaviour.Blocked = []string{"forbidden"}
+	sc.Faults = []sonictest.Fault{{Streams: []int{1}, Do: sonictest.SlowOpen(time.Second)}}
+	want := outcome{agent: []string{youSaid("8")}, doomed: []int{0, 1}, errors: -1, forbidden: "content filters", again: 10 * time.Second}
+	play(t, sc, brief(), want, func(s *scene) {
+		s.at(5 * time.Second)
+		s.sends(&frames.UpdateSettings{Settings: novasonic.Settings{Instructions: aws.String("Do something forbidden.")}})
+		s.waits(300 * time.Millisecond)
+		s.strike(0, sonictest.Reset())
+		s.at(15 * time.Second)
+		s.says("8")
+		s.waits(5 * time.Second)
+	})
+}
+
+// forecast is a tool that takes so long, or for ever.
+func forecast(takes time.Duration) tool.Set {
+	return tool.Set{weather(func(ctx context.Context, _ city) (string, error) {
+		var over <-chan time.Time
+		if takes > 0 {
+			over = time.After(takes)
+		}
+		select {
+		case <-over:
+			return "fog", nil
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}, tool.Timeout(10*time.Minute))}
+}
+
+func TestScenarioAToolAtWorkHidesNoStreamThatHasGoneSilent(t *testing.T) {
+	want := outcome{doomed: []int{0}, errors: -1, again: time.Minute, agent: []string{youSaid("3")}}
+	play(t, sonictest.Config{Brain: forecaster()}, novasonic.Config{Tools: forecast(0)}, want, func(s *scene) {
+		s.at(5 * time.Second)
+		s.says("1")
+		s.waitsFor("call", isA[*frames.FunctionCall])
+		s.waits(time.Second)
+		s.strike(0, sonictest.StallWrites())
+		s.waits(2 * time.Second)
+		s.says("3")
+		s.waits(15 * time.Second)
+		if got := said(s.rig); len(got) != 1 {
+			t.Errorf("15 s after the user spoke the agent has said %q", got)
+		}
+		s.cancelCalls()
+	})
+}
+
+func TestScenarioWhatTheAgentSaidFirstIsRemembered(t *testing.T) {
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Kind == sonictest.Written {
+			return sonictest.Say("Your order is number 42.")
+		}
+		return echo().Answer(c, turn)
+	})
+	nc := brief()
+	nc.SpeakFirst = "Greet the caller."
+	play(t, short(brain), nc, outcome{agent: []string{"Your order is number 42.", youSaid("8")}}, func(s *scene) {
+		s.at(30 * time.Second)
+		s.says("8")
+		s.waits(5 * time.Second)
+		if told := memory(s.streams()[1]); !strings.Contains(told, "number 42") {
+			t.Errorf("the second stream was told:\n%s", told)
+		}
+	})
+}
+
+func TestScenarioAStreamAndItsSuccessorShareNoConnection(t *testing.T) {
+	nc := brief()
+	nc.Continuation.StandbyLife = 3 * time.Second // it is replaced again and again
+	const long = "12345678901234567890"
+	play(t, short(echo()), nc, outcome{agent: []string{youSaid(long)}, again: time.Minute}, func(s *scene) {
+		s.at(17 * time.Second)
+		s.begins(long)
+		s.waits(25 * time.Second)
+		all := s.streams()
+		for i, x := range all {
+			for _, y := range all[i+1:] {
+				together := x.End.Kind == sonictest.Open || y.Opened.Before(x.Opened.Add(x.End.At))
+				if together && x.Connection == y.Connection && len(x.Audio) > 0 {
+					t.Errorf("streams %d and %d are open together on connection %d", x.Number, y.Number, x.Connection)
+				}
+			}
+		}
+		if len(all) < 4 {
+			t.Errorf("%d streams were opened", len(all))
+		}
+	})
+}
+
+func TestScenarioWhoNobodyListensToIsHurried(t *testing.T) {
+	nc := brief()
+	novasonic.SlowStandbys(&nc, time.Minute)
+	want := outcome{agent: []string{youSaid("8")}, doomed: []int{0}, errors: -1, again: 10 * time.Second}
+	play(t, short(echo()), nc, want, func(s *scene) {
+		s.at(5 * time.Second)
+		if err := s.sonic.Rotate(context.Background(), "this host is drained"); err != nil {
+			t.Error(err)
+		}
+		s.waits(200 * time.Millisecond)
+		s.strike(0, sonictest.Reset())
+		s.waits(time.Second)
+		s.says("8")
+		asked := time.Now()
+		s.waitsFor("answer", isA[*frames.AudioOutput])
+		if d := time.Since(asked); d > 4*time.Second {
+			t.Errorf("the answer came %v after the question", d)
+		}
+		s.waits(5 * time.Second)
+	})
+}
+
+func TestScenarioATextThatNobodyAnswersIsRemembered(t *testing.T) {
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Kind == sonictest.Written {
+			return sonictest.Answer{}
+		}
+		return echo().Answer(c, turn)
+	})
+	// One stream says nothing at all, and is doubted; the next is known to live.
+	play(t, short(brain), brief(), outcome{agent: []string{youSaid("1")}, again: time.Second}, func(s *scene) {
+		s.at(2 * time.Second)
+		s.sends(&frames.Text{Text: "The customer has opened page 3."})
+		s.at(13 * time.Second)
+		s.says("1")
+		s.at(58 * time.Second)
+		asked := 0
+		for _, l := range s.streams() {
+			asked += len(l.Texts)
+		}
+		if all := s.streams(); asked > 2 || !strings.Contains(memory(all[len(all)-1]), "page 3") {
+			t.Errorf("%d streams were asked; the last was told\n%s", asked, memory(all[len(all)-1]))
+		}
+	})
+}
+
+func TestScenarioAClickBeforeAMuteWithholdsNoResult(t *testing.T) {
+	nc := brief()
+	nc.Tools = forecast(40 * time.Second)
+	play(t, short(forecaster()), nc, outcome{agent: []string{"I read of fog."}, errors: -1}, func(s *scene) {
+		s.at(18 * time.Second)
+		s.says("1")
+		s.at(24 * time.Second)
+		s.sends(&frames.VADStarted{Track: "caller"}) // of which there is no end
+		s.caller.mute(true)
+		s.at(5 * time.Minute)
+	})
+}
+
+func TestACancelDoesNotWaitForAStreamThatIsBeingClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := enter(t, short(echo()), brief())
+		s.at(5 * time.Second)
+		s.strike(0, sonictest.StallWrites())
+		if err := s.sonic.Rotate(context.Background(), "now"); err != nil {
+			t.Error(err)
+		}
+		s.waitsForCut(1)
+		s.waits(100 * time.Millisecond)
+		began := time.Now()
+		s.pipe.Cancel("over", nil)
+		<-s.done
+		if d := time.Since(began); d > 300*time.Millisecond {
+			t.Errorf("the cancel took %v", d)
+		}
+		s.srv.Close()
+	})
+}
+
+func TestASummaryThatPanicsIsLeftOut(t *testing.T) {
+	nc := brief()
+	nc.History = longHistory(300)
+	nc.Continuation.Summarize = func(context.Context, []novasonic.Message) (string, error) { panic("oops") }
+	play(t, short(echo()), nc, outcome{agent: []string{youSaid("1")}}, func(s *scene) {
+		s.at(25 * time.Second)
+		s.says("1")
+		s.waits(3 * time.Second)
+	})
+}
+
+func longHistory(n int) []novasonic.Message {
+	var all []novasonic.Message
+	for i := range n {
+		role := novasonic.User
+		if i%2 == 1 {
+			role = novasonic.Assistant
+		}
+		all = append(all, novasonic.Message{Role: role, Text: strings.Repeat("word ", 200) + fmt.Sprint(i)})
+	}
+	return all
+}
+
+func TestAnObjectionCostsTheNextStreamAPartOfTheHistoryAndNoMore(t *testing.T) {
+	nc := brief()
+	nc.History = longHistory(20)
+	want := outcome{errors: -1, doomed: []int{0}, agent: []string{youSaid("1"), youSaid("2")}}
+	play(t, short(echo()), nc, want, func(s *scene) {
+		s.at(5 * time.Second)
+		s.says("1")
+		s.at(10 * time.Second)
+		s.strike(0, sonictest.Exception("validationException", "Invalid input request, please fix your input and try again."))
+		s.at(15 * time.Second)
+		s.says("2")
+		s.at(35 * time.Second)
+		all := s.streams()
+		if a, b, c := len(all[0].History), len(all[1].History), len(all[2].History); b >= a || c < a {
+			t.Errorf("the streams were told %d, %d and %d messages", a, b, c)
+		}
+	})
+}
+
+func TestSettingsMayBeAPointerAndKeepTheirDefaults(t *testing.T) {
+	play(t, short(echo()), brief(), outcome{agent: []string{youSaid("1")}}, func(s *scene) {
+		s.at(5 * time.Second)
+		s.sends(&frames.UpdateSettings{Settings: &novasonic.Settings{Voice: aws.String("")}})
+		s.at(10 * time.Second)
+		s.says("1")
+		s.waits(4 * time.Second)
+		if all := s.streams(); len(all) != 2 || all[1].Voice != all[0].Voice {
+			t.Errorf("%d streams, the last with the voice %q", len(all), all[len(all)-1].Voice)
+		}
+	})
+}
