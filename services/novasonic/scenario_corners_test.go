@@ -247,7 +247,7 @@ func longHistory(n int) []novasonic.Message {
 func TestAnObjectionCostsTheNextStreamAPartOfTheHistoryAndNoMore(t *testing.T) {
 	nc := brief()
 	nc.History = longHistory(20)
-	want := outcome{errors: -1, doomed: []int{0}, agent: []string{youSaid("1"), youSaid("2")}}
+	want := outcome{errors: -1, doomed: []int{0}, agent: []string{youSaid("1"), youSaid("2")}, again: time.Second}
 	play(t, short(echo()), nc, want, func(s *scene) {
 		s.at(5 * time.Second)
 		s.says("1")

@@ -186,7 +186,7 @@ func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing
 		t.Run(name, func(t *testing.T) {
 			book := &almanac{takes: map[string]time.Duration{"Ulm": 2 * time.Second, "Bonn": 5 * time.Second}}
 			nc := novasonic.Config{Tools: tool.Set{book.tool()}}
-			want := outcome{agent: []string{"I read of fog and sun.", youSaid("3")}, user: []string{"two", "three"}, errors: 1, streams: 2, again: 250 * time.Millisecond}
+			want := outcome{agent: []string{"I read of fog and sun.", youSaid("3")}, user: []string{"two", "three"}, errors: 1, streams: 2, again: time.Second}
 			play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
 				s.at(2 * time.Second)
 				s.says("2")
