@@ -85,7 +85,7 @@ func inFile(err error, path string) error {
 
 // pathError is a failure of the operating system's at a path of the user's.
 func pathError(doing, path string, err error, write bool) error {
-	what, mend := pathfault.Explain(err, path, write)
+	mend, what := pathfault.Explain(err, path, write)
 	if mend != "" {
 		mend = ": " + mend
 	}

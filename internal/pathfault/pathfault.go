@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// Explain returns what is wrong with a path, which its message does not repeat,
-// and what to do about it; "" if that is not known. write tells whether a file
-// was to be made or written there, and not read.
-func Explain(err error, path string, write bool) (what error, mend string) {
+// Explain returns what to do about a path that is refused, "" if that is not
+// known, and what is wrong with it, in words that do not repeat the path. write
+// tells whether a file was to be made or written there, and not read.
+func Explain(err error, path string, write bool) (mend string, what error) {
 	what = err
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		what = p.Err
@@ -29,23 +29,23 @@ func Explain(err error, path string, write bool) (what error, mend string) {
 	file := fileInTheWay(path)
 	switch {
 	case is(syscall.EISDIR):
-		return errors.New("it is a folder"), "name a file in it"
+		return "name a file in it", errors.New("it is a folder")
 	case is(syscall.ENOTDIR, fs.ErrNotExist) && file != "":
-		return what, file + " is a file, not a folder: check the path"
+		return file + " is a file, not a folder: check the path", what
 	case is(fs.ErrNotExist) && write && isFolder(filepath.Dir(path)):
-		return what, "no file can be made in " + filepath.Dir(path) + ": choose another place"
+		return "no file can be made in " + filepath.Dir(path) + ": choose another place", what
 	case is(fs.ErrNotExist) && write:
-		return what, "make the folder " + filepath.Dir(path) + " first"
+		return "make the folder " + filepath.Dir(path) + " first", what
 	case is(fs.ErrPermission, syscall.EROFS) && write:
-		return what, "choose a place where you may write"
+		return "choose a place where you may write", what
 	case is(fs.ErrPermission):
-		return what, "ask for the right to read it"
+		return "ask for the right to read it", what
 	case is(syscall.ENOSPC):
-		return what, "make room; what was written is kept"
+		return "make room; what was written is kept", what
 	case is(fs.ErrNotExist, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP):
-		return what, "check the path"
+		return "check the path", what
 	}
-	return what, ""
+	return "", what
 }
 
 func isFolder(path string) bool {

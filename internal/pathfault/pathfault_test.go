@@ -45,7 +45,7 @@ func TestEachFaultHasAWayToMendIt(t *testing.T) {
 			f.Close()
 			t.Fatalf("%s can be opened", c.path)
 		}
-		what, mend := pathfault.Explain(err, c.path, c.write)
+		mend, what := pathfault.Explain(err, c.path, c.write)
 		if !strings.Contains(mend, c.mend) || strings.Contains(what.Error(), c.path) {
 			t.Errorf("%.80s: %v: %s; want %q", c.path, what, mend, c.mend)
 		}

@@ -46,7 +46,7 @@ func system(op, path string, err error) error {
 	if path == "" {
 		return failed(op, `""`, errors.New("there is no path"), "name a file")
 	}
-	what, mend := pathfault.Explain(err, path, op != "open" && op != "read")
+	mend, what := pathfault.Explain(err, path, op != "open" && op != "read")
 	return failed(op, path, what, "%s", mend)
 }
 
