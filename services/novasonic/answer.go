@@ -264,10 +264,17 @@ func (v *conversation) speaks(c *connection) bool {
 // has begun is not going to go on. The service speaks faster than real time;
 // pauses of 0.4 s were measured.
 func (v *conversation) stuck(c *connection) bool {
-	return time.Since(c.lastEvent) > stuckAfter && !v.playing()
+	silent := stuckAfter
+	if c.deaf(v.ring.end) {
+		silent = lostAfter
+	}
+	return time.Since(c.lastEvent) > silent && !v.playing()
 }
 
-const stuckAfter = 10 * time.Second
+const (
+	stuckAfter = 10 * time.Second
+	lostAfter  = 3 * time.Second // where it does not take anything, either
+)
 
 // breakOff ends an answer that a stream has begun and is not going to finish.
 // What was sent of it plays on.

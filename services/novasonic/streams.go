@@ -361,6 +361,9 @@ func (v *conversation) askAgain(replayed bool) {
 // serveDrain tells the machine when the old stream owes nothing any more.
 func (v *conversation) serveDrain(ctx context.Context) {
 	c := v.draining
+	if c != nil && v.stuck(c) {
+		v.breakOff(c)
+	}
 	if c == nil || v.owes(c) {
 		return
 	}

@@ -108,11 +108,14 @@ func (t *trial) toldTo(x *Execution, calls []toolCall) {
 		}
 	}
 	alive := issuer.s.ended.After(x.Returned.Add(slack)) && !issuer.s.failed(x.Returned)
-	for _, s := range t.listeners {
-		if s.previous == issuer.s && s.took.replayed > 0 && s.took.at.Before(x.Returned) {
-			// It was left while the caller spoke, and has heard a part of that:
-			// what it would say next may be about the part.
-			alive = false
+	left := func(f Seen) bool { return f.At.After(issuer.s.began().Add(cutSlack)) && f.At.Before(x.Returned) }
+	if slices.ContainsFunc(t.cuts, left) {
+		for _, s := range t.listeners {
+			if s.previous == issuer.s && s.took.overlap > 0 {
+				// It was left while the caller spoke, and has heard a part of that:
+				// what it would say next may be about the part.
+				alive = false
+			}
 		}
 	}
 	over := t.Ended.Add(-time.Second)
