@@ -192,7 +192,7 @@ const (
 type SwapStep string
 
 // The steps of a move, in their order. A move ends with SwapClosed, SwapGone or
-// SwapAbandoned.
+// SwapAbandoned, unless the conversation ends first.
 const (
 	SwapBegun     SwapStep = "begun"     // the next stream is being opened
 	SwapRetried   SwapStep = "retried"   // it could not be opened, or died while it waited: another try follows

@@ -50,6 +50,9 @@
 //	                                                            Steady                         Preparing
 //	Over        stale         ·               ·                 ·              ·               ·             ·
 //
+// Start leads from Idle to Opening, and is nothing in any other state. Drained
+// frees the draining role in any of them.
+//
 // Beside the events, time and the situation (who speaks) move it, at each Step:
 //
 //	Waiting, Pausing   the pause is over: Opening, Preparing

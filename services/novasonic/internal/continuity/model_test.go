@@ -241,7 +241,7 @@ func TestNoStateIsWithoutAWayOut(t *testing.T) {
 		w.step(Start{}, Situation{})
 		situation := rapid.Custom(func(t *rapid.T) Situation {
 			b := rapid.IntRange(0, 31).Draw(t, "situation")
-			return Situation{UserSpeaking: b&1 > 0, Unanswered: b&2 > 0, AgentSpeaking: b&4 > 0, ToolPending: b&8 > 0}
+			return Situation{UserSpeaking: b&1 > 0, Unanswered: b&2 > 0, AgentSpeaking: b&4 > 0, ToolPending: b&8 > 0, Deaf: b&16 > 0}
 		})
 		verdict := rapid.SampledFrom([]Verdict{Retry, Retry, Retry, Retry, Mend, GiveUp})
 		for range rapid.IntRange(0, 400).Draw(t, "events") {
@@ -261,8 +261,12 @@ func TestNoStateIsWithoutAWayOut(t *testing.T) {
 				w.opened(id, expires, s)
 			case k == 3 && len(open) > 0:
 				id := rapid.SampledFrom(open).Draw(t, "refused")
+				v := verdict.Draw(t, "verdict")
+				if w.opening[id] == 0 && v != Retry {
+					v = Retry // what it began with has been accepted
+				}
 				delete(w.opening, id)
-				w.step(Refused{Stream: id, Verdict: verdict.Draw(t, "verdict"), Err: errTest}, s)
+				w.step(Refused{Stream: id, Verdict: v, Err: errTest}, s)
 			case k == 4 && len(alive) > 0:
 				id := rapid.SampledFrom(alive).Draw(t, "died")
 				delete(w.alive, id)
@@ -272,7 +276,7 @@ func TestNoStateIsWithoutAWayOut(t *testing.T) {
 				w.known[w.version] = true
 				w.step(Ask{Reason: Change, Version: w.version}, s)
 			case k == 6:
-				w.step(Ask{Reason: Request}, s)
+				w.step(Ask{Reason: rapid.SampledFrom([]Reason{Request, Doubt}).Draw(t, "why")}, s)
 			case k == 7 && w.draining != 0:
 				w.step(Drained{w.draining}, s)
 			case k == 8:
