@@ -100,6 +100,26 @@ func TestScenarioAToolAtWorkHidesNoStreamThatHasGoneSilent(t *testing.T) {
 	})
 }
 
+func TestScenarioAStreamThatGoesSilentWhileTheOldOneDrainsIsLeft(t *testing.T) {
+	nc := brief()
+	nc.Continuation.Limit, nc.Continuation.Drain = 480*time.Second, time.Minute
+	nc.Tools = forecast(0)
+	want := outcome{doomed: []int{0, 1}, errors: -1, again: time.Minute, agent: []string{youSaid("3")}, most: 3}
+	play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
+		s.at(18 * time.Second)
+		s.says("1")
+		s.waitsForCut(1)
+		s.strike(1, sonictest.StallWrites())
+		s.waits(2 * time.Second)
+		s.says("3")
+		s.waits(15 * time.Second)
+		if got := said(s.rig); len(got) != 1 {
+			t.Errorf("15 s after the user spoke the agent has said %q", got)
+		}
+		s.cancelCalls()
+	})
+}
+
 func TestScenarioWhatTheAgentSaidFirstIsRemembered(t *testing.T) {
 	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
 		if turn.Kind == sonictest.Written {

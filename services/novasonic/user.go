@@ -412,7 +412,7 @@ func (v *conversation) doubt(ctx context.Context) {
 		s.deafSince = time.Now()
 		v.rotate(ctx, continuity.Doubt, "the service has stopped taking audio")
 	}
-	if c == nil || v.draining != nil || s.transcribed() ||
+	if c == nil || v.speaks(v.draining) || s.transcribed() ||
 		time.Since(c.lastEvent) < speechlessFor || time.Since(c.opened) < speechlessFor || time.Since(s.doubted) < s.doubtsPause {
 		return
 	}
@@ -434,6 +434,7 @@ func (v *conversation) doubt(ctx context.Context) {
 	if spoke {
 		s.doubted, s.doubting = time.Now(), true
 		s.doubtsPause = min(max(doubtEvery, 2*s.doubtsPause), doubtSeldom)
+		v.endDrain() // one moves at a time
 		v.rotate(ctx, continuity.Doubt, "the service says nothing of what was said")
 	}
 }
