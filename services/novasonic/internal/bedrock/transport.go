@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -178,8 +177,9 @@ func inHTTP1(scheme string, err error) error {
 }
 
 // watchClearText makes the connections of tr fail with [ErrNotHTTP2] when the
-// peer answers HTTP/2 with anything else, or with nothing but its back. net/http
-// has several errors for that, depending on which side is faster.
+// peer answers HTTP/2 with anything else. net/http has several errors for that,
+// depending on which side is faster. One that answers nothing and hangs up may be
+// anything: a server that is being restarted does so, too.
 func watchClearText(tr *http.Transport) {
 	dial := tr.DialContext
 	if dial == nil {
@@ -197,18 +197,18 @@ func watchClearText(tr *http.Transport) {
 // clearTextConn is a connection on which HTTP/2 is expected.
 type clearTextConn struct {
 	net.Conn
-	begin    []byte      // of the answer; only the goroutine that reads uses it
-	answered atomic.Bool // in HTTP/2
+	begin    []byte // of the answer; only the goroutine that reads uses it
+	answered bool   // in HTTP/2
 }
 
 func (c *clearTextConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && !c.answered.Load() {
+	if n > 0 && !c.answered {
 		c.begin = append(c.begin, p[:min(n, frameHeader-len(c.begin))]...)
 		if !mayBeSettings(c.begin) {
 			return 0, fmt.Errorf("%w: it answered %.20q", ErrNotHTTP2, p[:n])
 		}
-		c.answered.Store(len(c.begin) == frameHeader)
+		c.answered = len(c.begin) == frameHeader
 	}
 	return n, err
 }
@@ -227,12 +227,4 @@ func mayBeSettings(begin []byte) bool {
 		}
 	}
 	return true
-}
-
-func (c *clearTextConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if err != nil && !c.answered.Load() && !errors.Is(err, net.ErrClosed) {
-		err = fmt.Errorf("%w: %w", ErrNotHTTP2, err)
-	}
-	return n, err
 }
