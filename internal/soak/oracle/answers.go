@@ -515,8 +515,8 @@ func (t *trial) outcomeHeard(r *request) {
 		}
 	}
 	for _, a := range t.answers {
-		if a.outcome && a.about != r && a.heard > 0 && a.s.Opened.Before(ran.Returned) && !a.first.Before(ran.Returned) && a.s.failed(ran.Returned.Add(patience)) {
-			return // nobody can know that it was not about this as well, and the stream failed before it went on
+		if a.outcome && a.about != r && a.heard > 0 && a.s.Opened.Before(ran.Returned) && !a.first.Before(ran.Returned) && (a.s.failed(ran.Returned.Add(patience)) || a.s.ended.Before(ran.Returned.Add(patience))) {
+			return // nobody can know that it was not about this as well, and the stream ended before it went on
 		}
 	}
 	t.violate(Unanswered, ran.Returned, "what the tool returned to request %d was never told to the caller", r.ID)
