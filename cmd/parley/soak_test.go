@@ -11,6 +11,9 @@ import (
 )
 
 func TestSoakReportsInOneLineOfJSON(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hours of conversation take minutes under the race detector")
+	}
 	_, out, _ := parley(t, "soak", "--calls", "1", "--faults", "none", "--json")
 	if strings.Count(out, "\n") != 1 {
 		t.Fatalf("printed %q, want one line", out)
@@ -55,6 +58,9 @@ func TestSoakRefusesWhatMakesNoSense(t *testing.T) {
 
 // It is run as a process, and in real time, because signals come from outside.
 func TestASoakThatIsInterruptedSaysSo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hours of conversation take minutes under the race detector")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent an interrupt on Windows")
 	}
