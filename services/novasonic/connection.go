@@ -500,21 +500,20 @@ func (c *connection) close(within time.Duration, leaving <-chan struct{}) {
 
 	timer := time.NewTimer(within)
 	defer timer.Stop()
-	for done, over := c.written, false; done != nil && !over; {
-		select {
-		case <-done:
-			if done == c.ended {
-				done = nil
-			} else {
-				done = c.ended
+	inTime := func(done <-chan struct{}) bool {
+		for {
+			select {
+			case <-done:
+				return true
+			case <-leaving:
+				leaving = nil
+				timer.Reset(min(within, hurriedFarewell))
+			case <-timer.C:
+				return false
 			}
-		case <-leaving:
-			leaving = nil
-			timer.Reset(min(within, hurriedFarewell))
-		case <-timer.C:
-			over = true
 		}
 	}
+	_ = inTime(c.written) && inTime(c.ended)
 	c.fail(context.Canceled)
 	c.gone()
 }

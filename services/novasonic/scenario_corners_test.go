@@ -82,6 +82,19 @@ func forecast(takes time.Duration) tool.Set {
 	}, tool.Timeout(10*time.Minute))}
 }
 
+// isLeftForSilence has the user speak to a stream that says nothing, while a tool
+// is at work: another one has to answer soon.
+func (s *scene) isLeftForSilence() {
+	s.t.Helper()
+	s.waits(2 * time.Second)
+	s.says("3")
+	s.waits(15 * time.Second)
+	if got := said(s.rig); len(got) != 1 {
+		s.t.Errorf("15 s after the user spoke the agent has said %q", got)
+	}
+	s.cancelCalls()
+}
+
 func TestScenarioAToolAtWorkHidesNoStreamThatHasGoneSilent(t *testing.T) {
 	want := outcome{doomed: []int{0}, errors: -1, again: time.Minute, agent: []string{youSaid("3")}}
 	play(t, sonictest.Config{Brain: forecaster()}, novasonic.Config{Tools: forecast(0)}, want, func(s *scene) {
@@ -90,13 +103,7 @@ func TestScenarioAToolAtWorkHidesNoStreamThatHasGoneSilent(t *testing.T) {
 		s.waitsFor("call", isA[*frames.FunctionCall])
 		s.waits(time.Second)
 		s.strike(0, sonictest.StallWrites())
-		s.waits(2 * time.Second)
-		s.says("3")
-		s.waits(15 * time.Second)
-		if got := said(s.rig); len(got) != 1 {
-			t.Errorf("15 s after the user spoke the agent has said %q", got)
-		}
-		s.cancelCalls()
+		s.isLeftForSilence()
 	})
 }
 
@@ -110,13 +117,7 @@ func TestScenarioAStreamThatGoesSilentWhileTheOldOneDrainsIsLeft(t *testing.T) {
 		s.says("1")
 		s.waitsForCut(1)
 		s.strike(1, sonictest.StallWrites())
-		s.waits(2 * time.Second)
-		s.says("3")
-		s.waits(15 * time.Second)
-		if got := said(s.rig); len(got) != 1 {
-			t.Errorf("15 s after the user spoke the agent has said %q", got)
-		}
-		s.cancelCalls()
+		s.isLeftForSilence()
 	})
 }
 

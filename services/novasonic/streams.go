@@ -88,6 +88,7 @@ func (v *conversation) carryOut(ctx context.Context, d continuity.Decision) {
 		v.log.Warn("move abandoned", "move", d.Move.Number, "reason", d.Move.Reason.String(), "error", d.Err)
 		v.tellSwap(d.Move, SwapAbandoned, func(s *SwapStatus) { s.Err = d.Err })
 		delete(v.swaps, d.Move.Number)
+		v.speech.doubting = false // there is no other stream to hear it
 	case continuity.Fail:
 		v.giveUp(d.Err)
 	}
