@@ -132,7 +132,7 @@ func (v *conversation) replyOf(c *connection) *reply {
 // makes of a tool that it has called: whatever else it begins is about something
 // that the stream which listens hears whole.
 func (v *conversation) mayGoOn(c *connection) bool {
-	return c == v.listening || c == v.draining && !c.fragment && v.owesSpeech(c)
+	return c == v.listening || c == v.draining && v.owesSpeech(c)
 }
 
 // announced begins or continues an answer with a sentence that is about to be

@@ -88,7 +88,6 @@ type connection struct {
 	cutAt      time.Time      // when that was
 	quietSince time.Time      // since when it owes nothing but texts of record
 	dismissed  bool           // the user has taken the turn: it owes nothing any more
-	fragment   bool           // it has heard a part of what the next stream hears whole
 	lastEvent  time.Time      // when the service last sent something
 	clock      clockMap
 	blocks     map[string]*block

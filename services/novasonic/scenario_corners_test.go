@@ -13,6 +13,7 @@ import (
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/services/novasonic/sonictest/hearing"
 	"github.com/parley-go/parley/tool"
 )
 
@@ -118,6 +119,24 @@ func TestScenarioAStreamThatGoesSilentWhileTheOldOneDrainsIsLeft(t *testing.T) {
 		s.waitsForCut(1)
 		s.strike(1, sonictest.StallWrites())
 		s.isLeftForSilence()
+	})
+}
+
+func TestScenarioAStreamWithAToolAtWorkDoesNotAnswerAFragment(t *testing.T) {
+	const long = "12345678901234567890"
+	want := outcome{agent: []string{youSaid(long)}, user: []string{"one", hearing.Words(long)}, again: 10 * time.Second, errors: -1}
+	nc := novasonic.Config{Tools: forecast(0)}
+	play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
+		s.at(5 * time.Second)
+		s.says("1")
+		s.waitsFor("call", isA[*frames.FunctionCall])
+		if err := s.sonic.Rotate(context.Background(), "now"); err != nil {
+			t.Error(err)
+		}
+		s.at(33 * time.Second) // it is forced half a minute after it was asked for
+		s.says(long)
+		s.waits(6 * time.Second)
+		s.cancelCalls()
 	})
 }
 
