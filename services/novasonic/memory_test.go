@@ -180,3 +180,20 @@ func TestWhatWasHeardOfASentenceEndsAtAWord(t *testing.T) {
 		}
 	}
 }
+
+func TestTheMemoryIsBoundedInBytes(t *testing.T) {
+	var past transcript
+	for i := range 2000 {
+		past.add(User, strings.Repeat("é", 5000)+" "+strings.Repeat("x", i))
+	}
+	total := 0
+	for _, m := range past.messages() {
+		total += len(m.Text)
+	}
+	if total < maxHistoryBytes || total > 8*maxHistoryBytes {
+		t.Errorf("%d bytes are kept, want at least the %d that a stream may be told and not many times that", total, maxHistoryBytes)
+	}
+	if last := past.messages()[len(past.messages())-1].Text; !strings.HasSuffix(last, strings.Repeat("x", 1999)) {
+		t.Error("the newest message is not kept")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -416,6 +417,34 @@ func TestAStreamThatIsAcceptedAsTheRunIsCancelledIsClosed(t *testing.T) {
 					s.Abort(nil)
 				}
 			}
+		})
+	}
+}
+
+func TestABlockOfTextWithoutEndEndsTheStream(t *testing.T) {
+	for name, b := range map[string]wire.ContentStart{
+		"what the user said":         {Role: wire.RoleUser, Stage: wire.StageFinal},
+		"what is about to be spoken": {Role: wire.RoleAssistant, Stage: wire.StageSpeculative},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withDesk(t, func(d *desk) {
+				d.c.failed, d.c.stream = make(chan struct{}), &lateStream{aborted: make(chan struct{})}
+				b.ContentID, b.Type = "b", wire.TypeText
+				d.gets(&b)
+				piece := strings.Repeat("word ", 200)
+				n := 0
+				for ended := false; !ended && n < 1000; n++ {
+					d.gets(&wire.TextOutput{ContentID: "b", Text: piece})
+					select {
+					case <-d.c.failed:
+						ended = true
+					default:
+					}
+				}
+				if took := n * len(piece); took > maxBlockText+2*len(piece) {
+					t.Errorf("%d bytes were taken", took)
+				}
+			})
 		})
 	}
 }

@@ -301,3 +301,34 @@ func TestWhatComesLateIsHeardWithoutSilenceInIt(t *testing.T) {
 		})
 	}
 }
+
+func TestASpeakingEventIsAFrameOfItsOwnInEachDirection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := prepare(t, sonictest.Config{Brain: saysBack}, novasonic.Config{})
+		ids := map[uint64]int{}
+		count := func(f frames.Frame) {
+			switch f.(type) {
+			case *frames.UserStartedSpeaking, *frames.UserStoppedSpeaking:
+				ids[f.ID()]++
+			}
+		}
+		before := pipeline.Func(func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			count(f)
+			return out.Send(ctx, f, dir)
+		})
+		r.pipe = pipeline.New(pipeline.Config{}, r.caller, before, r.sonic, r.ear)
+		r.run()
+		r.waits(time.Second)
+		r.says("1")
+		r.waits(3 * time.Second)
+		r.pipe.End("the test is over")
+		<-r.done
+		r.srv.Close()
+		for _, f := range r.ear.all() {
+			count(f)
+		}
+		if len(ids) != 4 {
+			t.Errorf("the frames that tell of one utterance, upstream and downstream, have the identities %v; want 4", ids)
+		}
+	})
+}
