@@ -89,8 +89,9 @@ func (v *conversation) contentEnd(c *connection, e *wire.ContentEnd) {
 	}
 	delete(c.blocks, e.ContentID)
 	if b.of != nil && b.kind == wire.TypeAudio {
-		// On a barge-in the block ends in mid-sentence, before its marker comes.
-		b.of.complete = c.speech.end > 0 || c.speech.number <= b.reply.after
+		// On a barge-in the block ends in mid-sentence, before its marker comes or
+		// after.
+		b.of.complete = !b.reply.cut && (c.speech.end > 0 || c.speech.number <= b.reply.after)
 		b.of.endedAt = c.lastEvent
 	}
 	switch {

@@ -266,6 +266,22 @@ func TestTheLoudspeakerKnowsBetterThanARecordThatComesBeforeTheMarker(t *testing
 	})
 }
 
+func TestASentenceThatTricklesOutAfterTheMarkerIsNoCompleteOne(t *testing.T) {
+	const sentence = "Reply three zephyr harbour river grove kestrel amber yarrow." // 4 s
+	const sent = 24000 * 5 / 2                                                      // that is, 2.5 s
+	withDesk(t, func(d *desk) {
+		d.heard(0)
+		d.user("u", "one")
+		d.announces("s", sentence)
+		d.gets(&wire.ContentStart{ContentID: "a", Type: wire.TypeAudio, Role: wire.RoleAssistant}, &wire.AudioOutput{ContentID: "a", Samples: make([]int16, sent)})
+		d.heard(sent * 4 / 5)
+		d.marker("m")
+		d.flushed(sent * 4 / 5)
+		d.gets(&wire.AudioOutput{ContentID: "a", Samples: make([]int16, 2400)}, &wire.ContentEnd{ContentID: "a", Type: wire.TypeAudio, StopReason: wire.StopEndTurn})
+		d.wantHistory(Message{User, "one"}, Message{Assistant, "Reply three zephyr harbour [interrupted]"})
+	})
+}
+
 func TestWhatPlaysOnAfterItsRecordIsCutWhereItWas(t *testing.T) {
 	const sentence = "Reply three zephyr harbour river grove kestrel amber yarrow." // 4 s
 	for name, record := range map[string]string{"which has one word": "Reply", "which has all of them": sentence} {

@@ -21,6 +21,10 @@ type ring struct {
 	levels []float32
 	sum    float64 // of the squares of the samples of the block in progress
 
+	loud   float32 // the power from which on a block counts as a sound …
+	loudAt int64   // … judged when so many blocks had been measured
+	sorted []float32
+
 	gap audio.Position // the last place at which the user's audio paused, and silence stood in for it
 }
 
@@ -81,19 +85,25 @@ const (
 	soundGap = 300 * time.Millisecond
 )
 
-// threshold is the power from which on a block counts as a sound.
+// threshold is the power from which on a block counts as a sound. Every loop of
+// the conversation asks for it; it is judged anew as soon as a fiftieth of what
+// it is judged by is new.
 func (r *ring) threshold() float32 {
 	last := int64(r.end) / int64(r.block)
 	n := min(last, int64(floorSpan/levelBlock), int64(len(r.levels)))
-	recent := make([]float32, 0, n)
-	for b := last - n; b < last; b++ {
-		recent = append(recent, r.levels[b%int64(len(r.levels))])
-	}
-	slices.Sort(recent)
-	if len(recent) == 0 {
+	switch {
+	case n == 0:
 		return leastSound
+	case r.loudAt > 0 && last-r.loudAt < max(1, n/50):
+		return r.loud
 	}
-	return max(leastSound, soundRatio*recent[len(recent)/10])
+	r.sorted = r.sorted[:0]
+	for b := last - n; b < last; b++ {
+		r.sorted = append(r.sorted, r.levels[b%int64(len(r.levels))])
+	}
+	slices.Sort(r.sorted)
+	r.loud, r.loudAt = max(leastSound, soundRatio*r.sorted[len(r.sorted)/10]), last
+	return r.loud
 }
 
 // firstSound returns where the first sound since a position begins, or the end

@@ -96,6 +96,23 @@ func (s *scene) isLeftForSilence() {
 	s.cancelCalls()
 }
 
+func TestScenarioAMoveAwayFromAStreamThatHasGoneSilentTakesAllThatWasSaidAlong(t *testing.T) {
+	want := outcome{doomed: []int{0}, again: 6 * time.Second, agent: []string{youSaid("1"), youSaid("23456")}}
+	play(t, short(echo()), novasonic.Config{}, want, func(s *scene) {
+		s.at(5 * time.Second)
+		s.says("1")
+		s.waits(3 * time.Second)
+		s.strike(0, sonictest.StallWrites())
+		s.waits(5 * time.Second)
+		s.says("23456")
+		s.waits(time.Second) // it is quiet, and nobody can know yet that there is no answer to come
+		if err := s.sonic.Rotate(context.Background(), "now"); err != nil {
+			t.Fatal(err)
+		}
+		s.waits(5 * time.Second)
+	})
+}
+
 func TestScenarioAToolAtWorkHidesNoStreamThatHasGoneSilent(t *testing.T) {
 	want := outcome{doomed: []int{0}, errors: -1, again: time.Minute, agent: []string{youSaid("3")}}
 	play(t, sonictest.Config{Brain: forecaster()}, novasonic.Config{Tools: forecast(0)}, want, func(s *scene) {

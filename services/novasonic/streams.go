@@ -309,8 +309,7 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 	}
 	back := func(d time.Duration) audio.Position { return v.ring.end - audio.Position(rate.Samples(d)) }
 
-	going := v.ring.lastSound(max(s.answeredTo, back(onsetLookBack)))
-	sound(going)
+	sound(v.ring.lastSound(max(s.answeredTo, back(onsetLookBack))))
 	if s.told && !s.detected {
 		// What was short may be over before the service has told of it.
 		sound(v.ring.firstSound(max(s.answeredTo, v.ring.gap, back(onsetLookBack))))
@@ -319,8 +318,9 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 	case s.detected:
 	case !s.told:
 		sound(v.soundFrom(v.ring.end, 0))
-	case old != nil && going < v.ring.end:
-		// It ought to have told of this by now, or to be about to.
+	case old != nil && from < v.ring.end:
+		// It ought to have told of this by now, or to be about to. If it does not
+		// tell of anything, this is the end of something longer.
 		sound(v.soundFrom(v.ring.end, back(min(time.Since(old.lastEvent), v.cfg.Keep)+onsetLookBack)))
 	}
 	if at, some := v.firstUnanswered(); some {
