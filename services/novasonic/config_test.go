@@ -41,6 +41,7 @@ func TestSettingsThatCannotWorkAreRefusedWithTheFieldAndTheMend(t *testing.T) {
 		{"force after the end", "Continuation.Limit", "would end the stream first", Config{Continuation: Continuation{Force: 480 * time.Second}}},
 		{"prepare without a stream's life", "Continuation.Prepare", "less than a second", Config{Continuation: Continuation{Prepare: time.Millisecond}}},
 		{"too much jitter", "Continuation.Jitter", "half of Prepare", Config{Continuation: Continuation{Jitter: 200 * time.Second}}},
+		{"a standby that is never there", "Continuation.StandbyLife", "less than a second", Config{Continuation: Continuation{StandbyLife: time.Millisecond}}},
 		{"negative drain", "Continuation.Drain", "negative", Config{Continuation: Continuation{Drain: -time.Second}}},
 		{"not a tool", "Tools", "", Config{Tools: tool.Set{{}}}},
 	} {

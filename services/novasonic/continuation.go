@@ -126,6 +126,9 @@ func (c Continuation) problems() []problem {
 			bad(d.name, "%v is negative", d.value)
 		}
 	}
+	if c.StandbyLife >= 0 && c.StandbyLife < time.Second {
+		bad("StandbyLife", "%v is less than a second: streams would be opened one after the other, and hardly one would wait when it is needed", c.StandbyLife)
+	}
 	if c.Prepare < 0 {
 		return found // the ages do not count
 	}
