@@ -598,9 +598,10 @@ func (t *trial) unwanted(a *answer) bool {
 	return false
 }
 
-// cutShort tells whether the caller said something that ended the answer.
+// cutShort tells whether the caller said something that ended the answer. The
+// last thing said is what did.
 func (t *trial) cutShort(a *answer, at time.Time) bool {
-	for _, r := range t.requests {
+	for _, r := range slices.Backward(t.requests) {
 		if r == a.about || a.about != nil && r.from.Before(a.about.to) && !a.outcome {
 			continue
 		}

@@ -432,3 +432,13 @@ func TestAnAnswerOfWhichNothingWasHeardEndedWithWhatWasHeardThen(t *testing.T) {
 		t.Errorf("it ended %v after the caller began to speak, want 1s", got)
 	}
 }
+
+func TestWhoSpokeLastCutTheAnswer(t *testing.T) {
+	first := &request{from: noon, to: noon.Add(2 * time.Second)}
+	second := &request{from: noon.Add(2500 * time.Millisecond), to: noon.Add(4 * time.Second)}
+	a := &answer{}
+	j := &trial{Evidence: &Evidence{}, requests: []*request{first, second}}
+	if !j.cutShort(a, noon.Add(2600*time.Millisecond)) || a.cutBy != second {
+		t.Errorf("it was cut by %v, want the second request", a.cutBy)
+	}
+}
