@@ -113,3 +113,18 @@ func (f *Playout) String() string {
 	}
 	return s + ")"
 }
+
+// PausePlayout asks the output to hold the agent's voice where it is, fading
+// out: the user may have barged in, and it will be known in a moment. What is
+// held waits, and the output reports that the agent stopped speaking. It is held
+// until [ResumePlayout], or an [Interruption], which throws it away; an [End]
+// lets it go on. Sending either twice changes nothing.
+type PausePlayout struct{ System }
+
+func (f *PausePlayout) String() string { return "PausePlayout" }
+
+// ResumePlayout lets the agent's voice go on where it was held: the user has
+// said nothing after all.
+type ResumePlayout struct{ System }
+
+func (f *ResumePlayout) String() string { return "ResumePlayout" }

@@ -11,6 +11,7 @@ import (
 	"github.com/parley-go/parley/internal/soak/talk"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/services/novasonic/sonictest/hearing"
 	"go.uber.org/goleak"
 )
 
@@ -440,5 +441,35 @@ func TestWhoSpokeLastCutTheAnswer(t *testing.T) {
 	j := &trial{Evidence: &Evidence{}, requests: []*request{first, second}}
 	if !j.cutShort(a, noon.Add(2600*time.Millisecond)) || a.cutBy != second {
 		t.Errorf("it was cut by %v, want the second request", a.cutBy)
+	}
+}
+
+func TestWhatWasNoLongerKeptAndSaidToBeLostMayHaveBeenHeardInPart(t *testing.T) {
+	for name, tc := range map[string]struct {
+		heard []float64
+		from  int64 // of the 8000 samples that the request has
+		lost  time.Duration
+		want  int
+	}{
+		"all was heard":                         {[]float64{1, 1}, 0, 0, 0},
+		"the beginning was lost":                {[]float64{0.8, 1}, 400, 50 * time.Millisecond, 0},
+		"nobody said that it was":               {[]float64{0.8, 1}, 400, 0, 1},
+		"it is not what is missing":             {[]float64{1, 0.8}, 400, 50 * time.Millisecond, 1},
+		"more is missing":                       {[]float64{0.8, 1}, 1200, 50 * time.Millisecond, 1},
+		"the beginning was heard, but not well": {[]float64{0.8, 1}, 0, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{StreamLog: &sonictest.StreamLog{}, runs: []run{{from: tc.from, to: 8000}}, swap: &novasonic.Swap{SwapStatus: novasonic.SwapStatus{Lost: tc.lost}}}
+			u := &hearing.Utterance{}
+			for _, h := range tc.heard {
+				u.Words = append(u.Words, hearing.Word{Heard: h})
+			}
+			a := &answer{s: s, about: &request{spoken: &talk.Utterance{From: 0, To: 8000}}}
+			a.AnswerLog = &sonictest.AnswerLog{Turn: sonictest.Turn{Utterance: u}}
+			j := &trial{Evidence: &Evidence{Track: talk.NewTrack(1, rate)}}
+			if j.heardWhole(a); len(j.result.Violations) != tc.want {
+				t.Errorf("violations %v, want %d", j.result.Violations, tc.want)
+			}
+		})
 	}
 }
