@@ -114,16 +114,15 @@ func (v *conversation) contentEnd(c *connection, e *wire.ContentEnd) {
 // replyOf returns the answer that new speech of a stream belongs to: the one
 // in progress, or a new one.
 func (v *conversation) replyOf(c *connection) *reply {
-	if c.reply == nil || c.reply.closed {
-		v.replies++
-		c.reply = &reply{
-			id: fmt.Sprintf("response-%d", v.replies), gen: v.out.Generation(),
-			after: c.speech.number, since: time.Now(), about: v.outcomes(c),
-		}
-		if !v.mayGoOn(c) {
-			r := c.reply
-			r.unwanted, r.cut, r.done = true, true, true
-		}
+	if c.reply != nil && !c.reply.closed {
+		return c.reply
+	}
+	wanted := v.mayGoOn(c) // asked before there is one that it seems to be in the middle of
+	v.replies++
+	c.reply = &reply{
+		id: fmt.Sprintf("response-%d", v.replies), gen: v.out.Generation(),
+		after: c.speech.number, since: time.Now(), about: v.outcomes(c),
+		unwanted: !wanted, cut: !wanted, done: !wanted,
 	}
 	return c.reply
 }
