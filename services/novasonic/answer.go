@@ -117,7 +117,7 @@ func (v *conversation) replyOf(c *connection) *reply {
 	if c.reply != nil && !c.reply.closed {
 		return c.reply
 	}
-	wanted := v.mayGoOn(c) // asked before there is one that it seems to be in the middle of
+	wanted := v.mayGoOn(c)
 	v.replies++
 	c.reply = &reply{
 		id: fmt.Sprintf("response-%d", v.replies), gen: v.out.Generation(),
@@ -128,11 +128,12 @@ func (v *conversation) replyOf(c *connection) *reply {
 }
 
 // mayGoOn reports whether a stream may begin to say something, or to do
-// something. The one that listens may. The one that drains may only say what it
-// makes of a tool that it has called: whatever else it begins is about something
-// that the stream which listens hears whole.
+// something. The one that listens may. So may the one that drains, which still
+// owes what it makes of tools that it has called, unless it has heard a part of
+// something: then what it begins may be about that, which the one that listens
+// hears whole.
 func (v *conversation) mayGoOn(c *connection) bool {
-	return c == v.listening || c == v.draining && v.owesSpeech(c)
+	return c == v.listening || c == v.draining && !c.misled
 }
 
 // announced begins or continues an answer with a sentence that is about to be

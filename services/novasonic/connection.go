@@ -88,6 +88,7 @@ type connection struct {
 	cutAt      time.Time      // when that was
 	quietSince time.Time      // since when it owes nothing but texts of record
 	dismissed  bool           // the user has taken the turn: it owes nothing any more
+	misled     bool           // it has heard a part of something, all of which the next one hears
 	lastEvent  time.Time      // when the service last sent something
 	clock      clockMap
 	blocks     map[string]*block

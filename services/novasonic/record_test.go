@@ -322,17 +322,26 @@ func TestOfAnAnswerThatIsBrokenOffWhatWasSentIsHeard(t *testing.T) {
 	})
 }
 
-func TestAStreamThatOnlyOwesItsRecordAnswersNothingMore(t *testing.T) {
-	withDesk(t, func(d *desk) {
-		d.heard(0)
-		d.user("u", "one")
-		d.heard(d.says("s", "Reply one kestrel lagoon.", wire.StopEndTurn))
-		d.v.draining, d.v.listening = d.c, nil       // the microphone has moved in the middle of a sentence …
-		d.says("s2", "To a part.", wire.StopEndTurn) // … and this is about its beginning
-		d.confirms("f", "Reply one kestrel lagoon.")
-		d.wantHistory(Message{User, "one"}, Message{Assistant, "Reply one kestrel lagoon."})
-		d.wantRecord("response-1: Reply one kestrel lagoon.")
-	})
+func TestAStreamThatDrainsBeginsNothingAboutAPartOfASentence(t *testing.T) {
+	for name, misled := range map[string]bool{"a part of one was heard": true, "it was quiet": false} {
+		t.Run(name, func(t *testing.T) {
+			withDesk(t, func(d *desk) {
+				d.heard(0)
+				d.user("u", "one")
+				d.heard(d.says("s", "Reply one kestrel lagoon.", wire.StopEndTurn))
+				d.v.draining, d.v.listening = d.c, nil // the microphone has moved
+				said := "Reply one kestrel lagoon."
+				if misled {
+					d.v.heardFragment(d.c)
+				} else {
+					said += "\nA second outcome."
+				}
+				d.says("s2", "A second outcome.", wire.StopEndTurn)
+				d.confirms("f", "Reply one kestrel lagoon.")
+				d.wantHistory(Message{User, "one"}, Message{Assistant, said})
+			})
+		})
+	}
 }
 
 func TestTheLastWordBeforeABargeInIsNotLostWhenTheStreamEndsAsWell(t *testing.T) {

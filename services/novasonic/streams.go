@@ -422,7 +422,10 @@ func (v *conversation) endDrain() {
 // heardFragment is called when a stream that listens no longer has heard a part
 // of what the user said, all of which the next one hears. It may finish what it
 // is saying; what it would begin to say may be about the part.
-func (v *conversation) heardFragment(c *connection) { v.forsakeCalls(c) }
+func (v *conversation) heardFragment(c *connection) {
+	c.misled = true
+	v.forsakeCalls(c)
+}
 
 // retire closes the stream that has drained.
 func (v *conversation) retire(d continuity.Decision) {
