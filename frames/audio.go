@@ -104,7 +104,22 @@ type Playout struct {
 	// an interruption, and will never be heard.
 	Flushed bool
 	Queued  audio.Position // the end of the audio that was waiting
+
+	// Fade says that what was heard since the last report on the track fades
+	// out, because it was cut there, or comes in, after it was held: see
+	// audio.FadeOut.
+	Fade Fade
 }
+
+// Fade is how a piece of audio begins or ends.
+type Fade int8
+
+// What a [Playout] says of a piece.
+const (
+	NoFade Fade = iota
+	FadeOut
+	FadeIn
+)
 
 func (f *Playout) String() string {
 	s := fmt.Sprintf("Playout(%s heard %d", f.Track, f.Heard)
@@ -128,3 +143,37 @@ func (f *PausePlayout) String() string { return "PausePlayout" }
 type ResumePlayout struct{ System }
 
 func (f *ResumePlayout) String() string { return "ResumePlayout" }
+
+// PlayBackground asks the output to play a sound behind the agent's voice: music
+// while the caller holds, an office, the clatter of keys while a tool is at work.
+// No interruption stops it, and nothing waits for its end.
+type PlayBackground struct {
+	System
+
+	// Track is what [StopBackground] calls it. One of the same name that plays
+	// already fades out.
+	Track string
+
+	// Format and Samples are the sound: up to 10 minutes, interleaved. They
+	// belong to the frame, as those of all audio frames do.
+	Format  audio.Format
+	Samples []int16
+
+	Loop bool          // again and again, without a seam
+	Gain float64       // in dB, up to +20: 0 plays it as it is
+	Duck float64       // by how many dB it is softer while the agent speaks
+	Fade time.Duration // in which it comes in, up to 10 s
+}
+
+func (f *PlayBackground) String() string {
+	return fmt.Sprintf("PlayBackground(%s, %v)", f.Track, f.Format.Duration(len(f.Samples)))
+}
+
+// StopBackground ends a sound that [PlayBackground] has begun.
+type StopBackground struct {
+	System
+	Track string        // empty: all of them
+	Fade  time.Duration // in which it goes away, up to 10 s
+}
+
+func (f *StopBackground) String() string { return "StopBackground(" + f.Track + ")" }

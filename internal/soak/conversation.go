@@ -64,7 +64,7 @@ func converse(seed uint64, o *Options) (*oracle.Evidence, error) {
 	nc := c.client(o)
 	c.sonic = novasonic.New(nc)
 	c.caller = &caller{track: c.track, chunk: p.chunk, vad: p.vad}
-	output := playout.New(playout.Config{Format: audio.Mono(p.output), Chunk: p.outputChunk, Clock: c.clock}, c.ear)
+	output := playout.New(playout.Config{Fade: -1, Format: audio.Mono(p.output), Chunk: p.outputChunk, Clock: c.clock}, c.ear)
 	c.pipe = pipeline.New(pipeline.Config{
 		EndTimeout: 2 * time.Minute,
 		OnError:    func(f *frames.Error) { c.witness.note(f) },

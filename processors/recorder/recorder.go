@@ -217,7 +217,7 @@ func (r *Recorder) notePlayout(f *frames.Playout) error {
 		if f.OutputRate == p.format.Rate {
 			slack = 0
 		}
-		err = errors.Join(err, r.add(Agent, p.format, p.samples, begin, slack))
+		err = errors.Join(err, r.add(Agent, p.format, p.faded(f.Fade), begin, slack))
 	}
 	r.rouse()
 	return err

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"slices"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -27,12 +28,27 @@ type sent struct {
 	generation int
 }
 
-// part is what was heard, and how many frames of the same run were heard after
-// it.
+// part is what was heard, and how many frames of the same run were heard before
+// it and after it.
 type part struct {
-	format  audio.Format
-	samples []int16
-	after   int64
+	format        audio.Format
+	samples       []int16
+	before, after int64
+}
+
+// faded returns the samples as they were heard.
+func (p part) faded(fade frames.Fade) []int16 {
+	length := p.before + int64(p.format.Frames(len(p.samples))) + p.after
+	samples := p.samples
+	switch fade {
+	case frames.FadeOut:
+		samples = slices.Clone(samples)
+		audio.FadeOut(samples, p.format.Channels, p.before, length)
+	case frames.FadeIn:
+		samples = slices.Clone(samples)
+		audio.FadeIn(samples, p.format.Channels, p.before, length)
+	}
+	return samples
 }
 
 func (u *unheard) add(f *frames.AudioOutput) {
@@ -74,11 +90,13 @@ func (u *unheard) take(p *frames.Playout) []part {
 		}
 		i++
 	}
-	// From the end, so that each knows how much was heard after it.
-	after := int64(0)
-	for i := len(parts) - 1; i >= 0; i-- {
-		parts[i].after = after
-		after += int64(parts[i].format.Frames(len(parts[i].samples)))
+	length := int64(0)
+	for i := range parts {
+		parts[i].before = length
+		length += int64(parts[i].format.Frames(len(parts[i].samples)))
+	}
+	for i := range parts {
+		parts[i].after = length - parts[i].before - int64(parts[i].format.Frames(len(parts[i].samples)))
 	}
 	return parts
 }

@@ -30,7 +30,8 @@
 // included, from the start of the run. Chunk k is due at start + k × chunk: the
 // deadlines are absolute, so nothing drifts, and a late timer is followed by
 // shorter waits. With [Config.Lead], chunks are handed over that much earlier
-// than they are heard, which covers the jitter of a network. A [Clock] shared
+// than they are heard, which covers the jitter of a network: 100 ms by default
+// where the sink is a [Flusher]. A [Clock] shared
 // with the transport's input gives both sides the same start, so that position
 // p of the caller's audio and position p of the output are the same instant.
 //
@@ -47,6 +48,9 @@
 // [frames.TTSStop] came behind the audio, otherwise after [Config.StopDelay]
 // without any, because a service that stalls for a moment has not stopped.
 //
+// A peer that tells when it has played something makes all of this exact: see
+// [Output.Confirm].
+//
 // # Gaps
 //
 // If audio of the same response arrives after the buffer ran dry, the caller
@@ -56,14 +60,32 @@
 // # Interruption
 //
 // [frames.Interruption] empties the buffer at once. The chunk that is being
-// handed over may still leave, no other does; if the sink is a [Flusher], what
-// it holds is discarded too. For every track that had something waiting, a
-// Playout with Flushed says what was heard and what never will be.
+// handed over may still leave, and the next one begins with the 5 ms of
+// [Config.Fade], so that nothing clicks; no other does. If the sink is a [Flusher],
+// what it holds is discarded too. For every track that had something waiting, a
+// Playout with Flushed says what was heard and what never will be; the part that
+// faded has a Playout of its own, which says so.
 //
 // A sink that is no Flusher plays what it was given, up to [Config.Lead] longer.
 // Nothing can change that any more, so all of it is reported at once, each thing
 // with its place on the output's clock: BotStartedSpeaking if that voice was not
 // begun to be heard, Playout, and BotStoppedSpeaking at the end.
+//
+// # Holding
+//
+// [frames.PausePlayout] fades the agent's voice out and holds the rest, until
+// [frames.ResumePlayout] lets it go on at the very sample, or an interruption
+// throws it away: for a sound that may be a barge-in or a cough. What a sink with
+// a Lead has been given plays on. BotStoppedSpeaking and BotStartedSpeaking are
+// sent; no gap is counted. An end lets it go on.
+//
+// # Background
+//
+// [frames.PlayBackground] plays a sound behind the agent's voice, once or in a
+// loop, softer while the agent speaks if that is wished; [frames.StopBackground]
+// ends it. It is mixed last: interruptions and holds do not touch it, nothing
+// waits for it, and it is no speech in the sense of the reports. Up to eight play
+// at a time.
 //
 // # Order
 //

@@ -26,10 +26,21 @@ type Config struct {
 	Chunk time.Duration
 
 	// Lead is how much earlier than they are heard chunks are handed to the
-	// sink, up to 10 s; none by default. A sink at the end of a network wants 40
-	// to 200 ms; it should be a [Flusher], since this is also how much it still
-	// holds when it is interrupted.
+	// sink, up to 10 s. Default: 100 ms if the sink is a [Flusher], none if not,
+	// since this is also how much the sink still holds when it is interrupted. A
+	// sink at the end of a network wants 40 to 200 ms. Negative: none.
 	Lead time.Duration
+
+	// Fade is the time in which speech that is cut fades out, and in which what
+	// was held comes in again, so that nothing clicks: at most a chunk; 5 ms by
+	// default. Negative: none. It applies to what the output has not handed over;
+	// a [Flusher] that takes back what it was given fades that itself.
+	Fade time.Duration
+
+	// EndSilence is how long silence is played behind the last speech before an
+	// end or a stop goes on, up to 10 s: for peers that hang up before they have
+	// played what they have. None by default.
+	EndSilence time.Duration
 
 	// MaxQueued is how much audio may wait to be played; 10 minutes by default.
 	// When there is more, whoever sends it waits. An end waits until it is
@@ -51,14 +62,17 @@ type Config struct {
 
 const (
 	defaultChunk     = 20 * time.Millisecond
+	defaultLead      = 100 * time.Millisecond // of a sink that can be flushed
+	defaultFade      = 5 * time.Millisecond
 	defaultMaxQueued = 10 * time.Minute
 	defaultStopDelay = 500 * time.Millisecond
 	defaultMaxLate   = time.Second
 	maxLead          = 10 * time.Second
+	maxEndSilence    = 10 * time.Second
 	maxMarks         = 4096 // ordered frames that wait among the audio
 )
 
-func (c Config) withDefaults() Config {
+func (c Config) withDefaults(sink Sink) Config {
 	if c.Name == "" {
 		c.Name = "output"
 	}
@@ -68,6 +82,14 @@ func (c Config) withDefaults() Config {
 	if c.Chunk == 0 {
 		c.Chunk = defaultChunk
 	}
+	if _, flushes := sink.(Flusher); c.Lead == 0 && flushes {
+		c.Lead = defaultLead
+	}
+	c.Lead = max(0, c.Lead)
+	if c.Fade == 0 {
+		c.Fade = min(defaultFade, max(0, c.Chunk))
+	}
+	c.Fade = max(0, c.Fade)
 	if c.MaxQueued == 0 {
 		c.MaxQueued = defaultMaxQueued
 	}
@@ -90,8 +112,12 @@ func (c Config) validate() error {
 	switch {
 	case c.Chunk < time.Millisecond || c.Chunk > time.Second:
 		return fmt.Errorf("a chunk of %v is not between 1ms and 1s", c.Chunk)
-	case c.Lead < 0 || c.Lead > maxLead:
-		return fmt.Errorf("a lead of %v is not between 0 and %v", c.Lead, maxLead)
+	case c.Lead > maxLead:
+		return fmt.Errorf("a lead of %v is more than %v", c.Lead, maxLead)
+	case c.Fade > c.Chunk:
+		return fmt.Errorf("a fade of %v is longer than a chunk, %v", c.Fade, c.Chunk)
+	case c.EndSilence < 0 || c.EndSilence > maxEndSilence:
+		return fmt.Errorf("a silence of %v at the end is not between 0 and %v", c.EndSilence, maxEndSilence)
 	case c.MaxQueued < 0:
 		return fmt.Errorf("a buffer of %v can hold nothing", c.MaxQueued)
 	case c.StopDelay < 0:
@@ -108,6 +134,8 @@ type Output struct {
 
 	mu       sync.Mutex // guards all below, and the order of what is reported
 	player   player
+	mixer    mixer
+	far      farEnd
 	released []mark // heard, to be sent on
 	passing  bool   // one is being sent on
 	slipped  time.Duration
@@ -119,14 +147,14 @@ type Output struct {
 	told    Stats
 
 	changed chan struct{} // wakes Process, which waits for room or for the end
-	release chan struct{} // wakes the goroutine that sends on what was released
+	sendOn  chan struct{} // wakes the goroutine that sends on what was released
 	chunk   []int16       // owned by Run
 }
 
 // New makes an output which plays to sink. A configuration that makes no sense
 // is reported when the pipeline starts.
 func New(cfg Config, sink Sink) *Output {
-	cfg = cfg.withDefaults()
+	cfg = cfg.withDefaults(sink)
 	chunk := cfg.Format.Rate.Samples(cfg.Chunk)
 	return &Output{
 		config: cfg,
@@ -135,10 +163,12 @@ func New(cfg Config, sink Sink) *Output {
 			format:    cfg.Format,
 			chunk:     chunk,
 			stopDelay: cfg.Format.Rate.Samples(cfg.StopDelay),
+			fade:      cfg.Format.Rate.Samples(cfg.Fade),
 		},
+		mixer:   mixer{format: cfg.Format},
 		told:    Stats{Format: cfg.Format},
 		changed: make(chan struct{}, 1),
-		release: make(chan struct{}, 1),
+		sendOn:  make(chan struct{}, 1),
 	}
 }
 
@@ -208,6 +238,18 @@ func (o *Output) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.D
 	case *frames.Interruption:
 		o.interrupt(ctx, out)
 		return nil
+	case *frames.PlayBackground:
+		if err := o.background(f); err != nil {
+			return fmt.Errorf("play background %q: %w", f.Track, err)
+		}
+	case *frames.StopBackground:
+		o.mu.Lock()
+		o.mixer.stop(f.Track, f.Fade)
+		o.unlock()
+	case *frames.PausePlayout:
+		o.hold()
+	case *frames.ResumePlayout:
+		o.release()
 	case *frames.TransportMessageUrgent:
 		if s, ok := o.sink.(Messenger); ok && dir == frames.Downstream {
 			if err := s.Message(ctx, f.Message); err != nil {
@@ -239,7 +281,7 @@ func (o *Output) drain(ctx context.Context) error {
 	}
 	// The last reports have just set off upstream. End goes the other way and
 	// ends the run, so it gives them the time of a chunk to arrive.
-	grace := time.NewTimer(o.config.Chunk)
+	grace := time.NewTimer(max(o.config.Chunk, o.config.EndSilence))
 	defer grace.Stop()
 	select {
 	case <-grace.C:
@@ -252,6 +294,28 @@ func (o *Output) drain(ctx context.Context) error {
 func (o *Output) setDraining(on bool) {
 	o.mu.Lock()
 	o.player.draining = on
+	if on {
+		o.player.release() // or it would wait for ever
+	}
+	o.unlock()
+}
+
+// hold keeps the speech until it is released.
+func (o *Output) hold() {
+	o.mu.Lock()
+	o.player.hold()
+	o.unlock()
+}
+
+func (o *Output) background(f *frames.PlayBackground) error {
+	o.mu.Lock()
+	defer o.unlock()
+	return o.mixer.play(f)
+}
+
+func (o *Output) release() {
+	o.mu.Lock()
+	o.player.release()
 	o.unlock()
 }
 
@@ -297,5 +361,5 @@ func signal(c chan struct{}) {
 // letGo has a mark sent on by the goroutine that does that. o.mu is held.
 func (o *Output) letGo(m mark) {
 	o.released = append(o.released, m)
-	signal(o.release)
+	signal(o.sendOn)
 }

@@ -247,6 +247,7 @@ func TestInterruptionStopsTheAudioWithinOneChunk(t *testing.T) {
 		if at := 105 * 24; spoken < at-480 || spoken > at+480 {
 			t.Errorf("%d samples were spoken by an interruption after 105ms", spoken)
 		}
+		spoken++ // the last sample has faded to nothing
 		want := fmt.Sprintf("105ms Playout(voice heard %d, flushed %d)", spoken, 24000-spoken)
 		if !strings.Contains(up.String(), want) {
 			t.Errorf("upstream lacks %q:\n%s", want, up)
@@ -441,7 +442,9 @@ func TestAConfigurationThatMakesNoSenseIsRefusedAtTheStart(t *testing.T) {
 	for want, cfg := range map[string]playout.Config{
 		"0 channels":                  {Format: audio.Format{Rate: 8000}},
 		"a chunk of 2s":               {Chunk: 2 * time.Second},
-		"a lead of -1s":               {Lead: -time.Second},
+		"a lead of 11s":               {Lead: 11 * time.Second},
+		"a fade of 30ms":              {Fade: 30 * time.Millisecond},
+		"a silence of -1s at the end": {EndSilence: -time.Second},
 		"a buffer of -1s":             {MaxQueued: -time.Second},
 		"a stop delay of -1s":         {StopDelay: -time.Second},
 		"configure playout: there is": {},
@@ -631,6 +634,7 @@ func TestAnInterruptionTellsOfAllThatTheSinkWillStillPlay(t *testing.T) {
 				if c.flush {
 					sink = &wire{}
 				}
+				c.cfg.Fade = -1
 				err := play(t, playout.New(c.cfg, sink), nil, script{
 					run: func(ctx context.Context, out *pipeline.Port) error {
 						for _, s := range c.steps {

@@ -14,6 +14,7 @@ type player struct {
 	format    audio.Format
 	chunk     int64 // frames
 	stopDelay int64 // frames
+	fade      int64 // frames; 0 cuts hard
 
 	items  []item
 	queued time.Duration // of audio in items
@@ -23,6 +24,11 @@ type player struct {
 	position audio.Position // of the next chunk
 	spans    []Span
 	events   []event // of what was built, by due
+	fresh    int     // of spans, those from here on have no events yet
+	tail     []int16 // fades out what was cut; the next chunk begins with it …
+	tailSpan []Span  // … and this is what it is
+	held     bool    // speech waits until it is released
+	rising   bool    // the next speech fades in
 
 	// The speech that was told last: as far as the caller has heard it.
 	told  bool // BotStarted was told, BotStopped was not
@@ -60,6 +66,7 @@ type event struct {
 	due  audio.Position
 	kind eventKind
 	span Span // playout: what was heard; started, stopped: the response, and where
+	fade frames.Fade
 	gap  int64
 	mark mark
 
@@ -99,24 +106,82 @@ func (p *player) idle() bool {
 // The chunk's spans are valid until the next call. The error tells of audio that
 // was dropped; the chunk is good nevertheless.
 func (p *player) build(dst []int16) (Chunk, error) {
-	p.spans, p.err = p.spans[:0], nil
-	var n int64
-	for p.prepare(p.chunk-n) && n < p.chunk {
-		got, span := p.segment.play(dst[int(n)*p.format.Channels:], p.position+audio.Position(n))
-		p.note(span)
-		n += got
-	}
+	p.err = nil
+	faded := copy(dst, p.tail)
+	p.spans = append(p.spans[:0], p.tailSpan...)
+	p.tail, p.tailSpan = p.tail[:0], p.tailSpan[:0]
+	n := int64(p.format.Frames(faded))
+	n += p.fill(dst[faded:], n)
 	clear(dst[int(n)*p.format.Channels:])
-	for _, s := range p.spans {
-		p.event(event{due: s.End, kind: eventPlayout, span: s})
-	}
 	c := Chunk{Format: p.format, Samples: dst, Position: p.position, Spans: p.spans}
 	p.position += audio.Position(p.chunk)
 	p.stats.Output = p.position
-	p.stats.Speech += n
 	p.checkStopped(n < p.chunk)
 	return c, p.err
 }
+
+// fill writes speech to dst, which begins so many frames into the next chunk,
+// queues its events, and returns how many frames there were.
+func (p *player) fill(dst []int16, from int64) int64 {
+	if p.held {
+		p.prepare(0) // what comes before the speech that waits need not
+		return 0
+	}
+	var n int64
+	if channels := p.format.Channels; p.rising && len(dst) > 0 {
+		n = p.stretch(dst[:min(len(dst), int(p.fade)*channels)], from, frames.FadeIn)
+		audio.FadeIn(dst[:int(n)*channels], channels, 0, n)
+		p.rising = n == 0
+	}
+	return n + p.stretch(dst[int(n)*p.format.Channels:], from+n, frames.NoFade)
+}
+
+// stretch is fill for a stretch that fades as a whole, or does not.
+func (p *player) stretch(dst []int16, from int64, fade frames.Fade) int64 {
+	p.fresh = len(p.spans)
+	want := int64(p.format.Frames(len(dst)))
+	var n int64
+	for p.prepare(want-n) && n < want {
+		got, span := p.segment.play(dst[int(n)*p.format.Channels:], p.position+audio.Position(from+n))
+		p.note(span)
+		n += got
+	}
+	for _, s := range p.spans[p.fresh:] {
+		p.event(event{due: s.End, kind: eventPlayout, span: s, fade: fade})
+	}
+	p.stats.Speech += n
+	return n
+}
+
+// fall takes what would have come next, as much as it takes to fade out, if there
+// was speech to the very end of what was built.
+func (p *player) fall() {
+	if p.fade == 0 || !p.speaking || p.speechEnd != p.position || len(p.tail) > 0 {
+		return
+	}
+	tail := make([]int16, int(p.fade)*p.format.Channels)
+	p.spans = p.spans[:0]
+	n := p.stretch(tail, 0, frames.FadeOut)
+	p.tail, p.tailSpan = tail[:int(n)*p.format.Channels], append(p.tailSpan[:0], p.spans...)
+	audio.FadeOut(p.tail, p.format.Channels, 0, n)
+}
+
+// hold fades the speech out and keeps what follows until release.
+func (p *player) hold() {
+	if p.held || p.draining {
+		return
+	}
+	p.fall()
+	p.held = true
+	if p.speaking {
+		p.event(event{due: p.speechEnd, kind: eventStopped, span: p.last})
+		p.speaking, p.finished = false, true // a pause of ours is no gap
+		p.rising = p.fade > 0
+	}
+}
+
+// release lets the speech go on.
+func (p *player) release() { p.held = false }
 
 // prepare sees to it that some frames are ready, if there is any audio, and
 // takes the marks before it. want is how many would be welcome; with 0, it takes
@@ -214,7 +279,7 @@ func (p *player) note(s Span) {
 	}
 	p.finished = false
 	p.last, p.speechEnd = s, s.End
-	if n := len(p.spans); n > 0 {
+	if n := len(p.spans); n > p.fresh {
 		if t := &p.spans[n-1]; t.Track == s.Track && t.Response == s.Response && t.To == s.From && t.End == s.Begin {
 			t.To, t.End = s.To, s.End
 			return
@@ -287,7 +352,18 @@ func (p *player) follow(e event) {
 // where that is still to come, because nothing can change it any more; then what
 // was thrown away, with the last report on each track; and the end of the speech
 // that was cut. And it returns the marks that survive, in order.
+//
+// If nothing that was built is taken back, what would have come next fades out.
+// That is heard, too, and told.
 func (p *player) flush(heard audio.Position) (settled []event, survivors []mark) {
+	next := p.position
+	if heard >= next {
+		p.fall()
+		heard += audio.Position(p.format.Frames(len(p.tail)))
+	} else {
+		p.tail, p.tailSpan = p.tail[:0], p.tailSpan[:0]
+		next = (heard + audio.Position(p.chunk) - 1) / audio.Position(p.chunk) * audio.Position(p.chunk)
+	}
 	settled, survivors = p.settle(heard)
 	find := func(track string, otherwise Span) *event {
 		for i := len(settled) - 1; i >= 0; i-- {
@@ -335,8 +411,9 @@ func (p *player) flush(heard audio.Position) (settled []event, survivors []mark)
 	}
 	p.items, p.events, p.queued, p.marks = nil, nil, 0, 0
 	p.speaking, p.told, p.finished = false, false, true
+	p.held, p.rising = false, false
 	p.last, p.speechEnd = p.voice, p.voice.End
-	p.position = (heard + audio.Position(p.chunk) - 1) / audio.Position(p.chunk) * audio.Position(p.chunk)
+	p.position = next
 	p.stats.Output = p.position
 	return settled, survivors
 }
@@ -387,6 +464,7 @@ func (p *player) settle(heard audio.Position) (settled []event, survivors []mark
 func (e event) continues(before event) bool {
 	a, b := before.span, e.span
 	return e.kind == eventPlayout && before.kind == eventPlayout &&
+		before.fade == frames.NoFade && e.fade == frames.NoFade &&
 		a.Track == b.Track && a.Response == b.Response && a.To == b.From && a.End == b.Begin
 }
 

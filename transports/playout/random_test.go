@@ -85,7 +85,7 @@ const chunk8k = 160 // samples of 20 ms at 8 kHz
 func checkDeeds(t *testing.T, deeds []deed, lead time.Duration) string {
 	format := audio.Mono(audio.Rate8k)
 	sink, told := &tape{}, &heardOf{}
-	output := playout.New(playout.Config{Format: format, Lead: lead, StopDelay: 100 * time.Millisecond}, sink)
+	output := playout.New(playout.Config{Format: format, Lead: lead, StopDelay: 100 * time.Millisecond, Fade: -1}, sink)
 
 	type cut struct{ sent, left int } // by then sent; what may have left the output at most
 	var cuts []cut

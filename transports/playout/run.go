@@ -46,8 +46,8 @@ func (o *Output) deadline(start time.Time) time.Time {
 	defer o.unlock()
 	rate := o.config.Format.Rate
 	next := rate.Duration(int64(o.player.position)) - o.config.Lead
-	if len(o.player.events) > 0 {
-		next = min(next, rate.Duration(int64(o.player.events[0].due)))
+	if e := o.player.events; len(e) > 0 && (!o.far.tells || e[0].due <= o.far.limit(rate)) {
+		next = min(next, rate.Duration(int64(e[0].due))+o.far.behind)
 	}
 	return start.Add(o.slipped + next)
 }
@@ -68,6 +68,7 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 		o.player.stats.Slipped = o.slipped
 	}
 	chunk, err := o.player.build(o.chunk)
+	chunk.Background = o.mixer.mix(chunk.Samples, len(chunk.Spans) > 0)
 	o.tell(ctx, o.heard(now), out)
 	o.unlock()
 	if err != nil {
@@ -88,7 +89,7 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 // heard returns the position on the output's clock that is reached at now, a
 // time since the start. o.mu is held.
 func (o *Output) heard(now time.Duration) audio.Position {
-	return audio.Position(o.config.Format.Rate.Samples(now - o.slipped))
+	return o.far.heard(o.config.Format.Rate, now-o.slipped)
 }
 
 // tell reports all events up to now. Only system frames are sent from here, and
@@ -123,7 +124,7 @@ func (o *Output) tellOne(ctx context.Context, e event, out *pipeline.Port) {
 		o.both(ctx, out, func() frames.Frame {
 			return &frames.Playout{
 				Track: e.span.Track, Rate: e.span.Rate, Heard: e.span.To, Response: e.span.Response,
-				Output: e.span.End, OutputRate: rate, Flushed: e.cut, Queued: queued,
+				Output: e.span.End, OutputRate: rate, Flushed: e.cut, Queued: queued, Fade: e.fade,
 			}
 		})
 	case eventGap:
@@ -202,7 +203,7 @@ func (o *Output) pass(ctx context.Context, out *pipeline.Port) {
 		signal(o.changed)
 		if m.frame == nil {
 			select {
-			case <-o.release:
+			case <-o.sendOn:
 				continue
 			case <-ctx.Done():
 				return

@@ -30,11 +30,15 @@ type Chunk struct {
 	Format   audio.Format
 	Samples  []int16        // interleaved; always the same number
 	Position audio.Position // of the first sample, on the output's clock
-	Spans    []Span         // the parts with speech, in order; none if the chunk is silence
+	Spans    []Span         // the parts with speech, in order
+
+	// Background says that there is another sound in it: see
+	// frames.PlayBackground.
+	Background bool
 }
 
-// Silent reports whether there is no speech in the chunk.
-func (c Chunk) Silent() bool { return len(c.Spans) == 0 }
+// Silent reports whether there is nothing to be heard in the chunk.
+func (c Chunk) Silent() bool { return len(c.Spans) == 0 && !c.Background }
 
 // Span says which piece of a track a part of a chunk is.
 type Span struct {
