@@ -135,15 +135,36 @@ type caller struct {
 	queue []int16
 	muted bool
 	said  chan struct{}
+
+	metrics []frames.Metric // that came upstream
 }
 
 func (c *caller) Name() string { return "caller" }
 
 func (c *caller) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	if _, ok := f.(*frames.Interruption); ok {
+	switch f := f.(type) {
+	case *frames.Interruption:
 		return nil
+	case *frames.Metrics:
+		if dir == frames.Upstream {
+			c.mu.Lock()
+			c.metrics = append(c.metrics, f.Values...)
+			c.mu.Unlock()
+		}
 	}
 	return out.Send(ctx, f, dir)
+}
+
+// measured returns the values of a metric, in order.
+func (c *caller) measured(name string) (values []float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.metrics {
+		if m.Name == name {
+			values = append(values, m.Value)
+		}
+	}
+	return values
 }
 
 func (c *caller) Run(ctx context.Context, out *pipeline.Port) error {

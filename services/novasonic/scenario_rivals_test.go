@@ -454,7 +454,45 @@ func TestScenarioTheFiguresOfASwapAreTrue(t *testing.T) {
 		if n := s.sonic.Stats().Swaps; n != len(moves) {
 			t.Errorf("Stats count %d moves, want %d", n, len(moves))
 		}
+		s.checkMetrics()
 	})
+}
+
+// checkMetrics compares the metrics of moves with the frames.
+func (s *scene) checkMetrics() {
+	s.t.Helper()
+	want := map[string][]float64{}
+	add := func(name string, v float64) {
+		name = "parley.novasonic.swap." + name
+		want[name] = append(want[name], v)
+	}
+	for _, w := range of[*novasonic.Swap](s.rig) {
+		add("step."+string(w.Step), 1)
+		switch w.Step {
+		case novasonic.SwapReady:
+			add("prepare", w.Prepare.Seconds())
+		case novasonic.SwapCut:
+			add("wait", w.Wait.Seconds())
+			add("deaf", w.Deaf.Seconds())
+			add("replayed", w.Replayed.Seconds())
+			add("overlapped", w.Overlapped.Seconds())
+			add("lost", w.Lost.Seconds())
+			add("history", float64(w.History))
+		case novasonic.SwapDrained:
+			add("drain", w.Drain.Seconds())
+		case novasonic.SwapClosed, novasonic.SwapGone:
+			add("output_gap", w.OutputGap.Seconds())
+			add(string(w.Reason), 1)
+		}
+	}
+	if len(want["parley.novasonic.swap.step.cut"]) == 0 {
+		s.t.Error("there was no move")
+	}
+	for name, values := range want {
+		if got := s.caller.measured(name); !slices.Equal(got, values) {
+			s.t.Errorf("%s: %v, want %v", name, got, values)
+		}
+	}
 }
 
 func TestScenarioTheFirstAnswerAfterASwapIsNotLate(t *testing.T) {

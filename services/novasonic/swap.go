@@ -31,9 +31,9 @@ func (v *conversation) tellSwapOf(s *SwapStatus, step SwapStep, change func(*Swa
 	}
 	s.Step = step
 	v.emit(&Swap{SwapStatus: *s})
+	v.send(parcel{frame: &frames.Metrics{Processor: v.out.Name(), Values: s.metrics()}, gen: v.out.Generation(), dir: frames.Upstream})
 	if step == SwapClosed || step == SwapGone {
 		v.shared.update(func(st *Stats) { st.Swaps++ })
-		v.send(parcel{frame: &frames.Metrics{Processor: v.out.Name(), Values: s.metrics()}, gen: v.out.Generation(), dir: frames.Upstream})
 	}
 	s.Err = nil
 }
@@ -44,17 +44,29 @@ func (v *conversation) tellReady(d continuity.Decision) {
 	v.tellSwap(d.Move, SwapReady, func(s *SwapStatus) { s.To, s.Prepare = c.number, d.Move.Ready.Sub(d.Move.Begun) })
 }
 
-// metrics are the figures of a move that is over.
+// metrics count the step, and are the figures that are known since.
 func (f *SwapStatus) metrics() []frames.Metric {
-	seconds := func(name string, d time.Duration) frames.Metric {
-		return frames.Metric{Name: "parley.novasonic.swap." + name, Value: d.Seconds(), Unit: "s"}
+	const prefix = "parley.novasonic.swap."
+	m := []frames.Metric{{Name: prefix + "step." + string(f.Step), Value: 1, Unit: "{step}"}}
+	seconds := func(name string, d time.Duration) {
+		m = append(m, frames.Metric{Name: prefix + name, Value: d.Seconds(), Unit: "s"})
 	}
-	return []frames.Metric{
-		{Name: "parley.novasonic.swap." + string(f.Reason), Value: 1, Unit: "{swap}"},
-		seconds("prepare", f.Prepare), seconds("wait", f.Wait), seconds("cut", f.Cut),
-		seconds("deaf", f.Deaf), seconds("drain", f.Drain),
-		seconds("replayed", f.Replayed), seconds("overlapped", f.Overlapped), seconds("lost", f.Lost),
-		seconds("output_gap", f.OutputGap),
-		{Name: "parley.novasonic.swap.history", Value: float64(f.History), Unit: "By"},
+	switch f.Step {
+	case SwapReady:
+		seconds("prepare", f.Prepare)
+	case SwapCut:
+		seconds("wait", f.Wait)
+		seconds("cut", f.Cut)
+		seconds("deaf", f.Deaf)
+		seconds("replayed", f.Replayed)
+		seconds("overlapped", f.Overlapped)
+		seconds("lost", f.Lost)
+		m = append(m, frames.Metric{Name: prefix + "history", Value: float64(f.History), Unit: "By"})
+	case SwapDrained:
+		seconds("drain", f.Drain)
+	case SwapClosed, SwapGone:
+		seconds("output_gap", f.OutputGap)
+		m = append(m, frames.Metric{Name: prefix + string(f.Reason), Value: 1, Unit: "{swap}"})
 	}
+	return m
 }
