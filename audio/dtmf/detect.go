@@ -195,9 +195,9 @@ func (d *Detector) Skip(dst []Event, n int64) []Event {
 	d.earliest = d.position
 	d.held.lost += audio.Position(n)
 	if d.held.lost >= audio.Position(d.rate.Samples(maxLoss)) {
-		dst = d.release(dst)
+		return d.release(dst)
 	}
-	return dst
+	return d.releaseInTime(dst)
 }
 
 // Close says that the stream is over: a key that is still down goes up. What is
@@ -376,8 +376,13 @@ func (d *Detector) decide(dst []Event) []Event {
 			dst = d.try(dst)
 		}
 	}
-	if d.held.key != 0 && d.position-d.held.end >= audio.Position(d.rate.Samples(lookBack)) {
-		dst = d.release(dst)
+	return d.releaseInTime(dst)
+}
+
+// releaseInTime reports that the held press is over, if it cannot wait.
+func (d *Detector) releaseInTime(dst []Event) []Event {
+	if d.position-d.held.end >= audio.Position(d.rate.Samples(lookBack)) {
+		return d.release(dst)
 	}
 	return dst
 }
