@@ -6,7 +6,6 @@
 //	filter.Gain(filter.Output, -6)                // the agent is softer
 //	filter.Resample(filter.Input, audio.Mono(audio.Rate16k))
 //	mute := filter.NewMute(filter.Silence)        // the caller is not heard until mute.Set(false)
-//	filter.NewKeys(filter.KeysConfig{})           // "1", "2", "#" become the text "12#"
 //
 // What keeps a pipeline running cannot be filtered out: Start, End, Stop, Cancel,
 // Interruption, Heartbeat and Error always pass.

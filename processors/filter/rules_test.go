@@ -20,7 +20,6 @@ func TestFiltersKeepTheRules(t *testing.T) {
 		"gain":     func() pipeline.Processor { return filter.Gain(filter.Output, -6) },
 		"mute":     func() pipeline.Processor { return filter.NewMute(filter.Silence) },
 		"resample": func() pipeline.Processor { return filter.Resample(filter.Output, audio.Mono(audio.Rate8k)) },
-		"keys":     func() pipeline.Processor { return filter.NewKeys(filter.KeysConfig{}) },
 	} {
 		t.Run(name, func(t *testing.T) { pipelinetest.Check(t, make) })
 	}
