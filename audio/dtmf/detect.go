@@ -73,6 +73,8 @@ type Detector struct {
 	position audio.Position // behind the last sample
 	earliest audio.Position // before it nothing is known, or all is another press's
 
+	evidence []float64 // scratch
+
 	run  run   // windows in a row that have the same key in them
 	held press // a press that may be over, or go on behind a break
 }
@@ -105,6 +107,7 @@ func NewDetector(rate audio.SampleRate) (*Detector, error) {
 	d.window -= d.window % 3
 	d.keep = int(rate.Samples(lookBack+windowTime)) + d.hop
 	d.history = make([]int16, 0, 2*d.keep)
+	d.evidence = make([]float64, 0, 2*d.keep)
 	d.table = make([]complex64, 0, 8*d.hop)
 	for n := range d.hop {
 		for i := range 8 {
@@ -462,10 +465,10 @@ func (d *Detector) onset(m model) audio.Position {
 	}
 	before := d.samples(lo, middle)
 	// The model's clock begins where its samples did.
-	at := float64(lo - (d.position - audio.Position(d.window*d.hop)))
+	d.evidence = m.evidence(d.evidence[:0], before, float64(lo-(d.position-audio.Position(d.window*d.hop))))
 	best, sum, most := len(before), 0.0, 0.0
 	for i := len(before) - 1; i >= 0; i-- {
-		sum += m.evidence(float64(before[i]), at+float64(i))
+		sum += d.evidence[i]
 		if sum > most {
 			best, most = i, sum
 		}
@@ -478,9 +481,10 @@ func (d *Detector) offsetOf(m model, begin audio.Position) audio.Position {
 	from := begin + audio.Position(m.n/2)
 	rest := d.samples(from, d.position)
 	from = d.position - audio.Position(len(rest))
+	d.evidence = m.evidence(d.evidence[:0], rest, float64(from-begin))
 	best, sum, most := 0, 0.0, 0.0
-	for i, s := range rest {
-		sum += m.evidence(float64(s), float64(from-begin)+float64(i))
+	for i, e := range d.evidence {
+		sum += e
 		if sum > most {
 			best, most = i+1, sum
 		}
