@@ -1,6 +1,7 @@
 package filter_test
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/filter"
+	"github.com/parley-go/parley/transports/playout"
 )
 
 // room is a microphone in front of a HalfDuplex, and what comes out behind it.
@@ -249,4 +251,38 @@ func TestHalfDuplexRefusesWhatMakesNoSense(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The output is a real one: what it plays is what closes the microphone.
+func TestAnOutputClosesTheMicrophoneForAsLongAsItPlays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := audio.Mono(audio.Rate16k)
+		var played []audio.Position // of chunks with speech
+		speaker := playout.SinkFunc(func(_ context.Context, c playout.Chunk) error {
+			if !c.Silent() {
+				played = append(played, c.Position)
+			}
+			return nil
+		})
+		h := pipelinetest.New(t, filter.NewHalfDuplex(filter.HalfDuplexConfig{}), playout.New(playout.Config{Format: f}, speaker))
+		var open, closed time.Duration
+		for i := range 100 { // two seconds
+			if i == 10 {
+				// Faster than it is spoken: all at once.
+				h.Send(&frames.AudioOutput{Audio: frames.Audio{Format: f, Samples: make([]int16, 12_800), Track: "agent"}, Response: "r"}, &frames.TTSStop{Response: "r"})
+			}
+			h.Advance(20 * time.Millisecond)
+			h.Send(&frames.AudioInput{Audio: frames.Audio{Format: f, Samples: slices.Repeat([]int16{1000}, 320), Track: "mic", Position: audio.Position(320 * i)}})
+			switch a := pipelinetest.Next[*frames.AudioInput](h); {
+			case a.Samples[319] == 0:
+				closed += a.Duration()
+			case a.Samples[0] == 1000 && a.Samples[319] == 1000:
+				open += a.Duration()
+			}
+		}
+		// 800 ms of speech and 300 ms of hold; a fade at each end.
+		if len(played) != 40 || closed < 1080*time.Millisecond || closed > 1120*time.Millisecond || open < 840*time.Millisecond {
+			t.Errorf("%d chunks of speech were played; the microphone was closed for %v and open for %v", len(played), closed, open)
+		}
+	})
 }
