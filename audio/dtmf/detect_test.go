@@ -3,6 +3,7 @@ package dtmf_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -341,4 +342,56 @@ func TestTheDetectorDoesNotAllocate(t *testing.T) {
 	if len(events) < 6 {
 		t.Errorf("it heard only %v", events)
 	}
+}
+
+// What is allowed may come together: the frequencies off, one louder than the
+// other, soft, in noise, over a µ-law line.
+func TestWhateverIsWithinTheLimitsIsHeard(t *testing.T) {
+	for _, snr := range []float64{15, 12} {
+		r := rand.New(rand.NewPCG(1, uint64(snr)))
+		const presses = 1000
+		heard, extra := 0, 0
+		for range presses / 50 {
+			level := -20 + 12*(2*r.Float64()-1)
+			s := newSound(audio.Rate8k).silence(50 * ms)
+			var want []byte
+			for range 50 {
+				key := dtmf.Keys[r.IntN(16)]
+				off := func() float64 { return 0.015 * (2*r.Float64() - 1) }
+				twist := -8 + 12*r.Float64() // dB, the column over the row
+				p := of(key).off(off(), off()).level(level-3-twist/2, level-3+twist/2)
+				s.tone(p, 40*ms, 6*r.Float64())
+				s.silence(time.Duration(40+r.IntN(20)) * ms)
+				want = append(want, key)
+			}
+			pcm := s.noise(level-3-snr, r.Uint64()).pcm()
+			pcm = audio.DecodeULaw(nil, audio.EncodeULaw(nil, pcm))
+			n := common(string(want), pressed(t, hear(t, s.rate, pcm, 160)))
+			heard += n[0]
+			extra += n[1]
+		}
+		t.Logf("noise %g dB below: %d of %d presses of 40 ms heard, %d too many", snr, heard, presses, extra)
+		if heard < presses*999/1000 || extra > 0 {
+			t.Errorf("noise %g dB below: %d of %d presses heard, %d too many", snr, heard, presses, extra)
+		}
+	}
+}
+
+// common returns how many of the keys that are wanted were heard, in order, and
+// how many others.
+func common(want, got string) [2]int {
+	table := make([][]int, len(want)+1)
+	for i := range table {
+		table[i] = make([]int, len(got)+1)
+	}
+	for i := range len(want) {
+		for j := range len(got) {
+			table[i+1][j+1] = max(table[i][j+1], table[i+1][j])
+			if want[i] == got[j] {
+				table[i+1][j+1] = max(table[i+1][j+1], table[i][j]+1)
+			}
+		}
+	}
+	n := table[len(want)][len(got)]
+	return [2]int{n, len(got) - n}
 }
