@@ -17,8 +17,16 @@ var rates = []audio.SampleRate{audio.Rate8k, audio.Rate11k, audio.Rate16k, audio
 
 const ms = time.Millisecond
 
+// usual are the rates, or those of telephones if there is little time.
+func usual() []audio.SampleRate {
+	if testing.Short() {
+		return rates[:3]
+	}
+	return rates
+}
+
 func TestEveryKeyIsHeardAtEveryRateWhereItIs(t *testing.T) {
-	for _, rate := range rates {
+	for _, rate := range usual() {
 		t.Run(rate.String(), func(t *testing.T) {
 			s := newSound(rate).silence(100 * ms)
 			var want [][2]audio.Position
@@ -229,7 +237,7 @@ func TestAnOffsetAndQuietHumDoNotHideAKey(t *testing.T) {
 }
 
 func TestAnEventIsNoLaterThanTheLatency(t *testing.T) {
-	for _, rate := range rates {
+	for _, rate := range usual() {
 		s := newSound(rate).silence(30 * ms)
 		for i := range len(dtmf.Keys) {
 			s.tone(of(dtmf.Keys[i]), time.Duration(40+40*(i%5))*ms, 1)
@@ -349,7 +357,10 @@ func TestTheDetectorDoesNotAllocate(t *testing.T) {
 func TestWhateverIsWithinTheLimitsIsHeard(t *testing.T) {
 	for _, snr := range []float64{15, 12} {
 		r := rand.New(rand.NewPCG(1, uint64(snr)))
-		const presses = 1000
+		presses := 1000
+		if testing.Short() {
+			presses = 200
+		}
 		heard, extra := 0, 0
 		for range presses / 50 {
 			level := -20 + 12*(2*r.Float64()-1)

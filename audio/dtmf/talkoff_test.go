@@ -47,14 +47,18 @@ func recording(t testing.TB, path string) (audio.SampleRate, []int16) {
 
 func TestNoSpeechIsHeardAsKeys(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"*.mp3", "*.wav", "clips/*.mp3"} {
+	patterns := []string{"*.mp3", "*.wav", "clips/*.mp3"}
+	if testing.Short() {
+		patterns = patterns[1:2]
+	}
+	for _, pattern := range patterns {
 		list, err := filepath.Glob(filepath.Join("../../testdata/calls", pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
 		files = append(files, list...)
 	}
-	if len(files) < 10 {
+	if len(files) < 10 && !testing.Short() || len(files) == 0 {
 		t.Fatalf("only %d recordings were found", len(files))
 	}
 	seconds := 0.0

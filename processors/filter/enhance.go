@@ -77,10 +77,8 @@ func (e *enhancer) Process(ctx context.Context, f frames.Frame, dir frames.Direc
 	case *frames.TTSStop, *frames.End, *frames.Stop:
 		_, tts := f.(*frames.TTSStop)
 		if dir == frames.Downstream && (!tts || e.side == Output) {
-			for _, track := range slices.Sorted(maps.Keys(e.tracks)) {
-				if err := e.finish(ctx, track, out); err != nil {
-					return err
-				}
+			if err := e.finishAll(ctx, out); err != nil {
+				return err
 			}
 		}
 	}
@@ -98,6 +96,12 @@ func (e *enhancer) filter(ctx context.Context, f frames.Frame, a *frames.Audio, 
 		if err := e.finish(ctx, a.Track, out); err != nil {
 			return err
 		}
+	}
+	if t == nil && len(e.tracks) >= maxTracks {
+		if err := e.finishAll(ctx, out); err != nil {
+			return err
+		}
+		clear(e.tracks)
 	}
 	if t == nil || t.format != a.Format {
 		var err error
@@ -123,9 +127,6 @@ func (e *enhancer) filter(ctx context.Context, f frames.Frame, a *frames.Audio, 
 
 // begin makes the filters for a track.
 func (e *enhancer) begin(a *frames.Audio) (*filtered, error) {
-	if len(e.tracks) >= maxTracks {
-		clear(e.tracks)
-	}
 	t := &filtered{format: a.Format, next: a.Position}
 	e.tracks[a.Track] = t
 	chain, err := enhance.NewChain(a.Format, e.stages...)
@@ -145,6 +146,16 @@ func (t *filtered) restart(position audio.Position) {
 	t.chain.Reset()
 	t.next, t.position, t.last = position, position, nil
 	t.skip = t.chain.Latency()
+}
+
+// finishAll finishes all tracks.
+func (e *enhancer) finishAll(ctx context.Context, out *pipeline.Port) error {
+	for _, track := range slices.Sorted(maps.Keys(e.tracks)) {
+		if err := e.finish(ctx, track, out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finish sends what the filters still hold of a track.

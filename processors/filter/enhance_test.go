@@ -90,6 +90,37 @@ func TestEnhanceKeepsEverySampleWhereItsPositionSays(t *testing.T) {
 	}
 }
 
+func TestEnhanceLosesNothingOfManyTracks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var list []frames.Frame
+		for round := range 3 {
+			for i := range 70 {
+				f := counting(audio.Mono(audio.Rate8k), 100+50*round, 50)
+				f.Track = fmt.Sprint(i)
+				list = append(list, f)
+			}
+		}
+		got := map[string]int{}
+		for _, f := range through(t, filter.Enhance(filter.Input, late(30)), list...) {
+			a, ok := f.(*frames.AudioInput)
+			if !ok {
+				continue
+			}
+			for i, s := range a.Samples {
+				if want := int16(int(a.Position) + i); s != want {
+					t.Fatalf("%v: sample %d is %d, want %d", a, i, s, want)
+				}
+			}
+			got[a.Track] += len(a.Samples)
+		}
+		for i := range 70 {
+			if n := got[fmt.Sprint(i)]; n != 150 {
+				t.Errorf("%d samples of 150 came out of track %d", n, i)
+			}
+		}
+	})
+}
+
 func TestEnhanceFiltersOneSideAndNotTheFrameThatWasSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		half := enhance.StageFunc(func(audio.Format) (enhance.Filter, error) { return halver{}, nil })
