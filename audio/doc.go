@@ -1,6 +1,7 @@
 // Package audio holds what every part of Parley knows about sound: formats and
 // sample clocks, PCM conversions, levels, G.711 and a streaming resampler.
-// Codecs are in the sub-packages: audio/wav, audio/mp3.
+// Codecs are in the sub-packages audio/wav and audio/mp3, a telephone's keys in
+// audio/dtmf, and filters for noise and level in audio/enhance.
 //
 // # Samples
 //

@@ -1,11 +1,22 @@
 package frames
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/parley-go/parley/audio"
+)
 
 // DTMFInput is a key that the caller pressed.
 type DTMFInput struct {
 	System
 	Digit byte // '0'–'9', '*', '#', 'A'–'D'
+
+	// Where its tone is in the caller's audio, if it was heard there; Rate is 0
+	// if the peer told of the key in another way.
+	Track    string
+	Rate     audio.SampleRate
+	Position audio.Position // where it begins
+	End      audio.Position // right behind it; 0 if the key is still down
 }
 
 func (f *DTMFInput) String() string { return fmt.Sprintf("DTMFInput(%c)", f.Digit) }

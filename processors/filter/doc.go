@@ -6,7 +6,17 @@
 //	filter.Gain(filter.Output, -6)                // the agent is softer
 //	filter.Resample(filter.Input, audio.Mono(audio.Rate16k))
 //	mute := filter.NewMute(filter.Silence)        // the caller is not heard until mute.Set(false)
-//	filter.NewKeys(filter.KeysConfig{})           // "1", "2", "#" become the text "12#"
+//	filter.NewHalfDuplex(filter.HalfDuplexConfig{})                   // the microphone is closed while the agent speaks
+//	filter.Enhance(filter.Input, enhance.HighPass{}, enhance.AGC{})   // without hum, at an even level
+//
+// Those for the caller's audio have their place right behind the input, before
+// whatever listens:
+//
+//	input ─▶ HalfDuplex ─▶ Enhance ─▶ Resample ─▶ Mute ─▶ detectors, services …
+//	             ▲                                              output
+//	             └─────────── BotStartedSpeaking, …Stopped ───────┘
+//
+// Keys that a caller presses are the concern of package processors/keypad.
 //
 // What keeps a pipeline running cannot be filtered out: Start, End, Stop, Cancel,
 // Interruption, Heartbeat and Error always pass.

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -235,67 +234,9 @@ func TestTheAgentFallingSilentLeavesTheResampledCallerWhole(t *testing.T) {
 	}
 }
 
-func TestKeysBecomeOneTextWhenTheEntryIsOver(t *testing.T) {
-	for name, c := range map[string]struct {
-		cfg   filter.KeysConfig
-		press string // a space is a second
-		want  []string
-	}{
-		"by the end key":   {filter.KeysConfig{}, "12 34#5", []string{`Text("DTMF: 1234#")`, `Text("DTMF: 5")`}},
-		"by a pause":       {filter.KeysConfig{}, "12   3", []string{`Text("DTMF: 12")`, `Text("DTMF: 3")`}},
-		"by the length":    {filter.KeysConfig{Max: 2, Prefix: "keys "}, "123", []string{`Text("keys 12")`, `Text("keys 3")`}},
-		"by another key":   {filter.KeysConfig{End: '*'}, "1#2*", []string{`Text("DTMF: 1#2*")`}},
-		"by a short pause": {filter.KeysConfig{Pause: 500 * time.Millisecond}, "1 2", []string{`Text("DTMF: 1")`, `Text("DTMF: 2")`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				dial := dialer{keys: c.press}
-				var got []string
-				keys := 0
-				for _, f := range through(t, pipeline.Chain(dial, filter.NewKeys(c.cfg))) {
-					switch f.(type) {
-					case *frames.Text:
-						got = append(got, f.String())
-					case *frames.DTMFInput:
-						keys++
-					}
-				}
-				if diff := cmp.Diff(c.want, got); diff != "" {
-					t.Errorf("texts (-want +got):\n%s", diff)
-				}
-				if want := len(strings.ReplaceAll(c.press, " ", "")); keys != want {
-					t.Errorf("%d keys passed, want %d", keys, want)
-				}
-			})
-		})
-	}
-}
-
-// dialer presses keys before it lets the pipeline end.
-type dialer struct{ keys string }
-
-func (d dialer) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	if _, ok := f.(*frames.End); ok {
-		for _, k := range []byte(d.keys) {
-			if k == ' ' {
-				time.Sleep(time.Second)
-				continue
-			}
-			if err := out.Send(ctx, &frames.DTMFInput{Digit: k}, dir); err != nil {
-				return err
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}
-	return out.Send(ctx, f, dir)
-}
-
 func TestConfigurationsThatMakeNoSenseAreRefused(t *testing.T) {
 	for want, p := range map[string]pipeline.Processor{
 		"configure resample: audio: sample rate 0": filter.Resample(filter.Input, audio.Format{}),
-		"a pause of -1s is negative":               filter.NewKeys(filter.KeysConfig{Pause: -time.Second}),
-		"an entry of -1 keys":                      filter.NewKeys(filter.KeysConfig{Max: -1}),
-		"there is no key 'x'":                      filter.NewKeys(filter.KeysConfig{End: 'x'}),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			if err := pipeline.New(pipeline.Config{}, p).Run(t.Context()); err == nil || !strings.Contains(err.Error(), want) {

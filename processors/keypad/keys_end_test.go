@@ -1,4 +1,4 @@
-package filter_test
+package keypad_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
-	"github.com/parley-go/parley/processors/filter"
+	"github.com/parley-go/parley/processors/keypad"
 )
 
 // reader notes down the texts that come, and what ends or pauses. It takes ten
@@ -53,7 +53,7 @@ func TestAnEntryGoesBeforeWhatEndsOrPauses(t *testing.T) {
 			t.Run(frames.Name(end)+" when "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					r := &reader{}
-					line := pipeline.New(c.cfg, filter.NewKeys(filter.KeysConfig{}), r)
+					line := pipeline.New(c.cfg, keypad.NewKeys(keypad.KeysConfig{}), r)
 					done := make(chan error, 1)
 					go func() { done <- line.Run(t.Context()) }()
 					send := func(f frames.Frame) {

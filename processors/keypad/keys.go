@@ -1,12 +1,12 @@
-package filter
+package keypad
 
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/parley-go/parley/audio/dtmf"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
 )
@@ -18,7 +18,7 @@ type KeysConfig struct {
 	Pause time.Duration
 
 	// End is the key that ends the entry at once, and is part of the text; '#'
-	// by default.
+	// by default. With [NoEnd] every key is one like the others.
 	End byte
 
 	// Max is how many keys an entry has at most; 32 by default.
@@ -27,11 +27,26 @@ type KeysConfig struct {
 	// Prefix is put before the keys; "DTMF: " by default, so that a model knows
 	// what it reads.
 	Prefix string
+
+	// Format makes what is sent of the keys of an entry, instead of a
+	// [frames.Text] with Prefix: a text in words, or a frame of the application's
+	// own. It is sent downstream; nil sends nothing. Format is called by one
+	// goroutine at a time and must return soon.
+	Format func(keys string) frames.Frame
+
+	// Swallow keeps the keys themselves from going on, downstream. A service that
+	// gathers keys by itself, as package novasonic does, would tell the model
+	// twice.
+	Swallow bool
 }
+
+// NoEnd is a [KeysConfig.End] that no key is.
+const NoEnd byte = 0xFF
 
 // Keys is a processor that gathers the keys which a caller presses
 // ([frames.DTMFInput]) to one [frames.Text]: a number, a date, a choice. Make
-// one with [NewKeys]. The keys themselves pass on as well.
+// one with [NewKeys]. The keys themselves pass on as well, unless they are to be
+// swallowed.
 type Keys struct {
 	config KeysConfig
 
@@ -59,6 +74,9 @@ func NewKeys(cfg KeysConfig) *Keys {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "DTMF: "
 	}
+	if cfg.Format == nil {
+		cfg.Format = func(keys string) frames.Frame { return &frames.Text{Text: cfg.Prefix + keys} }
+	}
 	return &Keys{config: cfg, flushing: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 }
 
@@ -72,13 +90,13 @@ func (k *Keys) Start(context.Context, *pipeline.Port) error {
 		return fmt.Errorf("configure keys: a pause of %v is negative", k.config.Pause)
 	case k.config.Max < 0:
 		return fmt.Errorf("configure keys: an entry of %d keys is too short", k.config.Max)
-	case !isKey(k.config.End):
-		return fmt.Errorf("configure keys: there is no key %q", k.config.End)
+	case k.config.End != NoEnd:
+		if err := dtmf.CheckKey(k.config.End); err != nil {
+			return fmt.Errorf("configure keys: end: %w", err)
+		}
 	}
 	return nil
 }
-
-func isKey(b byte) bool { return strings.IndexByte("0123456789*#ABCD", b) >= 0 }
 
 // Process gathers keys, and passes everything on. What was entered so far goes
 // before End and Stop.
@@ -87,11 +105,8 @@ func (k *Keys) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 	case *frames.Interruption:
 		return nil
 	case *frames.DTMFInput:
-		if dir == frames.Downstream && isKey(f.Digit) {
-			if err := out.Send(ctx, f, dir); err != nil {
-				return err
-			}
-			return k.press(ctx, f.Digit, out)
+		if dir == frames.Downstream {
+			return k.take(ctx, f, out)
 		}
 	case *frames.End, *frames.Stop:
 		if dir == frames.Downstream {
@@ -101,6 +116,20 @@ func (k *Keys) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 		}
 	}
 	return out.Send(ctx, f, dir)
+}
+
+// take adds a key to the entry. What is no key goes on, for whoever knows it.
+func (k *Keys) take(ctx context.Context, f *frames.DTMFInput, out *pipeline.Port) error {
+	unknown := dtmf.CheckKey(f.Digit)
+	if unknown != nil || !k.config.Swallow {
+		if err := out.Send(ctx, f, frames.Downstream); err != nil {
+			return err
+		}
+	}
+	if unknown != nil {
+		return fmt.Errorf("gather keys: %w", unknown)
+	}
+	return k.press(ctx, f.Digit, out)
 }
 
 func (k *Keys) press(ctx context.Context, digit byte, out *pipeline.Port) error {
@@ -128,15 +157,19 @@ func (k *Keys) flush(ctx context.Context, age time.Duration, out *pipeline.Port)
 		return context.Cause(ctx)
 	}
 	defer func() { <-k.flushing }()
-	text := k.take(age)
-	if text == "" {
+	keys := k.empty(age)
+	if keys == "" {
 		return nil
 	}
-	return out.Send(ctx, &frames.Text{Text: k.config.Prefix + text}, frames.Downstream)
+	f := k.config.Format(keys)
+	if f == nil {
+		return nil
+	}
+	return out.Send(ctx, f, frames.Downstream)
 }
 
-// take empties the entry, if its last key is as old as age, and returns it.
-func (k *Keys) take(age time.Duration) string {
+// empty empties the entry, if its last key is as old as age, and returns it.
+func (k *Keys) empty(age time.Duration) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if time.Since(k.last) < age {
