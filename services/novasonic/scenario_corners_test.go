@@ -113,6 +113,28 @@ func TestScenarioAMoveAwayFromAStreamThatHasGoneSilentTakesAllThatWasSaidAlong(t
 	})
 }
 
+func TestScenarioWhatWasTypedAfterWordsThatNobodyHeardComesAfterThem(t *testing.T) {
+	want := outcome{doomed: []int{0}, again: time.Minute, agent: []string{youSaid("12"), "You said hello.", youSaid("3")}}
+	play(t, short(echo()), novasonic.Config{}, want, func(s *scene) {
+		s.at(5 * time.Second)
+		s.strike(0, sonictest.StallWrites())
+		s.says("12")
+		s.waits(500 * time.Millisecond)
+		s.sends(&frames.Text{Text: "hello"})
+		s.waits(20 * time.Second) // it is left for its silence
+		if err := s.sonic.Rotate(context.Background(), "now"); err != nil {
+			t.Fatal(err)
+		}
+		s.waits(5 * time.Second)
+		s.says("3")
+		s.waits(3 * time.Second)
+		streams := s.streams()
+		if got, want := memory(streams[len(streams)-1]), "USER: one two\nASSISTANT: You said one two.\nUSER: hello\nASSISTANT: You said hello.\n"; got != want {
+			t.Errorf("the last stream was told\n%swant\n%s", got, want)
+		}
+	})
+}
+
 func TestScenarioAToolAtWorkHidesNoStreamThatHasGoneSilent(t *testing.T) {
 	want := outcome{doomed: []int{0}, errors: -1, again: time.Minute, agent: []string{youSaid("3")}}
 	play(t, sonictest.Config{Brain: forecaster()}, novasonic.Config{Tools: forecast(0)}, want, func(s *scene) {

@@ -344,13 +344,14 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 	return from, lost
 }
 
-// askAgain asks what was typed and has no answer.
+// askAgain asks what was typed and has no answer: behind what is heard again,
+// which was said before it, whether or not anybody has told of that.
 func (v *conversation) askAgain(replayed bool) {
 	asked := v.asked
 	v.asked = nil
 	for _, e := range asked {
-		if replayed && v.speech.again {
-			v.note(note{entry: e}) // what is heard again is answered first
+		if replayed {
+			v.note(note{entry: e})
 		} else {
 			v.ask(e)
 		}
