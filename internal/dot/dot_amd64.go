@@ -1,0 +1,10 @@
+//go:build !purego
+
+package dot
+
+// Product returns the sum of the products of a and b. The length of a is a
+// multiple of 8, and b is at least as long: the rest of it does not count.
+func Product(a, b []float32) float32 { return dotSSE(a, b[:len(a)]) }
+
+//go:noescape
+func dotSSE(a, b []float32) float32
