@@ -298,6 +298,7 @@ func (d *Detector) miss(dst []Event, to audio.Position) ([]Event, error) {
 		}
 	}
 	d.restart(to)
+	d.free = to
 	return dst, err
 }
 
