@@ -15,9 +15,10 @@ type Event struct {
 	Speech bool // it has begun; otherwise it has ended
 
 	// Position is where, on the track's clock at Rate. A beginning is the first
-	// sample of the first window of those that count, or of the one before: a
-	// first consonant is often too soft to count. An end is right behind the last
-	// sample of the last window that counts.
+	// sample of the window before the first that counts, or of an earlier one, of
+	// up to half a second, if all from there on are at least 9 dB louder than what
+	// was before: a first consonant often does not count. An end is right behind
+	// the last sample of the last window that counts.
 	Position audio.Position
 	Rate     audio.SampleRate
 }
@@ -72,7 +73,8 @@ type Detector struct {
 
 	mono, resampled []int16 // memory for a piece
 
-	level float64 // that falls slowly
+	level  float64           // that falls slowly
+	levels [lookBack]float32 // of the last windows, as they were, the newest first
 
 	// The windows that were heard since something changed, and what they are
 	// compared with.
@@ -114,7 +116,8 @@ func NewDetector(cfg Config) (*Detector, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	d := &Detector{engine: cfg.Engine, observe: cfg.Observe, params: cfg.Params.withDefaults(), level: math.Inf(-1)}
+	d := &Detector{engine: cfg.Engine, observe: cfg.Observe, params: cfg.Params.withDefaults()}
+	d.forgetLevels()
 	if d.engine == nil {
 		d.engine = Silero()
 	}
@@ -264,9 +267,16 @@ func (d *Detector) rebase(at audio.Position) {
 // restart makes the engine forget what it heard.
 func (d *Detector) restart(at audio.Position) {
 	d.stream.Reset()
-	d.level = math.Inf(-1)
+	d.forgetLevels()
 	d.next = at
 	d.rebase(at)
+}
+
+func (d *Detector) forgetLevels() {
+	d.level = math.Inf(-1)
+	for i := range d.levels {
+		d.levels[i] = floorOfLevel
+	}
 }
 
 // reckon converts the parameters to windows.
@@ -387,6 +397,8 @@ func (d *Detector) volume() float64 {
 		sum += v * v
 	}
 	level := 10 * math.Log10(float64(sum)/float64(len(d.window)))
+	copy(d.levels[1:], d.levels[:])
+	d.levels[0] = float32(max(level, floorOfLevel))
 	falls := volumeDecay * float64(len(d.window)) / float64(d.stream.Rate())
 	if d.level = max(level, d.level-falls); d.level < floorOfLevel {
 		d.level = math.Inf(-1)
@@ -399,7 +411,7 @@ func (d *Detector) step(dst []Event, w Window) []Event {
 	switch {
 	case d.state == quiet && w.Counts:
 		d.state, d.run = starting, 0
-		d.start = max(d.free, w.From-(w.To-w.From)*startWindows)
+		d.start = max(d.free, w.From-(w.To-w.From)*audio.Position(d.onset()))
 	case d.state == starting && !w.Counts:
 		d.state, d.run = quiet, 0
 	case d.state == speaking && w.Counts:
@@ -418,9 +430,31 @@ func (d *Detector) step(dst []Event, w Window) []Event {
 	return dst
 }
 
-// startWindows is how many windows before the first one that counts the
-// beginning of the speech is placed.
-const startWindows = 1
+// onset returns how many windows before the one that was judged last the speech
+// has begun: those that are louder than what was heard before, since an engine
+// recognises a first consonant, an s or an f, only by the vowel behind it; one in
+// any case.
+func (d *Detector) onset() int {
+	floor := d.levels[0]
+	for _, l := range d.levels[1:] {
+		floor = min(floor, l)
+	}
+	audible := max(floor, inaudible) + onsetOver
+	n := 1
+	for n < len(d.levels)-1 && d.levels[n] > audible {
+		n++
+	}
+	return n
+}
+
+const (
+	// lookBack is how many windows are looked at for the beginning of speech: with
+	// Silero, those of half a second.
+	lookBack = 16
+
+	onsetOver = 9   // decibels above the softest of them
+	inaudible = -65 // dBFS
+)
 
 func (d *Detector) stop(dst []Event) []Event {
 	d.state, d.run = quiet, 0

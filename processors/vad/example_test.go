@@ -50,9 +50,9 @@ func Example() {
 	}
 	// Output:
 	// speech from 1.0 s to 3.9 s
-	// speech from 11.4 s to 14.7 s
-	// speech from 19.4 s to 20.9 s
-	// speech from 26.3 s to 28.8 s
+	// speech from 11.4 s to 14.6 s
+	// speech from 19.4 s to 20.8 s
+	// speech from 26.3 s to 28.7 s
 }
 
 func seconds(p audio.Position, rate audio.SampleRate) float64 {
