@@ -20,7 +20,7 @@ func TestProductIsThatOfExactArithmeticForEveryLength(t *testing.T) {
 				size += math.Abs(float64(a[i]) * float64(b[i]))
 			}
 		}
-		for name, got := range map[string]float32{"vector": Product(a, b), "plain": Generic(a, b)} {
+		for name, got := range map[string]float32{"vector": Product(a, b), "fused": Fused(a, b), "plain": Generic(a, b)} {
 			if d := math.Abs(float64(got) - exact); d > 1e-6*size {
 				t.Errorf("%s product of %d: got %v, want %v", name, n, got, exact)
 			}
@@ -35,6 +35,11 @@ func BenchmarkProduct(b *testing.B) {
 		b.Run(fmt.Sprint(n, "/vector"), func(b *testing.B) {
 			for b.Loop() {
 				sink += Product(x, y)
+			}
+		})
+		b.Run(fmt.Sprint(n, "/fused"), func(b *testing.B) {
+			for b.Loop() {
+				sink += Fused(x, y)
 			}
 		})
 		b.Run(fmt.Sprint(n, "/plain"), func(b *testing.B) {

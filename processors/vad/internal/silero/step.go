@@ -63,23 +63,23 @@ func (m *Model) encode(w *scratch) {
 	for o := range encoded1 {
 		kernel := m.conv1[o*n : (o+1)*n]
 		for t := range frames {
-			w.layer1[(t+1)*encoded1+o] = max(0, m.bias1[o]+dot.Product(kernel, w.magnitude[t*m.row:t*m.row+n]))
+			w.layer1[(t+1)*encoded1+o] = max(0, m.bias1[o]+dot.Fused(kernel, w.magnitude[t*m.row:t*m.row+n]))
 		}
 	}
 	n = 3 * encoded1
 	for o := range encoded2 { // every second frame
 		kernel := m.conv2[o*n : (o+1)*n]
 		for t := range frames / 2 {
-			w.layer2[t*encoded2+o] = max(0, m.bias2[o]+dot.Product(kernel, w.layer1[2*t*encoded1:2*t*encoded1+n]))
+			w.layer2[t*encoded2+o] = max(0, m.bias2[o]+dot.Fused(kernel, w.layer1[2*t*encoded1:2*t*encoded1+n]))
 		}
 	}
 	n = 2 * encoded2
 	for o := range encoded3 { // one frame is left
-		w.layer3[o] = max(0, m.bias3[o]+dot.Product(m.conv3[o*n:(o+1)*n], w.layer2[:]))
+		w.layer3[o] = max(0, m.bias3[o]+dot.Fused(m.conv3[o*n:(o+1)*n], w.layer2[:]))
 	}
 	n = encoded3
 	for o := range encoded4 {
-		w.input[o] = max(0, m.bias4[o]+dot.Product(m.conv4[o*n:(o+1)*n], w.layer3[:]))
+		w.input[o] = max(0, m.bias4[o]+dot.Fused(m.conv4[o*n:(o+1)*n], w.layer3[:]))
 	}
 }
 
@@ -87,7 +87,7 @@ func (m *Model) encode(w *scratch) {
 func (m *Model) decode(w *scratch, s *State) float32 {
 	copy(w.input[cells:], s.hidden[:])
 	for g := range gates {
-		w.gates[g] = m.lstmBias[g] + dot.Product(m.lstm[g*2*cells:(g+1)*2*cells], w.input[:])
+		w.gates[g] = m.lstmBias[g] + dot.Fused(m.lstm[g*2*cells:(g+1)*2*cells], w.input[:])
 	}
 	sum := m.outputBias
 	for j := range cells {
