@@ -1,8 +1,6 @@
 package vad
 
-import (
-	"errors"
-)
+import "errors"
 
 // ErrNoONNXRuntime is that the engine on ONNX Runtime is not part of the program.
 var ErrNoONNXRuntime = errors.New("this program was built without ONNX Runtime: build it with 'go build -tags onnxruntime' (Linux or macOS; see docs/vad.md), or use vad.Silero(), which computes the same and needs nothing")
@@ -17,6 +15,3 @@ type ONNXConfig struct {
 	// It becomes part of the process: whoever chooses the file chooses what runs.
 	Library string
 }
-
-// libraryVariable is the environment variable that names the library.
-const libraryVariable = "ONNXRUNTIME_LIBRARY"

@@ -22,6 +22,9 @@ import (
 // and all later ones have.
 const ortAPI = 23
 
+// libraryVariable is the environment variable that names the library.
+const libraryVariable = "ONNXRUNTIME_LIBRARY"
+
 // ONNXRuntime is an engine that computes Silero VAD with ONNX Runtime. All streams
 // share one session, which costs some 50 MB once; a stream has 1.3 kB of its own,
 // besides its buffers. It is there to compare with [Silero], and for processors
