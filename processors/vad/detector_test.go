@@ -3,6 +3,7 @@ package vad_test
 import (
 	"errors"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -492,5 +493,31 @@ func TestFiveMinutesOfNoiseDoNotMakeItDeaf(t *testing.T) {
 		if off := got[i].Position - audio.Position(len(noise)) - fresh[i].Position; off < -800 || off > 800 {
 			t.Errorf("event %d is at %d after the noise, and at %d at the beginning of a call", i, got[i].Position-audio.Position(len(noise)), fresh[i].Position)
 		}
+	}
+}
+
+func TestAStreamTakesAtMostSixteenKilobytes(t *testing.T) {
+	for _, f := range []audio.Format{audio.Mono(8000), audio.Mono(16000), audio.Stereo(24000), audio.Stereo(48000)} {
+		var before, after runtime.MemStats
+		const n = 200
+		all := make([]*vad.Detector, n)
+		a := piece(f, 0, make([]int16, int(f.Rate)/50*f.Channels))
+		feed(t, detector(t, vad.Config{}), f, 0, a.Samples, 960) // what all share
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range all {
+			all[i] = detector(t, vad.Config{})
+			if _, err := all[i].Detect(nil, a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / n; each > 16<<10 {
+			t.Errorf("%v: a stream takes %d bytes", f, each)
+		} else {
+			t.Logf("%v: a stream takes %d bytes", f, each)
+		}
+		runtime.KeepAlive(all)
 	}
 }
