@@ -3,6 +3,8 @@ package audio
 import (
 	"fmt"
 	"slices"
+
+	"github.com/parley-go/parley/internal/dot"
 )
 
 // resampleBlock is how many frames are converted to floats at a time: enough
@@ -187,7 +189,7 @@ func (r *Resampler) emit(dst []int16) []int16 {
 			if f.interpolated {
 				v = f.between(window, r.phase, r.step.out)
 			} else {
-				v = dot(f.row(r.phase), window)
+				v = dot.Product(f.row(r.phase), window)
 			}
 			dst[at+ch] = round16(v)
 		}
@@ -205,6 +207,6 @@ func (r *Resampler) emit(dst []int16) []int16 {
 func (f *filter) between(window []float32, phase, phases int) float32 {
 	scaled := phase * f.rows
 	i, rest := scaled/phases, scaled%phases
-	a, b := dot(f.row(i), window), dot(f.row(i+1), window)
+	a, b := dot.Product(f.row(i), window), dot.Product(f.row(i+1), window)
 	return a + (b-a)*(float32(rest)/float32(phases))
 }

@@ -375,24 +375,6 @@ func TestFilterMeetsItsSpecification(t *testing.T) {
 	}
 }
 
-func TestVectorDotProductAgreesWithThePlainOne(t *testing.T) {
-	random := rand.New(rand.NewPCG(3, 4))
-	for n := 0; n <= 128; n += 8 {
-		a, b := make([]float32, n), make([]float32, n+1)[1:] // not aligned
-		var exact, magnitude float64
-		for i := range a {
-			a[i], b[i] = random.Float32()-0.5, random.Float32()-0.5
-			exact += float64(a[i]) * float64(b[i])
-			magnitude += math.Abs(float64(a[i]) * float64(b[i]))
-		}
-		for name, got := range map[string]float32{"vector": dot(a, b), "plain": dotGeneric(a, b)} {
-			if math.Abs(float64(got)-exact) > 1e-6*magnitude {
-				t.Errorf("%s, %d values: %v, want %v", name, n, got, exact)
-			}
-		}
-	}
-}
-
 func TestResamplersOfOneRatioShareATableWhichGoesWhenTheyGo(t *testing.T) {
 	var cache filterCache
 	a, b := cache.get(ratio{3, 7}), cache.get(ratio{3, 7})

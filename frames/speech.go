@@ -6,7 +6,8 @@ import (
 	"github.com/parley-go/parley/audio"
 )
 
-// VADStarted tells that a voice activity detector hears speech on a track.
+// VADStarted tells that a voice activity detector hears speech on a track. The
+// detector sends it, in both directions.
 type VADStarted struct {
 	System
 	Track    string
@@ -16,7 +17,8 @@ type VADStarted struct {
 
 func (f *VADStarted) String() string { return fmt.Sprintf("VADStarted(%s @%d)", f.Track, f.Position) }
 
-// VADStopped tells that a voice activity detector hears no more speech.
+// VADStopped tells that a voice activity detector hears no more speech. The
+// detector sends it, in both directions.
 type VADStopped struct {
 	System
 	Track    string

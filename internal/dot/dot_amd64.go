@@ -1,0 +1,27 @@
+//go:build !purego
+
+package dot
+
+import "golang.org/x/sys/cpu"
+
+// Product returns the sum of the products of a and b. The length of a is a
+// multiple of 8, and b is at least as long: the rest of it does not count.
+func Product(a, b []float32) float32 { return dotSSE(a, b[:len(a)]) }
+
+// Fused is Product by the widest vectors that the processor has. The results of
+// different processors of one architecture may differ in the last bits, which
+// those of Product do not.
+func Fused(a, b []float32) float32 {
+	if hasAVX2 {
+		return dotAVX2(a, b[:len(a)])
+	}
+	return dotSSE(a, b[:len(a)])
+}
+
+var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+
+//go:noescape
+func dotSSE(a, b []float32) float32
+
+//go:noescape
+func dotAVX2(a, b []float32) float32

@@ -1,0 +1,10 @@
+//go:build purego || !(amd64 || arm64)
+
+package dot
+
+// Product returns the sum of the products of a and b. The length of a is a
+// multiple of 8, and b is at least as long: the rest of it does not count.
+func Product(a, b []float32) float32 { return Generic(a, b[:len(a)]) }
+
+// Fused is Product. On other architectures it is faster.
+func Fused(a, b []float32) float32 { return Product(a, b) }

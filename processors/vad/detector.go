@@ -1,0 +1,464 @@
+package vad
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+)
+
+// Event tells that speech has begun or ended on a track.
+type Event struct {
+	Speech bool // it has begun; otherwise it has ended
+
+	// Position is where, on the track's clock at Rate. A beginning is the first
+	// sample of the window before the first that counts, or of an earlier one, of
+	// up to half a second, if all from there on are at least 9 dB louder than what
+	// was before: a first consonant often does not count. An end is right behind
+	// the last sample of the last window that counts.
+	Position audio.Position
+	Rate     audio.SampleRate
+}
+
+// Window is what a detector made of one window of sound: for plots, and for
+// finding out which parameters suit a line.
+type Window struct {
+	Track    string
+	From, To audio.Position // on the track's clock, at Rate
+	Rate     audio.SampleRate
+
+	Probability float32 // of speech, by the engine
+	Volume      float64 // in dBFS, as compared with Params.MinVolume
+	Counts      bool    // both suffice
+	Speaking    bool    // between the two events
+}
+
+// Errors of [Detector.Detect] that say that the audio was not what it should be.
+// What could be heard of it has been.
+var (
+	// ErrOverlap is audio at positions that were heard before. The second time it
+	// is ignored.
+	ErrOverlap = errors.New("audio overlaps what was heard before")
+
+	// ErrRestart is a clock that was set back. Speech that was going on has ended
+	// where the audio did, and detection begins anew.
+	ErrRestart = errors.New("the track's clock was set back")
+)
+
+// Detector finds speech on one track of audio. It reckons with positions only:
+// how fast the audio comes makes no difference, and how it is cut into pieces
+// makes none. Use it for recordings; in a pipeline, [New] does. One goroutine at
+// a time uses a Detector.
+type Detector struct {
+	engine  Engine
+	observe func(Window)
+	params  Params
+
+	track  string
+	format audio.Format   // of what was heard last; zero before
+	next   audio.Position // behind it
+
+	// The stream's clock counts from base, a position on the track, on which the
+	// first sample of the first window since then lies.
+	stream    Stream
+	base      audio.Position
+	judged    int64 // samples in the windows since base
+	window    []float32
+	filled    int
+	resampler *audio.Resampler
+	skip      int // of its output: its delay
+
+	mono, resampled []int16 // memory for a piece
+
+	level  float64           // that falls slowly
+	levels [lookBack]float32 // of the last windows, as they were, the newest first
+
+	// The windows that were heard since something changed, and what they are
+	// compared with.
+	state               state
+	run                 int // windows that count while starting; that do not while speaking
+	startRuns, stopRuns int
+	start, end          audio.Position // of the speech
+	free                audio.Position // from here on there was no speech yet
+}
+
+type state uint8
+
+const (
+	quiet    state = iota
+	starting       // there may be speech
+	speaking
+)
+
+const (
+	// piece is how many samples on a channel are worked on at a time, which
+	// bounds the memory of a detector.
+	piece = 512
+
+	// bridge is how much audio may be missing before the engine is made to forget
+	// what came before. Silence takes its place.
+	bridge = 100 * time.Millisecond
+
+	// farthest bounds positions, so that they can be reckoned with: a million
+	// years.
+	farthest audio.Position = 1 << 60
+
+	// setBack is how far back a position may be before it is taken for another
+	// clock, and not for audio that comes twice.
+	setBack = time.Second
+)
+
+// NewDetector returns a detector, or an error with a [ParamError].
+func NewDetector(cfg Config) (*Detector, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	d := &Detector{engine: cfg.Engine, observe: cfg.Observe, params: cfg.Params.withDefaults()}
+	d.forgetLevels()
+	if d.engine == nil {
+		d.engine = Silero()
+	}
+	return d, nil
+}
+
+// Update changes parameters. See [Settings].
+func (d *Detector) Update(s Settings) error {
+	p, err := s.apply(d.params)
+	if err != nil {
+		return err
+	}
+	d.params = p
+	d.reckon()
+	return nil
+}
+
+// Params returns the parameters in use.
+func (d *Detector) Params() Params { return d.params }
+
+// Speaking reports whether there is speech: whether the last event was a
+// beginning.
+func (d *Detector) Speaking() bool { return d.state == speaking }
+
+// Detect hears the next piece of audio, of any length, and appends to dst what
+// it tells. Several channels are mixed. Audio that is missing, by the positions,
+// counts as silence. The format may change from piece to piece; the positions
+// then go on at the new rate.
+//
+// An error says which audio could not be heard, and why. Detection goes on with
+// the rest: the events count in any case.
+func (d *Detector) Detect(dst []Event, a *frames.Audio) ([]Event, error) {
+	if err := a.Format.Validate(); err != nil {
+		return dst, err
+	}
+	if a.Position > farthest || a.Position < -farthest {
+		return dst, fmt.Errorf("position %d is beyond any clock: positions count samples from the beginning of the track", a.Position)
+	}
+	d.track = a.Track
+	dst, err := d.tune(dst, a)
+	if err != nil {
+		return dst, err
+	}
+	samples := a.Samples
+	var complaint error
+	switch ahead := int64(a.Position - d.next); {
+	case ahead > 0:
+		dst, err = d.miss(dst, a.Position)
+	case ahead < -a.Format.Rate.Samples(setBack):
+		complaint = fmt.Errorf("%w from %d to %d: a new stream needs a track of its own", ErrRestart, d.next, a.Position)
+		dst, err = d.Flush(dst)
+		d.restart(a.Position)
+		d.free = a.Position
+	case ahead < 0:
+		twice := min(-ahead, a.Len())
+		complaint = fmt.Errorf("%w, from %d to %d: positions must count every sample once", ErrOverlap, a.Position, a.Position+audio.Position(twice))
+		samples = samples[int(twice)*a.Format.Channels:]
+	}
+	d.next = max(d.next, a.End())
+	complaint = errors.Join(complaint, err)
+	for n := piece * a.Format.Channels; len(samples) > 0; samples = samples[min(n, len(samples)):] {
+		if dst, err = d.hear(dst, samples[:min(n, len(samples))]); err != nil {
+			complaint = errors.Join(complaint, err)
+		}
+	}
+	return dst, complaint
+}
+
+// Flush hears the rest of what has arrived, as if it were followed by silence,
+// and ends speech that is going on. What follows may be anything.
+func (d *Detector) Flush(dst []Event) ([]Event, error) {
+	if d.stream == nil {
+		return dst, nil
+	}
+	dst, err := d.silence(dst, int64(d.window2input()))
+	if d.state == speaking {
+		dst = d.stop(dst)
+	}
+	d.state, d.run = quiet, 0
+	d.restart(d.next)
+	return dst, err
+}
+
+// window2input is a window and the delay of the resampler, in samples of the
+// input.
+func (d *Detector) window2input() audio.Position {
+	n := len(d.window)
+	if d.resampler != nil {
+		n += d.resampler.Delay()
+	}
+	return audio.Position(n).At(d.stream.Rate(), d.format.Rate) + 1
+}
+
+// tune makes d ready for a's format.
+func (d *Detector) tune(dst []Event, a *frames.Audio) ([]Event, error) {
+	if d.format == a.Format && d.stream != nil {
+		return dst, nil
+	}
+	if d.stream != nil && d.format.Rate == a.Format.Rate { // channels are mixed before anything else
+		d.format = a.Format
+		return dst, nil
+	}
+	stream, err := d.engine.Open(a.Format.Rate)
+	if err != nil {
+		return dst, fmt.Errorf("open engine for %v: %w", a.Format, err)
+	}
+	if w, r := stream.Window(), stream.Rate(); w <= 0 || w > int(audio.Rate48k) || r <= 0 {
+		return dst, fmt.Errorf("open engine for %v: it takes windows of %d samples at %v", a.Format, w, r)
+	}
+	var resampler *audio.Resampler
+	if stream.Rate() != a.Format.Rate {
+		if resampler, err = audio.NewResampler(a.Format.Rate, stream.Rate(), 1); err != nil {
+			return dst, fmt.Errorf("open engine for %v: %w", a.Format, err)
+		}
+	}
+	if old := d.format.Rate; d.stream != nil {
+		for _, p := range []*audio.Position{&d.next, &d.start, &d.end, &d.free} {
+			*p = p.At(old, a.Format.Rate)
+		}
+		if off := a.Position - d.next; off >= -1 && off <= 1 { // rounding
+			d.next = a.Position
+		}
+		if d.stream.Rate() == stream.Rate() && d.stream.Window() == stream.Window() {
+			stream = d.stream // it remembers the same voice
+		}
+	} else {
+		d.next, d.free = a.Position, a.Position
+	}
+	d.stream, d.resampler, d.format = stream, resampler, a.Format
+	if len(d.window) != stream.Window() {
+		d.window = make([]float32, stream.Window())
+	}
+	d.rebase(d.next)
+	d.reckon()
+	return dst, nil
+}
+
+// rebase puts the beginning of the next window at a position of the track.
+func (d *Detector) rebase(at audio.Position) {
+	d.base, d.judged, d.filled, d.skip = at, 0, 0, 0
+	if d.resampler != nil {
+		d.resampler.Reset()
+		d.skip = d.resampler.Delay()
+	}
+}
+
+// restart makes the engine forget what it heard.
+func (d *Detector) restart(at audio.Position) {
+	d.stream.Reset()
+	d.forgetLevels()
+	d.next = at
+	d.rebase(at)
+}
+
+func (d *Detector) forgetLevels() {
+	d.level = math.Inf(-1)
+	for i := range d.levels {
+		d.levels[i] = floorOfLevel
+	}
+}
+
+// reckon converts the parameters to windows.
+func (d *Detector) reckon() {
+	if d.stream == nil {
+		return
+	}
+	length := d.stream.Rate().Duration(int64(d.stream.Window()))
+	windows := func(t time.Duration) int { return max(1, int((t+length/2)/length)) }
+	d.startRuns, d.stopRuns = windows(d.params.Start), windows(d.params.Stop)
+}
+
+// miss accounts for audio that is missing up to a position.
+func (d *Detector) miss(dst []Event, to audio.Position) ([]Event, error) {
+	gap := int64(to - d.next)
+	most := d.format.Rate.Samples(bridge)
+	dst, err := d.silence(dst, min(gap, most))
+	if gap <= most {
+		return dst, err
+	}
+	length := audio.Position(len(d.window)).At(d.stream.Rate(), d.format.Rate)
+	windows := int(min((gap-most)/int64(max(1, length)), int64(maxStop/time.Millisecond)))
+	switch d.state {
+	case starting:
+		d.state, d.run = quiet, 0
+	case speaking:
+		if d.run += windows; d.run >= d.stopRuns {
+			dst = d.stop(dst)
+		}
+	}
+	d.restart(to)
+	d.free = to
+	return dst, err
+}
+
+// silence hears n samples of nothing.
+func (d *Detector) silence(dst []Event, n int64) ([]Event, error) {
+	var nothing [piece]int16
+	var failed error
+	for ; n > 0; n -= min(n, piece) {
+		var err error
+		if dst, err = d.hearMono(dst, nothing[:min(n, piece)]); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return dst, failed
+}
+
+// hear hears a piece in the format of the track.
+func (d *Detector) hear(dst []Event, samples []int16) ([]Event, error) {
+	if d.format.Channels > 1 {
+		d.mono = audio.Remix(d.mono[:0], samples, d.format.Channels, 1)
+		samples = d.mono
+	}
+	return d.hearMono(dst, samples)
+}
+
+func (d *Detector) hearMono(dst []Event, samples []int16) ([]Event, error) {
+	if d.resampler != nil {
+		d.resampled = d.resampler.Resample(d.resampled[:0], samples)
+		n := min(d.skip, len(d.resampled))
+		d.skip -= n
+		samples = d.resampled[n:]
+	}
+	var failed error
+	for len(samples) > 0 {
+		n := min(len(samples), len(d.window)-d.filled)
+		for i, s := range samples[:n] {
+			d.window[d.filled+i] = float32(s) * (1.0 / 32768)
+		}
+		samples = samples[n:]
+		if d.filled += n; d.filled < len(d.window) {
+			break
+		}
+		d.filled = 0
+		var err error
+		if dst, err = d.judge(dst); err != nil {
+			failed = err // one of a piece says enough
+		}
+	}
+	return dst, failed
+}
+
+// judge asks the engine about the window, which is full.
+func (d *Detector) judge(dst []Event) ([]Event, error) {
+	at := func(n int64) audio.Position {
+		return d.base + audio.Position(n).At(d.stream.Rate(), d.format.Rate)
+	}
+	w := Window{Track: d.track, Rate: d.format.Rate, From: at(d.judged), To: at(d.judged + int64(len(d.window)))}
+	d.judged += int64(len(d.window))
+	w.Volume = d.volume()
+	p, err := d.stream.Probability(d.window)
+	if err == nil && !(p >= 0 && p <= 1) {
+		err = fmt.Errorf("the engine's probability is %v: it must be from 0 to 1", p)
+	}
+	if err != nil {
+		// As if it had not been heard: it neither ends speech nor begins it.
+		return dst, fmt.Errorf("judge samples %d to %d: %w", w.From, w.To, err)
+	}
+	w.Probability = p
+	enough := d.params.Confidence
+	if d.state != quiet {
+		enough = max(enough-Hysteresis, enough/2)
+	}
+	w.Counts = float64(p) >= enough && w.Volume >= d.params.MinVolume
+	dst = d.step(dst, w)
+	if d.observe != nil {
+		w.Speaking = d.state == speaking
+		d.observe(w)
+	}
+	return dst, nil
+}
+
+// volume returns the level of the window, which falls slowly.
+func (d *Detector) volume() float64 {
+	sum := float32(0)
+	for _, v := range d.window {
+		sum += v * v
+	}
+	level := 10 * math.Log10(float64(sum)/float64(len(d.window)))
+	copy(d.levels[1:], d.levels[:])
+	d.levels[0] = float32(max(level, floorOfLevel))
+	falls := volumeDecay * float64(len(d.window)) / float64(d.stream.Rate())
+	if d.level = max(level, d.level-falls); d.level < floorOfLevel {
+		d.level = math.Inf(-1)
+	}
+	return d.level
+}
+
+// step takes the window into account.
+func (d *Detector) step(dst []Event, w Window) []Event {
+	switch {
+	case d.state == quiet && w.Counts:
+		d.state, d.run = starting, 0
+		d.start = max(d.free, w.From-(w.To-w.From)*audio.Position(d.onset()))
+	case d.state == starting && !w.Counts:
+		d.state, d.run = quiet, 0
+	case d.state == speaking && w.Counts:
+		d.run, d.end = 0, min(w.To, d.next)
+	case d.state == speaking:
+		if d.run++; d.run >= d.stopRuns {
+			dst = d.stop(dst)
+		}
+	}
+	if d.state == starting {
+		if d.run++; d.run >= d.startRuns {
+			d.state, d.run, d.end = speaking, 0, min(w.To, d.next)
+			dst = append(dst, Event{Speech: true, Position: d.start, Rate: d.format.Rate})
+		}
+	}
+	return dst
+}
+
+// onset returns how many windows before the one that was judged last the speech
+// has begun: those that are louder than what was heard before, since an engine
+// recognises a first consonant, an s or an f, only by the vowel behind it; one in
+// any case.
+func (d *Detector) onset() int {
+	floor := d.levels[0]
+	for _, l := range d.levels[1:] {
+		floor = min(floor, l)
+	}
+	audible := max(floor, inaudible) + onsetOver
+	n := 1
+	for n < len(d.levels)-1 && d.levels[n] > audible {
+		n++
+	}
+	return n
+}
+
+const (
+	// lookBack is how many windows are looked at for the beginning of speech: with
+	// Silero, those of half a second.
+	lookBack = 16
+
+	onsetOver = 9   // decibels above the softest of them
+	inaudible = -65 // dBFS
+)
+
+func (d *Detector) stop(dst []Event) []Event {
+	d.state, d.run = quiet, 0
+	d.end = max(d.end, d.start)
+	d.free = d.end
+	return append(dst, Event{Position: d.end, Rate: d.format.Rate})
+}
