@@ -36,6 +36,7 @@ type run struct {
 	cut      bool           // the rest will not be heard
 	reason   string         // why
 	heard    audio.Position // the first that was not (yet)
+	settled  bool           // it was heard to its end
 	over     bool           // nothing more will be told of it
 }
 
@@ -43,7 +44,7 @@ type run struct {
 type voice struct {
 	track string
 	rate  audio.SampleRate
-	end   audio.Position // of what was sent
+	sent  audio.Position // the end of what was sent
 	heard audio.Position
 	runs  []*run // not over
 }
@@ -104,7 +105,7 @@ func (b *book) answerEnded(f *frames.LLMResponseEnd) {
 	}
 	r.brokenOff = true
 	if n := len(r.runs); n > 0 {
-		if last := r.runs[n-1]; last.over && !last.cut {
+		if last := r.runs[n-1]; last.settled && !last.cut {
 			b.cutRun(last, "broken off")
 		}
 	}
@@ -232,19 +233,19 @@ func (b *book) audioSent(f *frames.AudioOutput) {
 			b.issue(TooMuch, "tracks of the agent")
 			b.voices = append(b.voices[:0:0], b.voices[1:]...)
 		}
-		v = &voice{track: track, rate: f.Format.Rate, end: f.Position, heard: f.Position}
+		v = &voice{track: track, rate: f.Format.Rate, sent: f.Position, heard: f.Position}
 		b.voices = append(b.voices, v)
 	}
 	gap := audio.Position(f.Format.Rate.Samples(b.cfg.MaxGap))
-	if v.rate != f.Format.Rate || f.Position < v.end || f.Position > v.end+gap {
+	if v.rate != f.Format.Rate || f.Position < v.sent || f.Position > v.sent+gap {
 		// What is heard of it from now on is told by another clock.
-		b.issue(BadPosition, fmt.Sprintf("track %q jumps from %d of %d Hz to %d of %d Hz", track, v.end, int(v.rate), f.Position, int(f.Format.Rate)))
+		b.issue(BadPosition, fmt.Sprintf("track %q jumps from %d of %d Hz to %d of %d Hz", track, v.sent, int(v.rate), f.Position, int(f.Format.Rate)))
 		for _, r := range v.runs {
 			r.over = true
 		}
 		*v = voice{track: track, rate: f.Format.Rate, heard: f.Position}
 	}
-	v.end = f.End()
+	v.sent = f.End()
 	if r := b.speakerOf(b.name(f.Response)); r != nil {
 		b.addAudio(v, r, f)
 	}
@@ -365,13 +366,27 @@ func (u *run) last() bool { return u.of.runs[len(u.of.runs)-1] == u }
 
 func (u *run) slack() audio.Position { return audio.Position(u.rate.Samples(slack)) }
 
-// settle ends a run that has been heard to its end.
-func (b *book) settle(v *voice, u *run) {
-	if u.over || u.cut || !b.reports || u.heard+u.slack() < u.to || !u.complete {
-		return
-	}
+// whole reports whether all of a run was heard.
+func (u *run) whole() bool { return u.complete && u.heard+u.slack() >= u.to }
+
+// end lets go of a run of which nothing more will be told.
+func (v *voice) end(u *run) {
 	u.over = true
 	v.runs = slices.DeleteFunc(v.runs, func(o *run) bool { return o == u })
+}
+
+// settle notes that a run has been heard to its end.
+func (b *book) settle(v *voice, u *run) {
+	if u.over || u.cut || !b.reports || !u.whole() {
+		return
+	}
+	if u.heard >= u.to {
+		v.end(u)
+	}
+	if u.settled {
+		return
+	}
+	u.settled = true
 	if u.of.brokenOff && u.last() && len(u.of.pending) == 0 {
 		b.cutRun(u, "broken off")
 		return
@@ -412,8 +427,8 @@ func (b *book) playout(p *frames.Playout) {
 	heard := p.Heard.At(p.Rate, v.rate)
 	edge := audio.Position(v.rate.Samples(slack))
 	switch {
-	case heard > v.end+edge:
-		b.issue(BadPosition, fmt.Sprintf("playout of track %q up to %d, of which %d were sent", track, heard, v.end))
+	case heard > v.sent+edge:
+		b.issue(BadPosition, fmt.Sprintf("playout of track %q up to %d, of which %d were sent", track, heard, v.sent))
 		return
 	case heard < v.heard:
 		if heard+edge < v.heard {
@@ -421,7 +436,7 @@ func (b *book) playout(p *frames.Playout) {
 		}
 		return
 	}
-	heard = min(heard, v.end)
+	heard = min(heard, v.sent)
 	v.heard = heard
 	for _, u := range slices.Clone(v.runs) {
 		b.runHeard(v, u, p, heard)
@@ -435,8 +450,7 @@ func (b *book) playout(p *frames.Playout) {
 func (b *book) runHeard(v *voice, u *run, p *frames.Playout, heard audio.Position) {
 	if u.cut && heard > u.to {
 		// It is something else that is heard.
-		u.over = true
-		v.runs = slices.DeleteFunc(v.runs, func(o *run) bool { return o == u })
+		v.end(u)
 		return
 	}
 	if heard <= u.heard {
@@ -483,11 +497,10 @@ func (b *book) flushed(v *voice, queued audio.Position) {
 		if u.from >= queued && !u.cut {
 			continue
 		}
-		if u.heard+u.slack() < u.to || u.cut || !u.complete {
+		if !u.settled {
 			b.cutRun(u, u.reason)
-			u.over = true
-			v.runs = slices.DeleteFunc(v.runs, func(o *run) bool { return o == u })
 		}
+		v.end(u)
 	}
 }
 
@@ -522,7 +535,7 @@ func (b *book) interrupted(f *frames.Interruption) {
 func (b *book) interruptAll(reason string, end bool) {
 	for _, v := range b.voices {
 		for _, u := range slices.Clone(v.runs) {
-			if u.cut || end && !b.reports {
+			if u.cut || u.settled || end && !b.reports {
 				continue
 			}
 			if end && u.heard+u.slack() >= u.to {
