@@ -43,7 +43,7 @@ func (t Transcript) WriteVTT(w io.Writer) error {
 	for _, e := range cues {
 		start := cueStart(e)
 		// A cue ends after it starts.
-		end := max((e.Place.To() + time.Millisecond - 1).Truncate(time.Millisecond), start+time.Millisecond)
+		end := max(e.Place.To().Truncate(time.Millisecond), start+time.Millisecond)
 		text := escape(e.Text)
 		if e.State == Cut {
 			text += " [interrupted]"
