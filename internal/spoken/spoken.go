@@ -7,7 +7,6 @@ package spoken
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -101,7 +100,10 @@ const maxCallText = 4000
 // Call is what a model that reads words only is told of a call. result is nil if
 // there is none yet.
 func Call(name string, arguments, result json.RawMessage) string {
-	s := fmt.Sprintf("[I called %s with %s", name, KeepStart(string(arguments), maxCallText))
+	s := "[I called " + name
+	if len(arguments) > 0 {
+		s += " with " + KeepStart(string(arguments), maxCallText)
+	}
 	if result == nil {
 		return s + "; there is no result yet.]"
 	}

@@ -12,10 +12,10 @@ import (
 // WriteText writes the transcript for people: a line for each entry, with when it
 // began in the call.
 //
-//	00:01.1  caller  Hello, what does a service cost?
-//	00:03.4  tool    get_price {"item":"service"} → {"result":90} (120ms)
-//	00:04.2  agent   A full service is [interrupted; not heard: ninety pounds.]
-//	   --    agent   [not heard: Parts are extra.]
+//	 00:01.1  caller  Hello, what does a service cost?
+//	~00:03.4  tool    get_price {"item":"service"} → {"result":90} (120ms)
+//	 00:04.2  agent   A full service is [interrupted; not heard: ninety pounds.]
+//	    --    agent   [not heard: Parts are extra.]
 //
 // Times that are no more than when something was told have a "~" before them.
 func (t Transcript) WriteText(w io.Writer) error {
@@ -24,14 +24,14 @@ func (t Transcript) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "[%d earlier entries are missing]\n", t.Dropped)
 	}
 	for _, e := range t.Entries {
-		at := "   --   "
+		at := "   --  "
 		if !e.Place.IsZero() {
 			at = clock(e.Place.From())
 			if e.Rough {
 				at = "~" + at
 			}
 		}
-		fmt.Fprintf(&b, "%-8s  %-6s  %s\n", at, e.speaker(), e.line())
+		fmt.Fprintf(&b, "%8s  %-6s  %s\n", at, e.speaker(), e.line())
 	}
 	for _, i := range t.Issues {
 		fmt.Fprintf(&b, "[in doubt: %s, %d times; first: %s]\n", i.Kind, i.Count, oneLine(i.First))

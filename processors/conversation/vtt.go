@@ -13,11 +13,12 @@ import (
 // WriteVTT writes what was heard as WebVTT: captions for a recording of the call.
 // Each entry that has words and a place is a cue, in the voice of "caller" or
 // "agent"; cues are ordered by their start, and overlap where both spoke at once.
-// What was not heard, what has no place, and tools are comments.
+// What was not heard or is not certain, what was typed or has no place, and tools
+// are comments.
 func (t Transcript) WriteVTT(w io.Writer) error {
 	var cues, rest []Entry
 	for _, e := range t.Entries {
-		if e.Who != Tool && e.Text != "" && !e.Place.IsZero() && e.State != Unheard && e.State != Announced {
+		if e.captioned() {
 			cues = append(cues, e)
 		} else {
 			rest = append(rest, e)
@@ -54,6 +55,16 @@ func (t Transcript) WriteVTT(w io.Writer) error {
 		return fmt.Errorf("write transcript: %w", err)
 	}
 	return nil
+}
+
+// captioned reports whether an entry is a cue: it was spoken, and it is known what
+// and when.
+func (e Entry) captioned() bool {
+	switch e.State {
+	case Final, Speaking, Heard, Cut:
+		return e.Text != "" && !e.Place.IsZero() && !e.Typed
+	}
+	return false
 }
 
 func cueStart(e Entry) time.Duration { return e.Place.From().Truncate(time.Millisecond) }
