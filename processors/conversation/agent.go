@@ -611,8 +611,8 @@ func (b *book) cutRun(u *run, reason string) {
 			// What was heard of it was in an earlier run.
 		case heard <= from:
 			b.wasUnheard(n, reason)
-		case heard+u.slack() >= to:
-			n.Estimated = n.Estimated || !b.reports
+		case heard+u.slack() >= to, n.worded && !b.reports:
+			n.Estimated = n.Estimated || !b.reports && !n.worded
 			b.wasHeard(n)
 		default:
 			n.State, n.Reason, n.Estimated = Cut, reason, true

@@ -331,7 +331,16 @@ func (s *seen) first(f frames.Frame) bool {
 	return true
 }
 
-// finish is called at the end of the call.
+// finish is called at the end of the call. Where no output reports, what was told
+// to have been spoken was heard, as far as anybody can know.
 func (b *book) finish() {
 	b.interruptAll("end", true)
+	if b.reports {
+		return
+	}
+	for _, n := range b.entries {
+		if n.worded && n.State == Announced {
+			b.wasHeard(n)
+		}
+	}
 }

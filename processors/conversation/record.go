@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,12 +33,12 @@ func (b *book) wasSpoken(f *frames.SpokenText) {
 	// It may be of several.
 	for i, n := range open {
 		rest := n.rest()
-		if len(rest) == 0 || !spoken.HasPrefix(words, rest) {
+		if n.worded || len(rest) == 0 || !spoken.HasPrefix(words, rest) {
 			continue
 		}
 		covered, left := 0, words
 		for _, o := range open[i:] {
-			if rest := o.rest(); len(rest) == 0 || !spoken.HasPrefix(left, rest) {
+			if rest := o.rest(); o.worded || len(rest) == 0 || !spoken.HasPrefix(left, rest) {
 				break
 			} else {
 				left, covered = left[len(rest):], covered+1
@@ -48,7 +49,7 @@ func (b *book) wasSpoken(f *frames.SpokenText) {
 	}
 	// It is worded otherwise: of what is being heard, if anything is.
 	for _, n := range open {
-		if n.run != nil && n.State != Unheard && n.spoken == 0 {
+		if n.run != nil && n.State != Unheard && n.spoken == 0 && !n.worded {
 			if n.announced != "" {
 				b.issue(BadWords, fmt.Sprintf("what was spoken of answer %q is worded otherwise", id))
 			}
@@ -93,21 +94,21 @@ func (n *note) rest() []string {
 }
 
 // find returns the sentence whose rest fits: rather one that has been heard, if
-// only in part.
+// only in part, and of which nothing was told yet.
 func find(open []*note, fits func(rest []string) bool) *note {
-	var unheard *note
+	var unheard, again *note
 	for _, n := range open {
-		if !fits(n.rest()) || n.announced == "" {
-			continue
-		}
-		if n.State != Unheard {
+		switch {
+		case n.announced == "" || !fits(n.rest()):
+		case n.worded:
+			again = cmp.Or(again, n)
+		case n.State == Unheard:
+			unheard = cmp.Or(unheard, n)
+		default:
 			return n
 		}
-		if unheard == nil {
-			unheard = n
-		}
 	}
-	return unheard
+	return cmp.Or(unheard, again)
 }
 
 // record writes down that a sentence was spoken to its end, or was cut behind
@@ -122,8 +123,9 @@ func (b *book) record(n *note, text string, interrupted bool) {
 	}
 	n.Text = b.text(n, text)
 	n.worded = true
-	if u := n.run; !interrupted && u != nil && b.reports && !u.cut && !u.over && u.heard+u.slack() < u.to {
-		// It was told ahead of what is heard, which is known better from playout.
+	if u := n.run; !interrupted && u != nil && !u.cut && !u.over && u.heard+u.slack() < u.to {
+		// It was told ahead of what is heard, which is known better from playout, if
+		// somebody reports any: see finish.
 		b.changed(n)
 		return
 	}
