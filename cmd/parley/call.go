@@ -22,6 +22,7 @@ import (
 	"github.com/parley-go/parley/internal/virtualtime"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/audiofile"
+	"github.com/parley-go/parley/processors/conversation"
 	"github.com/parley-go/parley/processors/recorder"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
@@ -29,12 +30,13 @@ import (
 )
 
 type callCommand struct {
-	Caller   string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV at 4 to 192 kHz, or MP3 at 11.025 to 48 kHz; mono or stereo, which is mixed."`
-	Output   string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
-	Mono     bool   `help:"Write the conversation as one channel, both mixed."`
-	Timeline string `type:"path" placeholder:"FILE" help:"Where to draw the call, as .svg: who spoke when, which stream listened, and how the call moved between them."`
-	Fast     bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample, and that of real time to within a chunk (20 ms). Emulator only."`
-	JSON     bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output; nothing if the call does not begin."`
+	Caller     string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV at 4 to 192 kHz, or MP3 at 11.025 to 48 kHz; mono or stereo, which is mixed."`
+	Output     string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
+	Mono       bool   `help:"Write the conversation as one channel, both mixed."`
+	Timeline   string `type:"path" placeholder:"FILE" help:"Where to draw the call, as .svg: who spoke when, which stream listened, and how the call moved between them."`
+	Transcript string `type:"path" placeholder:"FILE" help:"Where to write who said what when, what was heard of it, and which tools were called: .json, .vtt (captions) or .txt."`
+	Fast       bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample, and that of real time to within a chunk (20 ms). Emulator only."`
+	JSON       bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output; nothing if the call does not begin."`
 
 	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
 	Script  string `type:"path" placeholder:"FILE" help:"What the emulator knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one."`
@@ -62,6 +64,7 @@ Without --service aws it talks to the built-in emulator, which knows the recordi
 
   parley call testdata/calls/order.mp3 -o conversation.wav
   parley call --fast --json caller.wav -o conversation.mp3 | jq .latency_ms.median
+  parley call --fast testdata/calls/bargein.wav --transcript call.vtt
   parley call --fast --rotate-every 20s --timeline call.svg testdata/calls/order.mp3
   AWS_REGION=us-east-1 parley call --service aws caller.wav -o conversation.wav`
 }
@@ -143,6 +146,8 @@ func (c *callCommand) check() error {
 		return usageError{fmt.Errorf("--output %s: its name decides what is written: name a .wav or .mp3 file", c.Output)}
 	case c.Timeline != "" && !strings.EqualFold(filepath.Ext(c.Timeline), ".svg"):
 		return usageError{fmt.Errorf("--timeline %s: it is drawn as SVG, and the name does not end in .svg: name a .svg file", c.Timeline)}
+	case c.Transcript != "" && forms[strings.ToLower(filepath.Ext(c.Transcript))] == nil:
+		return usageError{fmt.Errorf("--transcript %s: its name decides how it is written: name a .json, .vtt or .txt file", c.Transcript)}
 	}
 	if c.RotateEvery != nil {
 		if err := checkRotation(*c.RotateEvery); err != nil {
@@ -211,14 +216,22 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 			call.Close() // it never began; its error says more than that of closing files
 		}
 	}()
-	var drawing *drawing
-	if c.Timeline != "" {
-		if drawing, err = reserveDrawing(c.Timeline, c.Caller, c.Output); err != nil {
+	var drawing, transcript *reserved
+	for _, r := range []struct {
+		file       **reserved
+		what, path string
+	}{{&drawing, "timeline", c.Timeline}, {&transcript, "transcript", c.Transcript}} {
+		if r.path == "" {
+			continue
+		}
+		kept, err := reserve(r.what, r.path, c.Caller, c.Output)
+		if err != nil {
 			return err
 		}
+		*r.file = kept
 		defer func() {
 			if summary.Caller == "" {
-				drawing.discard()
+				kept.discard()
 			}
 		}()
 	}
@@ -242,9 +255,10 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	}
 
 	sonic := novasonic.New(config)
-	ears := newListener(screen.line)
+	talk := conversation.New(conversation.Config{OnEntry: newSpeaker(screen.line).hear})
+	ears := newListener()
 	p := pipeline.New(pipeline.Config{Logger: c.logger(con.err), EndTimeout: 2 * time.Minute, OnError: ears.failed},
-		call.Input(), sonic, ears, call.Output())
+		call.Input(), sonic, talk, ears, call.Output())
 	obeyed := make(chan struct{})
 	go func() {
 		defer close(obeyed)
@@ -258,7 +272,8 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 	*summary = Summary{
 		Caller: c.Caller, Output: c.Output, Service: c.Service, Model: c.Model, Virtual: c.Fast,
 	}
-	ears.fill(summary)
+	said := talk.Transcript()
+	ears.fill(summary, said)
 	heard := call.Stats()
 	summary.Duration = millis(heard.Format.Rate.Duration(int64(heard.Output)))
 	summary.AudioGaps = heard.Gaps
@@ -277,10 +292,17 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		summary.Dropped += int64(s.System.Shed + s.Ordered.Shed + s.Upstream.Shed)
 	}
 	if drawing != nil {
-		if failed := drawing.write(timeline.SVG(ears.timeline(summary))); failed != nil {
+		if failed := drawing.write(timeline.SVG(ears.timeline(summary, bargeIns(said)))); failed != nil {
 			err = errors.Join(err, failed)
 		} else {
 			summary.Timeline = c.Timeline
+		}
+	}
+	if transcript != nil {
+		if failed := save(said, transcript); failed != nil {
+			err = errors.Join(err, failed)
+		} else {
+			summary.Saved = c.Transcript
 		}
 	}
 	return err
@@ -377,7 +399,7 @@ func (s *Summary) print(w io.Writer) {
 	for _, line := range swapTable(s.Swaps) {
 		fmt.Fprintln(w, line)
 	}
-	for _, path := range []string{s.Output, s.Timeline} {
+	for _, path := range []string{s.Output, s.Timeline, s.Saved} {
 		if path != "" {
 			fmt.Fprintf(w, "wrote %s\n", path)
 		}

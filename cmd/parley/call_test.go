@@ -297,6 +297,10 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"timeline of unknown kind", []string{good, "--timeline", "x.png"}, 2, []string{"--timeline", "x.png", ".svg"}},
 		{"unwritable timeline", []string{good, "--timeline", "/nowhere/at/all.svg"}, 1, []string{"/nowhere/at/all.svg", "make the folder"}},
 		{"timeline that is a folder", []string{good, "--timeline", folder}, 1, []string{folder, "folder"}},
+		{"transcript of unknown kind", []string{good, "--transcript", "x.srt"}, 2, []string{"--transcript", "x.srt", ".json, .vtt or .txt"}},
+		{"transcript without extension", []string{good, "--transcript", "said"}, 2, []string{"--transcript", "said: its name", ".vtt"}},
+		{"unwritable transcript", []string{good, "--transcript", "/nowhere/at/all.vtt"}, 1, []string{"create transcript", "/nowhere/at/all.vtt", "make the folder"}},
+		{"empty transcript", []string{good, "--transcript="}, 2, []string{"--transcript", "empty"}},
 		{"output below a file", []string{good, "-o", filepath.Join(good, "x.wav")}, 1, []string{"is a file, not a folder"}},
 		{"empty output", []string{good, "--output="}, 2, []string{"--output", "empty", "parley call --help"}},
 		{"empty recording", []string{""}, 2, []string{"empty"}},
@@ -527,7 +531,7 @@ func TestAFileThatCouldNotBeWrittenIsNotSaidToBe(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("there is no /dev/full to play a full disk")
 	}
-	for name, flag := range map[string]string{"full.wav": "--output", "full.mp3": "--output", "full.svg": "--timeline"} {
+	for name, flag := range map[string]string{"full.wav": "--output", "full.mp3": "--output", "full.svg": "--timeline", "full.vtt": "--transcript"} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)
 			if err := os.Symlink("/dev/full", path); err != nil {
@@ -539,8 +543,8 @@ func TestAFileThatCouldNotBeWrittenIsNotSaidToBe(t *testing.T) {
 			}
 			_, stdout, _ = parley(t, "call", "--fast", "--json", calls+"bargein.wav", flag, path)
 			var s Summary
-			if err := json.Unmarshal([]byte(stdout), &s); err != nil || s.Output != "" || s.Timeline != "" || s.Error == "" {
-				t.Errorf("output %q, timeline %q, error %q (%v)", s.Output, s.Timeline, s.Error, err)
+			if err := json.Unmarshal([]byte(stdout), &s); err != nil || s.Output != "" || s.Timeline != "" || s.Saved != "" || s.Error == "" {
+				t.Errorf("output %q, timeline %q, transcript %q, error %q (%v)", s.Output, s.Timeline, s.Saved, s.Error, err)
 			}
 		})
 	}

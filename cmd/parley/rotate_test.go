@@ -149,17 +149,19 @@ func TestATimelineShowsWhoSpokeAndWhichStreamListened(t *testing.T) {
 	}
 }
 
-func TestACallThatDoesNotBeginDrawsNothing(t *testing.T) {
-	keep, fresh := write(t, "keep.svg", []byte("precious")), filepath.Join(t.TempDir(), "new.svg")
-	for _, path := range []string{keep, fresh} {
-		if status, _, _ := parley(t, "call", "--fast", calls+demo.BargeIn, "--script", "nowhere.yaml", "--timeline", path); status != 1 {
-			t.Errorf("exit status %d", status)
+func TestACallThatDoesNotBeginDrawsAndWritesNothing(t *testing.T) {
+	for flag, extension := range map[string]string{"--timeline": ".svg", "--transcript": ".json"} {
+		keep, fresh := write(t, "keep"+extension, []byte("precious")), filepath.Join(t.TempDir(), "new"+extension)
+		for _, path := range []string{keep, fresh} {
+			if status, _, _ := parley(t, "call", "--fast", calls+demo.BargeIn, "--script", "nowhere.yaml", flag, path); status != 1 {
+				t.Errorf("exit status %d", status)
+			}
 		}
-	}
-	if b, err := os.ReadFile(keep); err != nil || string(b) != "precious" {
-		t.Errorf("the file now holds %d bytes (%v)", len(b), err)
-	}
-	if _, err := os.Stat(fresh); err == nil {
-		t.Error("there is a file for a call that never was")
+		if b, err := os.ReadFile(keep); err != nil || string(b) != "precious" {
+			t.Errorf("%s: the file now holds %d bytes (%v)", flag, len(b), err)
+		}
+		if _, err := os.Stat(fresh); err == nil {
+			t.Errorf("%s: there is a file for a call that never was", flag)
+		}
 	}
 }

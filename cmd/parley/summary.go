@@ -10,10 +10,11 @@ import (
 // Summary is what a call comes to. It is printed for people, and as one JSON
 // object on one line with --json; the field names are stable.
 type Summary struct {
-	Caller   string `json:"caller"`             // path of the caller's recording
-	Output   string `json:"output,omitempty"`   // path of the conversation; left out if it could not be written
-	Timeline string `json:"timeline,omitempty"` // path of its drawing; left out if it could not be written
-	Service  string `json:"service"`            // "emulator" or "aws"
+	Caller   string `json:"caller"`                    // path of the caller's recording
+	Output   string `json:"output,omitempty"`          // path of the conversation; left out if it could not be written
+	Timeline string `json:"timeline,omitempty"`        // path of its drawing; left out if it could not be written
+	Saved    string `json:"transcript_file,omitempty"` // path of its transcript; left out if it could not be written
+	Service  string `json:"service"`                   // "emulator" or "aws"
 	Model    string `json:"model"`
 	Duration Millis `json:"duration_ms"` // of the conversation as both heard it
 	Virtual  bool   `json:"virtual"`     // paced by a virtual clock (--fast)
@@ -50,6 +51,8 @@ type Line struct {
 	End         Millis `json:"end_ms"`
 	Text        string `json:"text"`
 	Interrupted bool   `json:"interrupted,omitempty"` // the text is what was heard of it
+
+	response string // that it is a part of
 }
 
 // Latency is the time from the end of the caller's speech to the first sample

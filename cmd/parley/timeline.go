@@ -1,10 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -12,57 +9,6 @@ import (
 	"github.com/parley-go/parley/internal/timeline"
 	"github.com/parley-go/parley/services/novasonic"
 )
-
-// drawing is the file of a timeline, which is reserved before the call and
-// written behind it.
-type drawing struct {
-	path  string
-	file  *os.File
-	fresh bool // it was not there before
-}
-
-// reserveDrawing makes sure that a timeline can be written to a path. A file that
-// is there stays as it is until then.
-func reserveDrawing(path string, others ...string) (*drawing, error) {
-	_, missing := os.Stat(path)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
-	if err != nil {
-		return nil, pathError("create timeline", path, err, true)
-	}
-	d := &drawing{path: path, file: file, fresh: errors.Is(missing, fs.ErrNotExist)}
-	if info, err := file.Stat(); err == nil {
-		for _, other := range others {
-			if o, err := os.Stat(other); err == nil && os.SameFile(info, o) {
-				d.discard()
-				return nil, fmt.Errorf("create timeline %s: it is the same file as %s: choose another", path, other)
-			}
-		}
-	}
-	return d, nil
-}
-
-// discard leaves everything as it was.
-func (d *drawing) discard() {
-	d.file.Close() // nothing was written
-	if d.fresh {
-		os.Remove(d.path) // an empty file is left if that fails, and says so itself
-	}
-}
-
-// write puts the picture in place of what the file held.
-func (d *drawing) write(svg []byte) error {
-	info, err := d.file.Stat()
-	if err == nil && info.Mode().IsRegular() { // a pipe or a device has nothing to empty
-		err = d.file.Truncate(0)
-	}
-	if err == nil {
-		_, err = d.file.Write(svg)
-	}
-	if err = errors.Join(err, d.file.Close()); err != nil {
-		return pathError("write timeline", d.path, err, true)
-	}
-	return nil
-}
 
 // heard is a time in which the agent was heard without a pause.
 type heard struct {
@@ -74,7 +20,7 @@ type heard struct {
 type response struct{ begun, voiced time.Time }
 
 // timeline is the call as it can be drawn. The summary is complete.
-func (l *listener) timeline(s *Summary) timeline.Call {
+func (l *listener) timeline(s *Summary, bargeIns []time.Duration) timeline.Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	streams := "1 stream"
@@ -84,21 +30,21 @@ func (l *listener) timeline(s *Summary) timeline.Call {
 	call := timeline.Call{
 		Title:    fmt.Sprintf("%s: %v with %s (%s), %s", filepath.Base(s.Caller), s.Duration.Duration().Round(100*time.Millisecond), s.Model, s.Service, streams),
 		Length:   s.Duration.Duration(),
-		BargeIns: l.interruptions,
+		BargeIns: bargeIns,
 		Notes:    swapTable(s.Swaps),
 	}
-	l.drawSpeech(&call)
+	l.drawSpeech(&call, s.Lines)
 	l.moves.draw(&call)
 	return call
 }
 
 // drawSpeech gives the lines of the transcript their place, and what was said
 // without words.
-func (l *listener) drawSpeech(call *timeline.Call) {
+func (l *listener) drawSpeech(call *timeline.Call, lines []Line) {
 	overlaps := func(all []timeline.Speech, from, to time.Duration) bool {
 		return slices.ContainsFunc(all, func(s timeline.Speech) bool { return s.From < to && from < s.To })
 	}
-	for _, line := range l.lines {
+	for _, line := range lines {
 		s := timeline.Speech{From: line.Start.Duration(), To: line.End.Duration(), Text: line.Text, Interrupted: line.Interrupted}
 		if line.Who == "caller" {
 			call.Caller = append(call.Caller, s)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/spoken"
 	"github.com/parley-go/parley/services/novasonic/internal/wire"
 )
 
@@ -348,7 +349,7 @@ func (v *conversation) history() []Message {
 // writeDown puts what is known of a sentence into the transcript.
 func (v *conversation) writeDown(s *sentence) {
 	text, cut := v.wordsOf(s)
-	s.said.text = withMark(strings.TrimSpace(text), cut)
+	s.said.text = spoken.WithMark(strings.TrimSpace(text), cut)
 }
 
 // wordsOf puts together what the service says was spoken of a sentence, if it
@@ -377,14 +378,6 @@ func (v *conversation) wordsOf(s *sentence) (text string, cut bool) {
 		return heard, short
 	}
 	return s.final, s.cutIn(final)
-}
-
-// withMark tells a model that reads the history that it was cut short there.
-func withMark(text string, interrupted bool) string {
-	if interrupted && text != "" {
-		return text + " [interrupted]"
-	}
-	return text
 }
 
 // settled reports whether nothing more will be known of a sentence: its FINAL

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/spoken"
 	"github.com/parley-go/parley/services/novasonic/internal/wire"
 )
 
@@ -62,7 +63,7 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	v.answered(c)
 	callCtx, cancel := context.WithCancelCause(ctx)
 	k := &call{id: e.ToolUseID, name: e.Name, by: c, turn: v.turn, c: c, began: time.Now(), cancel: cancel}
-	k.said = v.past.add(Assistant, callText(e.Name, e.Arguments, nil))
+	k.said = v.past.add(Assistant, spoken.Call(e.Name, e.Arguments, nil))
 	tools := c.cfg.Tools
 	if t, ok := tools.Lookup(e.Name); ok {
 		k.drop = t.CancelOnInterruption()
@@ -109,7 +110,7 @@ func (v *conversation) toolReturned(e toolReturned) {
 	if n := len(e.result.JSON); n > maxResult {
 		e.result.JSON = failure(fmt.Errorf("the result has %d bytes, and at most %d can be told", n, maxResult))
 	}
-	k.said.text, k.result = callText(k.name, e.arguments, e.result.JSON), e.result.JSON
+	k.said.text, k.result = spoken.Call(k.name, e.arguments, e.result.JSON), e.result.JSON
 	if k.c == nil {
 		v.tellInWords(k)
 		return
@@ -231,22 +232,8 @@ func (v *conversation) awaitsTool() bool {
 	return len(v.calls) > 0 || v.listening != nil && v.listening.owesOutcome()
 }
 
-// maxCallText bounds what the history says of the arguments and of the result
-// of a call.
-const maxCallText = 4000
-
-// callText is what the history says of a call. result is nil if there is none
-// yet.
-func callText(name string, arguments, result json.RawMessage) string {
-	s := fmt.Sprintf("[I called %s with %s", name, keepStart(string(arguments), maxCallText))
-	if result == nil {
-		return s + "; there is no result yet.]"
-	}
-	return s + "; it returned " + keepStart(string(result), maxCallText) + ".]"
-}
-
 func resultText(name string, result json.RawMessage) string {
-	return fmt.Sprintf("[The result of %s that you asked for: %s]", name, keepStart(string(result), maxMessageBytes/2))
+	return fmt.Sprintf("[The result of %s that you asked for: %s]", name, spoken.KeepStart(string(result), maxMessageBytes/2))
 }
 
 // cancelCalls stops functions that somebody no longer wants. The model is told

@@ -80,12 +80,3 @@ func keepEnd(s string, n int) string {
 	}
 	return s
 }
-
-// keepStart returns the first part of s that is at most n bytes long, with a
-// mark if that is not all of it.
-func keepStart(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + " …"
-}

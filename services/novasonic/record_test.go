@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/spoken"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
 	"github.com/parley-go/parley/services/novasonic/internal/wire"
@@ -102,7 +103,7 @@ func (d *desk) record() []string {
 	var told []string
 	for _, p := range d.v.box.ordered.queue {
 		if f, ok := p.frame.(*frames.SpokenText); ok {
-			told = append(told, f.Response+": "+withMark(f.Text, f.Interrupted))
+			told = append(told, f.Response+": "+spoken.WithMark(f.Text, f.Interrupted))
 		}
 	}
 	return told

@@ -4,9 +4,9 @@ import (
 	"context"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/spoken"
 )
 
 // reply is one answer of the agent: what the service announces, sentence by
@@ -60,7 +60,7 @@ func (s *sentence) awaitsFinal() bool { return s.final == "" && !s.unconfirmed }
 const (
 	// charactersASecond is how fast the service speaks, for the length of a
 	// sentence whose audio did not all come.
-	charactersASecond = 15
+	charactersASecond = spoken.CharactersASecond
 
 	// tooFast is how fast nobody speaks. On a barge-in the service ends the
 	// block of audio in mid-sentence before it says why.
@@ -81,12 +81,7 @@ func (s *sentence) heardPart(heard audio.Position, rate audio.SampleRate) (text 
 	case heard-s.from >= length:
 		return s.announced, false
 	}
-	n := int(int64(len(s.announced)) * int64(min(heard, s.to)-s.from) / int64(length))
-	// Not half a word, nor half a character.
-	if n < len(s.announced) && s.announced[n] != ' ' {
-		n = strings.LastIndexByte(s.announced[:n], ' ') + 1
-	}
-	return strings.TrimRight(s.announced[:n], " "), true
+	return spoken.Part(s.announced, int64(min(heard, s.to)-s.from), int64(length)), true
 }
 
 // says reports whether text has the words of the sentence.
@@ -94,8 +89,8 @@ func (s *sentence) says(text string) bool {
 	if strings.TrimSpace(text) == strings.TrimSpace(s.announced) {
 		return true
 	}
-	a, b := words(text), words(s.announced)
-	return len(a) == len(b) && hasPrefix(b, a)
+	a, b := spoken.Words(text), spoken.Words(s.announced)
+	return len(a) == len(b) && spoken.HasPrefix(b, a)
 }
 
 // cutIn reports whether a FINAL text says that the sentence was cut short: it
@@ -107,25 +102,6 @@ func (s *sentence) cutIn(text string) bool {
 
 // beginsWith reports whether the sentence begins with the words of text.
 func (s *sentence) beginsWith(text string) bool {
-	a := words(text)
-	return len(a) > 0 && hasPrefix(words(s.announced), a)
-}
-
-func hasPrefix(all, prefix []string) bool {
-	if len(prefix) > len(all) {
-		return false
-	}
-	for i, w := range prefix {
-		if all[i] != w {
-			return false
-		}
-	}
-	return true
-}
-
-// words are the words of a text without punctuation and capitals.
-func words(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '\''
-	})
+	a := spoken.Words(text)
+	return len(a) > 0 && spoken.HasPrefix(spoken.Words(s.announced), a)
 }

@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/parley-go/parley/internal/spoken"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -53,6 +54,6 @@ func (v *conversation) summarize(ctx context.Context) {
 func (v *conversation) summarized(s summary) {
 	v.summarizing = false
 	if text := strings.TrimSpace(s.text); text != "" {
-		v.past.replace(s.last, "[What was said before, in short: "+keepStart(text, maxMessageBytes/2)+"]")
+		v.past.replace(s.last, "[What was said before, in short: "+spoken.KeepStart(text, maxMessageBytes/2)+"]")
 	}
 }

@@ -33,15 +33,15 @@ func (l line) String() string {
 	return strings.Join(strings.Fields(strings.Join([]string{l.Name, l.Type, l.Role, l.StopReason, l.Tool, l.Content, l.Error}, " ")), " ")
 }
 
-// node returns the program, or skips the test.
-func node(t *testing.T) string {
+// node returns the program, or skips the test if a package is missing.
+func node(t *testing.T, pkg string) string {
 	t.Helper()
 	missing := ""
 	path, err := exec.LookPath("node")
 	if err != nil {
 		missing = "Node.js is not installed"
-	} else if _, err := os.Stat("node_modules/@aws-sdk/client-bedrock-runtime"); err != nil {
-		missing = "AWS's SDK for JavaScript is not installed: run `npm ci` in test/js"
+	} else if _, err := os.Stat("node_modules/" + pkg); err != nil {
+		missing = pkg + " is not installed: run `npm ci` in test/js"
 	}
 	switch {
 	case missing == "":
@@ -57,7 +57,7 @@ func node(t *testing.T) string {
 // time, since the other end is a process.
 func talk(t *testing.T, srv *sonictest.Server) []line {
 	t.Helper()
-	program := node(t)
+	program := node(t, "@aws-sdk/client-bedrock-runtime")
 	if err := srv.StartTLS("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}

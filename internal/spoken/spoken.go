@@ -1,0 +1,120 @@
+// Package spoken has the rules, one for the whole of Parley, by which an answer
+// that was cut short is put into words: how much of it the caller heard, whether
+// two texts say the same, and how a model is told of it. The memory that
+// novasonic takes from stream to stream and the transcript of record in
+// processors/conversation both keep them.
+package spoken
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// CharactersASecond is how fast people and services speak, about, for the length
+// of a sentence whose audio did not all come.
+const CharactersASecond = 15
+
+// WithMark tells a model that reads the text that it was cut short there.
+func WithMark(text string, interrupted bool) string {
+	if interrupted && text != "" {
+		return text + " [interrupted]"
+	}
+	return text
+}
+
+// Part returns the beginning of a text that takes whole to be spoken and of which
+// part was heard, in whole words: they are taken to be spoken at an even pace.
+func Part(text string, part, whole int64) string {
+	if whole <= 0 || part <= 0 {
+		return ""
+	}
+	if part >= whole {
+		return strings.TrimRight(text, " ")
+	}
+	n := int(int64(len(text)) * part / whole)
+	// Not half a word, nor half a character.
+	if n < len(text) && text[n] != ' ' {
+		space := strings.LastIndexByte(text[:n], ' ') + 1
+		for n > space && (!utf8.RuneStart(text[n]) || !isWord(text[n:])) {
+			n--
+		}
+	}
+	return strings.TrimRight(text[:n], " ")
+}
+
+// isWord reports whether text begins with a character that is a word of its own:
+// some scripts are written without spaces.
+func isWord(text string) bool {
+	r, _ := utf8.DecodeRuneInString(text)
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+}
+
+func notOfAWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '\'' }
+
+// Words are the words of a text without punctuation and capitals.
+func Words(text string) []string { return strings.FieldsFunc(strings.ToLower(text), notOfAWord) }
+
+// HasPrefix reports whether all words begin with those of prefix.
+func HasPrefix(all, prefix []string) bool {
+	if len(prefix) > len(all) {
+		return false
+	}
+	for i, w := range prefix {
+		if all[i] != w {
+			return false
+		}
+	}
+	return true
+}
+
+// Split divides a text behind its first n words: what stands between them and the
+// next goes with the first part, but for space.
+func Split(text string, n int) (first, rest string) {
+	if n <= 0 {
+		return "", strings.TrimSpace(text)
+	}
+	words, within := 0, false
+	for i, r := range text {
+		if notOfAWord(r) {
+			within = false
+			continue
+		}
+		if within {
+			continue
+		}
+		if words == n {
+			// Brackets and quotes that open belong to what follows them.
+			head := strings.TrimRightFunc(text[:i], func(r rune) bool { return unicode.In(r, unicode.Ps, unicode.Pi) })
+			return strings.TrimSpace(head), strings.TrimSpace(text[len(head):])
+		}
+		words, within = words+1, true
+	}
+	return strings.TrimSpace(text), ""
+}
+
+// maxCallText bounds what is said of the arguments and of the result of a call.
+const maxCallText = 4000
+
+// Call is what a model that reads words only is told of a call. result is nil if
+// there is none yet.
+func Call(name string, arguments, result json.RawMessage) string {
+	s := "[I called " + name
+	if len(arguments) > 0 {
+		s += " with " + KeepStart(string(arguments), maxCallText)
+	}
+	if result == nil {
+		return s + "; there is no result yet.]"
+	}
+	return s + "; it returned " + KeepStart(string(result), maxCallText) + ".]"
+}
+
+// KeepStart returns the first part of s that is at most n bytes long, with a
+// mark if that is not all of it.
+func KeepStart(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + " …"
+}

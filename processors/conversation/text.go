@@ -1,0 +1,112 @@
+package conversation
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// WriteText writes the transcript for people: a line for each entry, with when it
+// began in the call.
+//
+//	 00:01.1  caller  Hello, what does a service cost?
+//	~00:03.4  tool    get_price {"item":"service"} → {"result":90} (120ms)
+//	 00:04.2  agent   A full service is [interrupted; not heard: ninety pounds.]
+//	    --    agent   [not heard: Parts are extra.]
+//
+// Times that are no more than when something was told have a "~" before them.
+func (t Transcript) WriteText(w io.Writer) error {
+	var b bytes.Buffer
+	if t.Dropped > 0 {
+		fmt.Fprintf(&b, "[%d earlier entries are missing]\n", t.Dropped)
+	}
+	for _, e := range t.Entries {
+		at := "   --  "
+		if !e.Place.IsZero() {
+			at = clock(e.Place.From())
+			if e.Rough {
+				at = "~" + at
+			}
+		}
+		fmt.Fprintf(&b, "%8s  %-6s  %s\n", at, e.speaker(), e.line())
+	}
+	for _, i := range t.Issues {
+		fmt.Fprintf(&b, "[in doubt: %s, %d times; first: %s]\n", i.Kind, i.Count, oneLine(i.First))
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("write transcript: %w", err)
+	}
+	return nil
+}
+
+func (e Entry) speaker() string {
+	if e.Who == Caller && e.Typed {
+		return "typed"
+	}
+	return string(e.Who)
+}
+
+// line is the entry in words, with what must not be taken for said in brackets.
+func (e Entry) line() string {
+	if e.Who == Tool {
+		return e.Call.line(e.State)
+	}
+	var note string
+	switch e.State {
+	case Interim:
+		note = "not certain"
+	case Announced:
+		note = "nobody told whether it was heard"
+	case Cut:
+		note = "interrupted"
+		if e.Unheard != "" {
+			note += "; not heard: " + e.Unheard
+		}
+	case Unheard:
+		note = "not heard: " + e.Unheard
+	default:
+		if e.Text == "" {
+			note = "nobody told the words"
+		}
+	}
+	if note != "" {
+		note = "[" + note + "]"
+	}
+	return oneLine(strings.TrimSpace(e.Text + " " + note))
+}
+
+func (c *Call) line(s State) string {
+	text := c.Name
+	if c.Arguments != nil {
+		text += " " + string(c.Arguments)
+	}
+	if c.Result == nil {
+		return oneLine(fmt.Sprintf("%s [%s]", text, s))
+	}
+	if s != Returned {
+		text += " [" + string(s) + "]"
+	}
+	return oneLine(fmt.Sprintf("%s → %s (%v)", text, c.Result, c.Elapsed))
+}
+
+// clock is an instant in the call, to the tenth of a second.
+func clock(at time.Duration) string {
+	tenths := at.Round(100*time.Millisecond) / (100 * time.Millisecond)
+	return fmt.Sprintf("%02d:%02d.%d", tenths/600, tenths/10%60, tenths%10)
+}
+
+// oneLine is text from elsewhere on one line, without what would steer a terminal.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsPrint(r), r == '\u200c', r == '\u200d': // the last two join letters, and parts of emoji
+			return r
+		}
+		return '\ufffd'
+	}, text)
+}
