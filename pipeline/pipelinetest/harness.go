@@ -74,6 +74,7 @@ func (h *Harness) cleanUp() {
 			h.t.Errorf("the pipeline failed: %v", err)
 		}
 	}
+	synctest.Wait() // what the test has begun just now may be on its way out
 	if leaks := Leaks(); len(leaks) > 0 {
 		h.t.Errorf("%d goroutines were left behind, the first:\n%s", len(leaks), leaks[0])
 	}
