@@ -1,0 +1,615 @@
+package turn
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// state is who has the floor, as far as has been decided.
+type state uint8
+
+const (
+	quiet    state = iota // the caller has not got the turn
+	doubtful              // the caller may be about to take it: it will be known in a moment
+	talking               // the caller has it
+)
+
+func (s state) String() string { return [...]string{"quiet", "doubtful", "talking"}[s] }
+
+// machine decides. It knows no goroutines, no clock and no frames: it is told
+// what happens and when, and leaves what is to be done in effects.
+//
+// "Busy" means that the agent speaks or a function runs. What the conditions of
+// the configuration say is in capitals.
+//
+//	state      when                                            → state      effects
+//	─────────  ──────────────────────────────────────────────  ───────────  ─────────────────────────────
+//	quiet      START, not busy                                 → talking    interrupt, started, release
+//	           START, busy, INTERRUPT, certain (a)             → talking    interrupt, started, release
+//	           START, busy, INTERRUPT, not certain             → doubtful   pause
+//	           START, busy, not INTERRUPT, Keep                → talking    started, release
+//	           START, busy, not INTERRUPT, Ignore              → doubtful
+//	           nothing said for a while                        → quiet      drop
+//	doubtful   not busy any more, and still speaking           → talking    interrupt, started, release
+//	           busy, INTERRUPT, certain                        → talking    interrupt, started, release
+//	           busy, not INTERRUPT, Keep                       → talking    resume, started, release
+//	           held for Recovery.Wait                          → doubtful   resume
+//	           nothing said for a while, words, Keep           → talking    resume, started, release
+//	           nothing said for a while, otherwise             → quiet      resume, drop
+//	           MUTE                                            → quiet      resume, drop, mute
+//	talking    it did not interrupt: busy, INTERRUPT, certain  → talking    interrupt
+//	           END                                             → quiet      stopped
+//	           MaxTurn is over                                 → quiet      stopped, report
+//	           MUTE, the run ends                              → quiet      stopped
+//
+//	(a) Recovery is off, or the agent does not speak, or there are the words or
+//	    the length of speech that it asks for
+//
+// started and stopped alternate, and only where talking begins and ends. Every
+// wait in doubtful and talking has an end in time: Recovery.Wait and settleAfter,
+// or MaxTurn; and MaxQuiet, MaxTool and resumeGrace put an end to the facts that
+// could hold them up.
+//
+// With External the state follows the service, and started, stopped, interrupt,
+// pause, resume, release and drop do not occur.
+type machine struct {
+	cfg       Config // with conditions of its own
+	external  bool
+	confirm   Condition
+	semantics []*semantic
+
+	here    mark // the present
+	facts   Facts
+	effects []effect
+	next    time.Duration // when something is to be done though nothing happens; 0 is never
+
+	state  state
+	polite bool // talking, without having interrupted what goes on
+	armed  bool // Start has ceased to hold since the last turn
+	over   bool // the run ends: nothing begins any more
+
+	begun  mark // where the turn, or what may become one, begins
+	ended  mark // where its voice ended last
+	voiced bool // there was a voice in this utterance; begun is its beginning
+
+	// Doubt.
+	since  time.Duration // since when there is
+	paused bool          // the agent's voice is held
+	tired  bool          // it was held long enough
+
+	voice     voice
+	words     words
+	button    mark // where the button was pressed
+	bot       bot
+	requested bool // muting was asked for
+	tools     map[string]time.Duration
+	idle      idle
+}
+
+const (
+	// settleAfter is how long nothing is said until what was said without a turn
+	// is forgotten, and how long final transcripts may take to come.
+	settleAfter = 2 * time.Second
+
+	// lateAfter is how long after a turn, or what was ignored, a transcript may
+	// still come of it.
+	lateAfter = 5 * time.Second
+
+	// resumeGrace is how long an output may take to go on speaking.
+	resumeGrace = time.Second
+)
+
+// voice is what a detector says, muted or not.
+type voice struct {
+	on      bool
+	signOf  time.Duration // when there was last a sign of life: audio or news
+	audible bool          // audio comes by, so that it can be missed …
+	audio   mark          // … and has come up to here
+}
+
+// bot is what is known of the agent's voice beside the facts.
+type bot struct {
+	held  bool          // it stopped because it is held
+	until time.Duration // it was told to go on, and is to do so until then; or 0
+}
+
+func newMachine(cfg Config) *machine {
+	m := &machine{armed: true, tools: map[string]time.Duration{}}
+	m.facts.Final = true
+	m.configure(cfg, Settings{Start: Always(), End: Always(), Interrupt: Always(), Mute: Always()})
+	return m
+}
+
+// configure takes a configuration that was checked. Of conditions that are not
+// in changed, it keeps what they remember.
+func (m *machine) configure(cfg Config, changed Settings) {
+	cfg = cfg.withDefaults()
+	for _, c := range []struct{ now, before, changed *Condition }{
+		{&cfg.Start, &m.cfg.Start, &changed.Start},
+		{&cfg.End, &m.cfg.End, &changed.End},
+		{&cfg.Interrupt, &m.cfg.Interrupt, &changed.Interrupt},
+		{&cfg.Mute, &m.cfg.Mute, &changed.Mute},
+	} {
+		if *c.changed == nil {
+			*c.now = *c.before
+		} else {
+			*c.now = fresh(*c.now)
+		}
+	}
+	if external := isExternal(cfg.Start); external != m.external {
+		m.close()
+		m.external = external
+	}
+	m.cfg, m.confirm = cfg, cfg.Recovery.confirm()
+	m.semantics = nil
+	walk(cfg.End, func(c Condition) {
+		if s, ok := c.(*semantic); ok {
+			m.semantics = append(m.semantics, s)
+		}
+	})
+	m.idle.level = min(m.idle.level, len(cfg.Idle))
+}
+
+// close ends what is going on between the two.
+func (m *machine) close() {
+	if m.state == doubtful && m.cfg.Barred == Keep && m.facts.Words > 0 {
+		m.begin(false)
+	}
+	switch {
+	case m.external:
+		m.state, m.facts.Turn = quiet, false // it is the service's
+	case m.state == talking:
+		m.finish()
+	default:
+		m.dismiss()
+	}
+}
+
+// ---- what is to be done
+
+type effectKind uint8
+
+const (
+	doInterrupt effectKind = iota
+	doStarted
+	doStopped
+	doPause
+	doResume
+	doRelease // the transcripts that are kept back go on
+	doDrop    // … or no further
+	doMute
+	doUnmute
+	doPrompt
+	doCalm // the handler of a prompt is no longer needed
+	doAsk
+	doReport
+)
+
+var effectNames = [...]string{"interrupt", "started", "stopped", "pause", "resume", "release", "drop", "mute", "unmute", "prompt", "calm", "ask", "report"}
+
+func (k effectKind) String() string { return effectNames[k] }
+
+type effect struct {
+	kind   effectKind
+	mark   mark      // doStarted, doStopped, doMute, doUnmute
+	from   mark      // doAsk: where the turn began
+	reason string    // doInterrupt
+	prompt Handler   // doPrompt
+	judge  *semantic // doAsk, with the ticket …
+	ticket int
+	text   string // … and what was said
+	err    error  // doReport
+}
+
+func (m *machine) do(e effect) { m.effects = append(m.effects, e) }
+
+// take returns what is to be done, and forgets it.
+func (m *machine) take() []effect {
+	e := m.effects
+	m.effects = nil
+	return e
+}
+
+// ---- deciding
+
+// answers is what the conditions say now.
+type answers struct {
+	start, end, allowed, certain bool
+}
+
+// ask puts all questions, always, so that conditions with a memory see all.
+func (m *machine) ask() answers {
+	f := &m.facts
+	f.Turn = m.state == talking
+	put := func(c Condition) bool {
+		holds, again := c.Holds(f)
+		if again > f.Now {
+			m.next = sooner(m.next, again)
+		}
+		return holds
+	}
+	a := answers{start: put(m.cfg.Start), end: put(m.cfg.End), allowed: put(m.cfg.Interrupt)}
+	sure := put(m.confirm)
+	a.certain = !m.cfg.Recovery.On || !f.BotSpeaking || sure
+	for _, s := range m.semantics {
+		if s.wanted {
+			s.wanted = false
+			m.do(effect{kind: doAsk, judge: s, ticket: s.ticket, text: f.Text, from: m.begun})
+		}
+		if s.late {
+			s.late = false
+			m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v", ErrJudge, s.cfg.Deadline)})
+		}
+	}
+	return a
+}
+
+// settle decides what follows from the facts. A turn that is to begin may begin,
+// but none ends if ends is false.
+func (m *machine) settle(ends bool) {
+	for range 8 { // one thing leads to another, but not for ever
+		m.next = 0
+		m.watch()
+		m.mute()
+		if !m.step(m.ask(), ends) {
+			break
+		}
+	}
+	m.idle.run(m)
+}
+
+// at arranges to look again at a time, and reports whether it has come.
+func (m *machine) at(t time.Duration) bool {
+	if t <= m.facts.Now {
+		return true
+	}
+	m.next = sooner(m.next, t)
+	return false
+}
+
+// step makes one move, and reports whether it has.
+func (m *machine) step(a answers, ends bool) bool {
+	f := &m.facts
+	switch {
+	case m.external:
+		if m.state == talking && m.at(f.TurnFrom+m.cfg.MaxTurn) {
+			m.endless()
+			m.state, f.Turn = quiet, false
+			f.Turns++
+			return true
+		}
+		return false
+	case f.Muted || m.over:
+		return false
+	case m.state == talking:
+		return m.stepTalking(a, ends)
+	}
+	if !a.start {
+		m.armed = true
+	}
+	if a.start && m.armed || m.state == doubtful {
+		if m.consider(a) {
+			return true
+		}
+	}
+	return m.state == doubtful && m.doubt() || m.state == quiet && m.forget()
+}
+
+func (m *machine) stepTalking(a answers, ends bool) bool {
+	f := &m.facts
+	switch {
+	case m.polite && m.busy() && a.allowed && a.certain:
+		m.polite = false
+		m.interrupt()
+		return true
+	case a.end && ends:
+		m.finish()
+		return true
+	case m.at(f.TurnFrom + m.cfg.MaxTurn):
+		m.endless()
+		m.finish()
+		return true
+	}
+	return false
+}
+
+func (m *machine) endless() {
+	m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v", ErrEndless, m.cfg.MaxTurn)})
+}
+
+func (m *machine) busy() bool { return m.facts.BotSpeaking || m.facts.Tools > 0 }
+
+// consider decides about a turn that is to start.
+func (m *machine) consider(a answers) bool {
+	f := &m.facts
+	switch {
+	case !m.busy():
+		if m.state == doubtful && f.Detector && !f.Voice {
+			return false // it was said while it was not welcome
+		}
+		m.begin(true)
+	case !a.allowed && m.cfg.Barred == Keep:
+		m.begin(false)
+	case a.allowed && a.certain:
+		m.begin(true)
+	default:
+		return m.hesitate(a.allowed)
+	}
+	return true
+}
+
+// hesitate begins or goes on with doubt, and reports whether that is new.
+func (m *machine) hesitate(allowed bool) bool {
+	f := &m.facts
+	isNew := m.state != doubtful
+	if isNew {
+		m.state, m.since, m.tired = doubtful, f.Now, false
+		if !m.voiced {
+			m.begun = m.words.first
+		}
+	}
+	if hold := allowed && m.cfg.Recovery.On && f.BotSpeaking && !m.tired; hold && !m.paused {
+		m.paused, m.since, m.bot.until = true, f.Now, 0
+		m.do(effect{kind: doPause})
+	} else if !hold {
+		m.resume()
+	}
+	return isNew
+}
+
+// doubt ends what has lasted long enough.
+func (m *machine) doubt() bool {
+	f := &m.facts
+	if m.paused {
+		// Where nobody transcribes there is nothing to wait for after the voice.
+		silent := !f.Transcripts && !f.Voice
+		if !silent && !m.at(m.since+m.cfg.Recovery.Wait) {
+			return false
+		}
+		m.tired = true
+		m.resume()
+		return true
+	}
+	if f.Voice {
+		return false
+	}
+	if m.tired && !f.Transcripts {
+		m.dismiss()
+		return true
+	}
+	if !m.at(max(m.since, f.VoiceTo, f.TextAt) + settleAfter) {
+		return false
+	}
+	if m.cfg.Barred == Keep && f.Words > 0 {
+		m.begin(false)
+		return true
+	}
+	m.dismiss()
+	return true
+}
+
+// forget lets go of words that started nothing.
+func (m *machine) forget() bool {
+	f := &m.facts
+	if f.Voice || !m.voiced && f.Text == "" && !m.words.kept {
+		return false
+	}
+	if m.at(max(f.VoiceTo, f.TextAt, m.words.keptAt) + settleAfter) {
+		m.dismiss()
+		return true
+	}
+	return false
+}
+
+// begin gives the caller the turn.
+func (m *machine) begin(interrupt bool) {
+	f := &m.facts
+	if !m.voiced {
+		m.begun = m.words.first
+		if f.Text == "" {
+			m.begun = m.here
+		}
+		if f.Pressed {
+			m.begun = m.button
+		}
+	}
+	m.state, m.polite, f.Turn = talking, !interrupt, true
+	f.TurnFrom = min(m.begun.at, f.Now)
+	if interrupt {
+		m.interrupt()
+	} else {
+		m.resume()
+	}
+	m.do(effect{kind: doStarted, mark: m.begun})
+	m.do(effect{kind: doRelease})
+	m.words.kept = false
+	m.idle.reset(m)
+}
+
+// Reasons for an interruption.
+const (
+	bargeIn = "barge-in"  // something was going on
+	newTurn = "user turn" // at most an answer was being thought of
+)
+
+// interrupt silences the agent.
+func (m *machine) interrupt() {
+	reason := newTurn
+	if m.busy() {
+		reason = bargeIn
+	}
+	m.do(effect{kind: doInterrupt, reason: reason})
+	m.silenced()
+}
+
+// silenced notes that an interruption, whoever raised it, has silenced the agent.
+func (m *machine) silenced() {
+	m.paused, m.bot = false, bot{}
+	if m.facts.BotSpeaking {
+		m.facts.BotSpeaking = false
+		m.facts.Answers++
+	}
+}
+
+// resume lets the agent's voice go on, if it is held.
+func (m *machine) resume() {
+	if !m.paused {
+		return
+	}
+	m.paused = false
+	m.do(effect{kind: doResume})
+	m.bot.until = m.facts.Now + resumeGrace
+}
+
+// finish ends the turn: where the voice ended, or here if it has not.
+func (m *machine) finish() {
+	f := &m.facts
+	end := m.here
+	switch {
+	case f.Voice:
+	case m.voiced && m.ended.at >= m.begun.at:
+		end = m.ended
+	case !m.voiced && f.Text != "":
+		end = m.words.last
+	}
+	if end.rate == m.begun.rate {
+		end.pos = max(end.pos, m.begun.pos)
+	}
+	m.do(effect{kind: doStopped, mark: end})
+	m.words.isOver(ofTurn, f.Now)
+	m.state, f.Turn, m.armed = quiet, false, false
+	f.Turns++
+	m.idle.asked(m)
+	m.newUtterance()
+}
+
+// dismiss forgets what was said without a turn.
+func (m *machine) dismiss() {
+	m.resume()
+	if m.words.kept {
+		m.do(effect{kind: doDrop})
+	}
+	if m.facts.Transcripts && (m.state == doubtful || m.voiced || m.facts.Text != "") {
+		m.words.isOver(ofNobody, m.facts.Now)
+	}
+	m.state = quiet
+	m.newUtterance()
+}
+
+func (m *machine) newUtterance() {
+	f := &m.facts
+	m.words.clear()
+	m.voiced, m.polite, m.tired = false, false, false
+	f.Voiced, f.Text, f.Words, f.Final = 0, "", 0, true
+	if f.Voice {
+		f.VoiceFrom, m.voiced, m.begun = f.Now, true, m.here
+	}
+}
+
+// ---- what must not last for ever
+
+// watch puts an end to facts that have lasted too long.
+func (m *machine) watch() {
+	f := &m.facts
+	if v := &m.voice; v.on && v.audible && m.at(v.signOf+m.cfg.MaxQuiet) {
+		m.do(effect{kind: doReport, err: fmt.Errorf("%w: no audio for %v", ErrStuckVoice, m.cfg.MaxQuiet)})
+		m.voiceOff(v.audio)
+	}
+	if len(m.tools) > 0 {
+		m.watchTools()
+	}
+	if m.bot.until > 0 && m.at(m.bot.until) {
+		if m.bot.held && f.BotSpeaking { // there was nothing left to say
+			f.BotSpeaking = false
+			f.Answers++
+		}
+		m.bot = bot{}
+	}
+}
+
+func (m *machine) watchTools() {
+	for _, id := range slices.Sorted(maps.Keys(m.tools)) {
+		if m.at(m.tools[id] + m.cfg.MaxTool) {
+			m.toolEnded(id)
+			m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v: call %s", ErrStuckTool, m.cfg.MaxTool, id)})
+		}
+	}
+}
+
+// ---- muting
+
+func (m *machine) mute() {
+	f := &m.facts
+	holds, again := m.cfg.Mute.Holds(f)
+	if again > f.Now {
+		m.next = sooner(m.next, again)
+	}
+	want := m.requested || holds
+	if want == f.Muted {
+		return
+	}
+	f.Muted = want
+	if !want {
+		m.words.mutedTo = f.Now
+		m.do(effect{kind: doUnmute, mark: m.here})
+		if m.voice.on {
+			m.hearVoice(m.here)
+		}
+		return
+	}
+	m.close()
+	if f.Voice {
+		f.Voice, f.VoiceTo = false, f.Now
+		m.words.isOver(ofNobody, f.Now) // what is still to come of it is muted in part
+	}
+	m.do(effect{kind: doMute, mark: m.here})
+	m.newUtterance()
+	m.words.mutedFrom = f.Now
+}
+
+// ---- the caller's voice
+
+func (m *machine) voiceOn(at mark) {
+	m.voice.signOf = m.facts.Now
+	if m.voice.on {
+		return
+	}
+	m.voice.on, m.facts.Detector = true, true
+	if m.facts.Muted {
+		m.words.isOver(ofNobody, m.facts.Now)
+		return
+	}
+	m.hearVoice(at)
+}
+
+// hearVoice takes in a voice that is not muted.
+func (m *machine) hearVoice(at mark) {
+	f := &m.facts
+	m.armed, m.words.news = true, true
+	if !m.voiced {
+		m.voiced = true
+		if m.state != talking {
+			m.begun = at
+		}
+	}
+	f.Voice, f.VoiceFrom = true, at.at
+	m.idle.reset(m)
+}
+
+func (m *machine) voiceOff(at mark) {
+	f := &m.facts
+	m.voice.signOf = f.Now
+	m.facts.Detector = true
+	if !m.voice.on {
+		return
+	}
+	m.voice.on = false
+	if !f.Voice {
+		return
+	}
+	f.Voice, f.VoiceTo = false, max(f.VoiceFrom, at.at)
+	f.Voiced += f.VoiceTo - f.VoiceFrom
+	m.ended = at
+}

@@ -1,0 +1,506 @@
+package turn
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+)
+
+// Processor takes turns. Make one with [New], for each conversation. Its methods
+// may be called by any goroutine.
+type Processor struct {
+	name, callers string // from the configuration
+	tapped        atomic.Bool
+
+	mu       sync.Mutex // guards all below
+	config   Config     // as given
+	sent     sync.Cond  // what was to be done has been
+	port     *pipeline.Port
+	machine  *machine
+	clock    clock
+	armed    time.Duration // for when the timer is set; 0: it is not
+	outbox   []effect      // what is to be done, in order
+	sending  bool          // somebody is at it
+	told     bool          // the last VADStarted that went on has had no VADStopped
+	track    string        // of the caller's audio
+	recent   recording
+	kept     []frames.Frame // transcripts that are kept back …
+	released []frames.Frame // … and those that are to be sent on
+	seen     seen
+	silence  []int16 // zeros, for muted frames to share
+	work     []job   // for Run to start
+	calm     context.CancelFunc
+	asking   []question
+	stats    Stats
+
+	passing chan struct{} // holds something while a transcript is sent
+	pass    chan struct{} // wakes the goroutine that sends what was released
+	wake    chan struct{} // wakes Run
+}
+
+// job is something for a goroutine of its own.
+type job func(ctx context.Context, out *pipeline.Port)
+
+// Stats is what a Processor has done so far.
+type Stats struct {
+	Turns         int  // that have ended
+	Interruptions int  // that it raised while the agent spoke or a function ran
+	Doubts        int  // how often the agent's voice was held
+	Resumed       int  // … and went on
+	Ignored       int  // final transcripts that went no further
+	Watchdogs     int  // things that lasted too long and were ended
+	Prompts       int  // handlers that were called because it was quiet
+	Muted         bool // now
+	Speaking      bool // the caller has the turn now
+}
+
+// New makes a Processor. A configuration that makes no sense is reported when the
+// pipeline starts.
+func New(cfg Config) *Processor {
+	if cfg.Name == "" {
+		cfg.Name = "turn"
+	}
+	p := &Processor{
+		name:    cfg.Name,
+		callers: cfg.Track,
+		config:  cfg,
+		machine: newMachine(Config{}),
+		passing: make(chan struct{}, 1),
+		pass:    make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+	}
+	p.sent.L = &p.mu
+	return p
+}
+
+// Name returns the name from the configuration.
+func (p *Processor) Name() string { return p.name }
+
+// Press tells that the button of push to talk is held, or is not any more. Before
+// the pipeline has started it does nothing.
+func (p *Processor) Press(on bool) {
+	p.on(func(m *machine) { m.press(on) })
+}
+
+// Mute mutes the caller, or leaves it to Config.Mute again. Before the pipeline
+// has started it counts from its beginning.
+func (p *Processor) Mute(on bool) {
+	p.on(func(m *machine) { m.requestMute(on) })
+}
+
+// Stats returns what it has done so far.
+func (p *Processor) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Turns, s.Muted, s.Speaking = p.machine.facts.Turns, p.machine.facts.Muted, p.machine.state == talking
+	return s
+}
+
+// Start checks the configuration.
+func (p *Processor) Start(_ context.Context, out *pipeline.Port) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.config.validate(p.tapped.Load()); err != nil {
+		return fmt.Errorf("configure turn: %w", err)
+	}
+	requested := p.machine.requested
+	p.machine, p.port = newMachine(p.config), out
+	p.machine.requested = requested
+	p.clock.now(time.Now())
+	return nil
+}
+
+// on has the machine take in an event of the present.
+func (p *Processor) on(event func(m *machine)) {
+	p.mu.Lock()
+	p.take(event, true)
+	p.deliver()
+}
+
+// take has the machine take in an event. p.mu is held.
+func (p *Processor) take(event func(m *machine), ends bool) {
+	if p.port == nil {
+		if event != nil {
+			event(p.machine)
+		}
+		p.machine.take()
+		return
+	}
+	p.machine.on(p.clock.here(time.Now()), ends, event)
+	p.outbox = append(p.outbox, p.machine.take()...)
+	p.asking = stillAsked(p.asking)
+	if p.machine.next != p.armed {
+		signal(p.wake)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// deliver does what is to be done, in order, and releases p.mu. Nothing is sent
+// with it held: whoever gets a frame may call the methods. What somebody else is
+// sending, they send to the end.
+func (p *Processor) deliver() {
+	if p.sending {
+		p.mu.Unlock()
+		return
+	}
+	p.sending = true
+	for len(p.outbox) > 0 {
+		e := p.outbox[0]
+		p.outbox = p.outbox[1:]
+		send := p.perform(e)
+		if send == nil {
+			continue
+		}
+		p.mu.Unlock()
+		send(p.port)
+		p.mu.Lock()
+	}
+	p.outbox = nil
+	p.sending = false
+	p.sent.Broadcast()
+	p.mu.Unlock()
+}
+
+// delivered waits until what is to be done has been, whoever does it.
+func (p *Processor) delivered() {
+	p.mu.Lock()
+	for p.sending {
+		p.sent.Wait()
+	}
+	p.mu.Unlock()
+}
+
+// perform does what needs p.mu, which is held, and returns what must be done
+// without it, or nil.
+func (p *Processor) perform(e effect) func(out *pipeline.Port) {
+	switch e.kind {
+	case doInterrupt:
+		if e.reason == bargeIn {
+			p.stats.Interruptions++
+		}
+		return func(out *pipeline.Port) { out.Interrupt(e.reason) }
+	case doStarted:
+		track := p.track
+		return both(func() frames.Frame {
+			return &frames.UserStartedSpeaking{Track: track, Position: e.mark.pos, Rate: e.mark.rate}
+		})
+	case doStopped:
+		track := p.track
+		return both(func() frames.Frame {
+			return &frames.UserStoppedSpeaking{Track: track, Position: e.mark.pos, Rate: e.mark.rate}
+		})
+	case doPause:
+		p.stats.Doubts++
+		return down(&frames.PausePlayout{})
+	case doResume:
+		p.stats.Resumed++
+		return down(&frames.ResumePlayout{})
+	case doRelease:
+		p.released, p.kept = append(p.released, p.kept...), nil
+		signal(p.pass)
+	case doDrop:
+		p.stats.Ignored += len(p.kept)
+		p.kept = nil
+	case doMute:
+		if p.told {
+			p.told = false
+			return down(&frames.VADStopped{Track: p.track, Position: e.mark.pos, Rate: e.mark.rate})
+		}
+	case doUnmute:
+		if p.machine.voice.on {
+			p.told = true
+			return down(&frames.VADStarted{Track: p.track, Position: e.mark.pos, Rate: e.mark.rate})
+		}
+	case doPrompt:
+		p.stats.Prompts++
+		p.prompt(e.prompt)
+	case doCalm:
+		if p.calm != nil {
+			p.calm()
+		}
+	case doAsk:
+		p.ask(e)
+	case doReport:
+		p.stats.Watchdogs++
+		return func(out *pipeline.Port) { out.Report(pipeline.Classify(frames.ErrorApplication, e.err)) }
+	}
+	return nil
+}
+
+// both sends a frame in both directions: two frames, since a frame has one
+// identity. System frames never wait, and what Send says of them is only that the
+// run is over.
+func both(make func() frames.Frame) func(out *pipeline.Port) {
+	return func(out *pipeline.Port) {
+		_ = out.Send(context.Background(), make(), frames.Upstream)
+		_ = out.Send(context.Background(), make(), frames.Downstream)
+	}
+}
+
+func down(f frames.Frame) func(out *pipeline.Port) {
+	return func(out *pipeline.Port) { _ = out.Send(context.Background(), f, frames.Downstream) }
+}
+
+// ProcessSystem takes in what happens to the caller's voice and the agent's.
+func (p *Processor) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	switch f := f.(type) {
+	case *frames.Interruption:
+		p.on((*machine).interrupted)
+		return nil
+	case *frames.AudioInput:
+		if dir == frames.Downstream && p.isCallers(f.Track) {
+			return out.Send(ctx, p.hear(f), dir)
+		}
+	case *frames.VADStarted:
+		if p.isCallers(f.Track) {
+			return p.voice(ctx, f, dir, out, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOn)
+		}
+	case *frames.VADStopped:
+		if p.isCallers(f.Track) {
+			return p.voice(ctx, f, dir, out, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOff)
+		}
+	case *frames.UserStartedSpeaking:
+		return p.service(ctx, f, dir, out, func(m *machine) { m.serviceStarted(p.clock.mark(time.Now(), f.Position, f.Rate)) })
+	case *frames.UserStoppedSpeaking:
+		return p.service(ctx, f, dir, out, (*machine).serviceStopped)
+	case *frames.DTMFInput:
+		p.on((*machine).active)
+	default:
+		p.watchAgent(f)
+	}
+	return out.Send(ctx, f, dir)
+}
+
+// watchAgent takes in what system frames tell of the agent, and what the
+// application asks for.
+func (p *Processor) watchAgent(f frames.Frame) {
+	switch f := f.(type) {
+	case *frames.BotStartedSpeaking:
+		p.on((*machine).botStarted)
+	case *frames.BotStoppedSpeaking:
+		p.on((*machine).botStopped)
+	case *frames.FunctionCallCancel:
+		p.on(func(m *machine) { m.toolEnded(f.CallID) })
+	case *Button:
+		p.Press(f.Pressed)
+	case *SetMute:
+		p.Mute(f.On)
+	}
+}
+
+// Process takes in what the caller has said, and what functions do.
+func (p *Processor) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	switch f := f.(type) {
+	case *frames.Transcription:
+		if p.isCallers(f.Track) {
+			return p.words(ctx, f, dir, out, p.final(f))
+		}
+	case *frames.InterimTranscription:
+		if p.isCallers(f.Track) {
+			return p.words(ctx, f, dir, out, transcript{text: f.Text})
+		}
+	case *frames.UpdateSettings:
+		if s, ok := f.Settings.(Settings); ok {
+			return p.update(s)
+		}
+	case *frames.Text:
+		if dir == frames.Downstream {
+			p.on((*machine).active)
+		}
+	case *frames.End:
+		if dir == frames.Downstream {
+			p.on((*machine).ends)
+			return p.passLast(ctx, f, dir, out)
+		}
+	case *frames.Stop:
+		if dir == frames.Downstream {
+			p.on((*machine).close)
+			return p.passLast(ctx, f, dir, out)
+		}
+	default:
+		p.watchService(f)
+	}
+	return out.Send(ctx, f, dir)
+}
+
+// watchService takes in what ordered frames tell of the service.
+func (p *Processor) watchService(f frames.Frame) {
+	switch f := f.(type) {
+	case *frames.FunctionCallInProgress:
+		p.on(func(m *machine) { m.toolStarted(f.CallID) })
+	case *frames.FunctionCallResult:
+		p.on(func(m *machine) { m.toolEnded(f.CallID) })
+	case *frames.SpokenText:
+		p.on((*machine).sentenceHeard)
+	}
+}
+
+// isCallers reports whether a track is the caller's. What is of no track may be.
+func (p *Processor) isCallers(track string) bool {
+	return p.callers == "" || track == "" || track == p.callers
+}
+
+// hear takes in the caller's audio, and returns what goes on.
+func (p *Processor) hear(f *frames.AudioInput) *frames.AudioInput {
+	if f.Format.Validate() != nil {
+		return f
+	}
+	p.mu.Lock()
+	p.track = f.Track
+	p.clock.audio(time.Now(), f.End(), f.Len(), f.Format.Rate)
+	p.take(func(m *machine) { m.audioTo(m.here) }, true)
+	muted := p.machine.facts.Muted
+	switch {
+	case muted:
+		f = p.silenced(f)
+		p.recent.forget()
+	case len(p.machine.semantics) > 0:
+		p.recent.add(f, p.machine.longest())
+	}
+	p.deliver()
+	return f
+}
+
+// silenced returns a frame of silence in the place of one.
+func (p *Processor) silenced(f *frames.AudioInput) *frames.AudioInput {
+	if len(p.silence) < len(f.Samples) {
+		p.silence = make([]int16, len(f.Samples)) // shared by frames, which nobody writes to
+	}
+	return &frames.AudioInput{Audio: frames.Audio{
+		Format: f.Format, Samples: p.silence[:len(f.Samples):len(f.Samples)], Track: f.Track, Position: f.Position,
+	}}
+}
+
+// spot is a place on a track.
+type spot struct {
+	track string
+	pos   audio.Position
+	rate  audio.SampleRate
+}
+
+// voice takes in what a detector tells, and passes it on unless the caller is
+// muted.
+func (p *Processor) voice(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port, at spot, event func(*machine, mark)) error {
+	_, started := f.(*frames.VADStarted)
+	p.mu.Lock()
+	muted := p.machine.facts.Muted
+	if !muted {
+		p.told = started
+	}
+	if p.track == "" {
+		p.track = at.track
+	}
+	p.mu.Unlock()
+	var err error
+	if !muted {
+		err = out.Send(ctx, f, dir)
+	}
+	p.on(func(m *machine) { event(m, p.clock.mark(time.Now(), at.pos, at.rate)) })
+	return err
+}
+
+// service passes the service's word about turns on if it is the one that
+// decides.
+func (p *Processor) service(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port, event func(*machine)) error {
+	p.mu.Lock()
+	external := p.machine.external
+	p.take(event, true)
+	p.deliver()
+	if !external {
+		return nil // who has the turn is told by one only
+	}
+	return out.Send(ctx, f, dir)
+}
+
+func (p *Processor) final(f *frames.Transcription) transcript {
+	t := transcript{text: f.Text, final: true}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); f.Rate > 0 && p.clock.heard {
+		t.start, t.end, t.located = p.clock.mark(now, f.Start, f.Rate), p.clock.mark(now, f.End, f.Rate), true
+	}
+	return t
+}
+
+// update changes the settings, if they can work.
+func (p *Processor) update(s Settings) error {
+	p.mu.Lock()
+	cfg := s.apply(p.config)
+	if err := cfg.validate(p.tapped.Load()); err != nil {
+		p.mu.Unlock()
+		return pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("change settings of turn: %w", err))
+	}
+	p.config = cfg
+	p.take(func(m *machine) { m.configure(cfg, s) }, true)
+	p.deliver()
+	return nil
+}
+
+// Run waits for what happens by the passing of time, and runs what may take a
+// while.
+func (p *Processor) Run(ctx context.Context, out *pipeline.Port) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var crew sync.WaitGroup
+	defer crew.Wait()
+	defer cancel()
+	crew.Go(func() { p.passReleased(ctx, out) })
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			p.on(nil)
+		case <-p.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		p.mu.Lock()
+		work, next := p.work, p.machine.next
+		left := p.clock.until(next, time.Now())
+		p.work, p.armed = nil, next
+		p.mu.Unlock()
+		for _, do := range work {
+			crew.Go(func() { do(ctx, out) })
+		}
+		if next == 0 {
+			timer.Stop()
+		} else {
+			timer.Reset(max(0, left))
+		}
+	}
+}
+
+// start has Run do something. p.mu is held.
+func (p *Processor) start(j job) {
+	p.work = append(p.work, j)
+	signal(p.wake)
+}
+
+// prompt calls a handler. p.mu is held.
+func (p *Processor) prompt(do Handler) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.calm = cancel
+	p.start(func(run context.Context, out *pipeline.Port) {
+		defer cancel()
+		handler, end := context.WithCancel(run)
+		defer end()
+		defer context.AfterFunc(ctx, end)()
+		if err := do(handler, out); err != nil && handler.Err() == nil {
+			out.Report(fmt.Errorf("prompt a caller who says nothing: %w", err))
+		}
+		p.on(func(m *machine) { m.idle.prompted() })
+	})
+}

@@ -1,0 +1,134 @@
+package turn
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// WakeConfig says what wakes the agent.
+type WakeConfig struct {
+	// Phrases are what can be said: "hey parley", "ok computer". At least one.
+	// Case, punctuation and apostrophes do not matter; whole words do.
+	Phrases []string
+
+	// Timeout is how long the agent stays awake after the last that either of the
+	// two has said. Default: 10 s.
+	Timeout time.Duration
+
+	// Once makes it fall asleep with the end of each turn.
+	Once bool
+}
+
+const defaultWake = 10 * time.Second
+
+// Wake holds while the agent is awake and something is said. It wakes when one
+// of the phrases is in an interim or final transcript; the utterance with the
+// phrase in it is the first one that counts. What was said before is forgotten,
+// so put the recogniser before the turn: what comes behind it can't be kept from
+// the model.
+func Wake(cfg WakeConfig) Condition {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultWake
+	}
+	w := &wake{cfg: cfg}
+	for _, p := range cfg.Phrases {
+		w.phrases = append(w.phrases, wordsOf(p))
+	}
+	return w
+}
+
+type wake struct {
+	cfg     WakeConfig
+	phrases [][]string
+
+	text  string        // the last that was looked at
+	said  bool          // the phrase is in this utterance
+	until time.Duration // awake until then
+}
+
+func (w *wake) String() string { return "Wake" }
+
+func (w *wake) fresh() Condition {
+	return &wake{cfg: w.cfg, phrases: w.phrases}
+}
+
+func (w *wake) check() error {
+	if len(w.phrases) == 0 {
+		return fmt.Errorf("Wake: there is no phrase; give WakeConfig.Phrases at least one")
+	}
+	for i, p := range w.phrases {
+		if len(p) == 0 {
+			return fmt.Errorf("Wake: phrase %d, %q, has no word in it; give it one or leave it out", i+1, w.cfg.Phrases[i])
+		}
+	}
+	if w.cfg.Timeout < 0 {
+		return fmt.Errorf("Wake: a time-out of %v is negative; use 0 for the default, %v", w.cfg.Timeout, defaultWake)
+	}
+	return nil
+}
+
+func (w *wake) Holds(f *Facts) (bool, time.Duration) {
+	if f.Text != w.text {
+		w.text = f.Text
+		w.said = w.heard(f.Text)
+		if w.said {
+			w.until = max(w.until, f.Now+w.cfg.Timeout)
+		}
+	}
+	if w.cfg.Once {
+		return w.said, 0
+	}
+	awake := f.Now < w.until
+	if awake && (f.Turn || f.Voice || f.BotSpeaking || f.Tools > 0) {
+		w.until = f.Now + w.cfg.Timeout
+	}
+	if !awake {
+		return false, 0
+	}
+	return f.Voice || f.Words > 0, w.until
+}
+
+// heard reports whether one of the phrases is in a text.
+func (w *wake) heard(text string) bool {
+	words := wordsOf(text)
+	for _, p := range w.phrases {
+		for i := range words {
+			if len(words)-i >= len(p) && slices.Equal(words[i:i+len(p)], p) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wordsOf returns the words of a text, in one case and without punctuation.
+func wordsOf(text string) []string {
+	text = strings.NewReplacer("'", "", "’", "").Replace(strings.ToLower(text))
+	return strings.FieldsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r)
+	})
+}
+
+// countWords counts the words of a text. Two characters of a script without
+// spaces make one.
+func countWords(text string) int {
+	n := 0
+	for _, w := range wordsOf(text) {
+		dense, spaced := 0, false
+		for _, r := range w {
+			if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) {
+				dense++
+			} else if !unicode.IsMark(r) {
+				spaced = true
+			}
+		}
+		n += (dense + 1) / 2
+		if spaced {
+			n++
+		}
+	}
+	return n
+}
