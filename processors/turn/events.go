@@ -69,6 +69,8 @@ type words struct {
 	kept    bool          // some transcripts are kept back …
 	keptAt  time.Duration // … since then
 
+	passedAt time.Duration // when a transcript went on last
+
 	before owner         // whose the words of the last utterance are
 	overAt time.Duration // when it was over
 	news   bool          // there has been a voice since
@@ -117,6 +119,7 @@ func (m *machine) hearWords(t transcript) verdict {
 	m.settle(false)
 	switch {
 	case m.state == talking || !t.final:
+		m.words.passedAt = f.Now
 		return pass
 	case !m.words.kept:
 		m.words.kept, m.words.keptAt = true, f.Now
@@ -175,7 +178,7 @@ func (m *machine) serviceStarted(at mark) {
 	if !m.external || m.state == talking {
 		return
 	}
-	m.state, f.Turn, f.TurnFrom, m.begun = talking, true, min(at.at, f.Now), at
+	m.state, f.Turn, f.TurnFrom, m.taken, m.begun = talking, true, min(at.at, f.Now), f.Now, at
 	m.idle.reset(m)
 }
 

@@ -109,7 +109,10 @@ func (c *call) speaks(d time.Duration) {
 	c.stops()
 }
 
-func (c *call) text(text string) { c.t.Helper(); c.Send(&frames.Transcription{Text: text, Track: "caller"}) }
+func (c *call) text(text string) {
+	c.t.Helper()
+	c.Send(&frames.Transcription{Text: text, Track: "caller"})
+}
 func (c *call) interim(text string) {
 	c.t.Helper()
 	c.Send(&frames.InterimTranscription{Text: text, Track: "caller"})
@@ -118,7 +121,10 @@ func (c *call) interim(text string) {
 func (c *call) botStarts() { c.t.Helper(); c.SendUp(&frames.BotStartedSpeaking{}) }
 func (c *call) botStops()  { c.t.Helper(); c.SendUp(&frames.BotStoppedSpeaking{}) }
 
-func (c *call) toolStarts(id string) { c.t.Helper(); c.Send(&frames.FunctionCallInProgress{CallID: id}) }
+func (c *call) toolStarts(id string) {
+	c.t.Helper()
+	c.Send(&frames.FunctionCallInProgress{CallID: id})
+}
 func (c *call) toolReturns(id string) {
 	c.t.Helper()
 	c.Send(&frames.FunctionCallResult{CallID: id})

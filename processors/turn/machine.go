@@ -70,9 +70,10 @@ type machine struct {
 	armed  bool // Start has ceased to hold since the last turn
 	over   bool // the run ends: nothing begins any more
 
-	begun  mark // where the turn, or what may become one, begins
-	ended  mark // where its voice ended last
-	voiced bool // there was a voice in this utterance; begun is its beginning
+	taken  time.Duration // when the turn was given
+	begun  mark          // where it, or what may become one, begins
+	ended  mark          // where its voice ended last
+	voiced bool          // there was a voice in this utterance; begun is its beginning
 
 	// Doubt.
 	since  time.Duration // since when there is
@@ -92,6 +93,10 @@ const (
 	// settleAfter is how long nothing is said until what was said without a turn
 	// is forgotten, and how long final transcripts may take to come.
 	settleAfter = 2 * time.Second
+
+	// behind is how long a turn does not end after a transcript has gone on: its
+	// end is a system frame, and would overtake the transcript on its way.
+	behind = 20 * time.Millisecond
 
 	// lateAfter is how long after a turn, or what was ignored, a transcript may
 	// still come of it.
@@ -250,7 +255,7 @@ func (m *machine) ask() answers {
 // but none ends if ends is false.
 func (m *machine) settle(ends bool) {
 	for range 8 { // one thing leads to another, but not for ever
-		m.next = 0
+		m.next = 0 // asked for by what follows
 		m.watch()
 		m.mute()
 		if !m.step(m.ask(), ends) {
@@ -274,7 +279,7 @@ func (m *machine) step(a answers, ends bool) bool {
 	f := &m.facts
 	switch {
 	case m.external:
-		if m.state == talking && m.at(f.TurnFrom+m.cfg.MaxTurn) {
+		if m.state == talking && m.at(m.taken+m.cfg.MaxTurn) {
 			m.endless()
 			m.state, f.Turn = quiet, false
 			f.Turns++
@@ -298,16 +303,15 @@ func (m *machine) step(a answers, ends bool) bool {
 }
 
 func (m *machine) stepTalking(a answers, ends bool) bool {
-	f := &m.facts
 	switch {
 	case m.polite && m.busy() && a.allowed && a.certain:
 		m.polite = false
 		m.interrupt()
 		return true
-	case a.end && ends:
+	case a.end && ends && m.at(m.words.passedAt+behind):
 		m.finish()
 		return true
-	case m.at(f.TurnFrom + m.cfg.MaxTurn):
+	case m.at(m.taken + m.cfg.MaxTurn):
 		m.endless()
 		m.finish()
 		return true
@@ -416,15 +420,17 @@ func (m *machine) begin(interrupt bool) {
 		}
 	}
 	m.state, m.polite, f.Turn = talking, !interrupt, true
-	f.TurnFrom = min(m.begun.at, f.Now)
+	f.TurnFrom, m.taken = min(m.begun.at, f.Now), f.Now
 	if interrupt {
 		m.interrupt()
 	} else {
 		m.resume()
 	}
 	m.do(effect{kind: doStarted, mark: m.begun})
-	m.do(effect{kind: doRelease})
-	m.words.kept = false
+	if m.words.kept {
+		m.words.kept, m.words.passedAt = false, f.Now
+		m.do(effect{kind: doRelease})
+	}
 	m.idle.reset(m)
 }
 
@@ -587,6 +593,9 @@ func (m *machine) voiceOn(at mark) {
 // hearVoice takes in a voice that is not muted.
 func (m *machine) hearVoice(at mark) {
 	f := &m.facts
+	if m.state == quiet && !m.armed {
+		m.dismiss() // what goes on of the last turn is not part of this utterance
+	}
 	m.armed, m.words.news = true, true
 	if !m.voiced {
 		m.voiced = true

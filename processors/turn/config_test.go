@@ -1,0 +1,157 @@
+package turn_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline/pipelinetest"
+	"github.com/parley-go/parley/processors/turn"
+)
+
+// failing is what a harness needs of a test that is to fail.
+type failing struct{ said []string }
+
+func (*failing) Helper()                     {}
+func (f *failing) Errorf(s string, a ...any) { f.said = append(f.said, s) }
+func (f *failing) Fatalf(s string, a ...any) { f.said = append(f.said, s) }
+func (*failing) Cleanup(func())              {}
+
+func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T) {
+	negative := -time.Second
+	judge := func(c turn.SemanticConfig) turn.Config {
+		if c.Judge == nil {
+			c.Judge = yes
+		}
+		return turn.Config{End: turn.Semantic(c)}
+	}
+	for name, c := range map[string]struct {
+		cfg  turn.Config
+		want []string // all of it is in the error
+	}{
+		"a wake phrase that is empty":           {turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"hey", " ?! "}})}, []string{"Start", "phrase 2", "give it one"}},
+		"no wake phrase":                        {turn.Config{Start: turn.Wake(turn.WakeConfig{})}, []string{"Start", "no phrase", "WakeConfig.Phrases"}},
+		"a negative wake time-out":              {turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"a"}, Timeout: negative})}, []string{"Start", "-1s", "negative"}},
+		"negative words":                        {turn.Config{Start: turn.All(turn.Voice(), turn.Words(-1))}, []string{"Start: All[1]", "Words(-1)", "at least 1"}},
+		"no words":                              {turn.Config{Interrupt: turn.Words(0)}, []string{"Interrupt", "Words(0)"}},
+		"negative speech":                       {turn.Config{Interrupt: turn.Speech(negative)}, []string{"Interrupt", "Speech(-1s)"}},
+		"negative silence":                      {turn.Config{End: turn.Silence(negative)}, []string{"End", "Silence(-1s)"}},
+		"transcripts in the wrong order":        {turn.Config{End: turn.Transcript(2*time.Second, time.Second)}, []string{"End", "must not be shorter"}},
+		"nothing to choose from":                {turn.Config{Start: turn.Any()}, []string{"Start", "Any() of nothing"}},
+		"a condition that is missing":           {turn.Config{Start: turn.Any(turn.Voice(), nil)}, []string{"Start: Any[1]", "no condition"}},
+		"an end where a start is asked for":     {turn.Config{Start: turn.Silence(time.Second)}, []string{"Start", "use it in End"}},
+		"a release without a button":            {turn.Config{End: turn.Released()}, []string{"End", "Pressed() in Start"}},
+		"half a service":                        {turn.Config{Start: turn.External()}, []string{"set both"}},
+		"the other half":                        {turn.Config{End: turn.External()}, []string{"set both"}},
+		"a service and something else":          {turn.Config{Start: turn.Any(turn.External(), turn.Voice()), End: turn.External()}, []string{"Start: Any[0]", "cannot be combined"}},
+		"a service that is not to interrupt":    {turn.Config{Start: turn.External(), End: turn.External(), Interrupt: turn.Never()}, []string{"interrupts by itself", "leave"}},
+		"a service to be held":                  {turn.Config{Start: turn.External(), End: turn.External(), Recovery: turn.Recovery{On: true}}, []string{"interrupts by itself"}},
+		"tools that nobody can see":             {turn.Config{Mute: turn.ToolRunning()}, []string{"Mute", "ToolRunning", "Tap()"}},
+		"a greeting without a limit":            {turn.Config{Mute: turn.Greeting(0)}, []string{"Mute", "limit"}},
+		"fewer words than none":                 {turn.Config{Recovery: turn.Recovery{Words: -1}}, []string{"Recovery.Words", "-1"}},
+		"a negative wait":                       {turn.Config{Recovery: turn.Recovery{Wait: negative}}, []string{"Recovery.Wait", "-1s"}},
+		"a negative turn":                       {turn.Config{MaxTurn: negative}, []string{"MaxTurn", "-1s"}},
+		"neither kept nor ignored":              {turn.Config{Barred: 7}, []string{"Barred", "7"}},
+		"prompts out of order":                  {turn.Config{Idle: []turn.Prompt{{20 * time.Second, turn.Say("")}, {10 * time.Second, turn.Say("")}}}, []string{"Idle[1].After", "10s", "20s"}},
+		"a prompt at once":                      {turn.Config{Idle: []turn.Prompt{{0, turn.Say("")}}}, []string{"Idle[0].After"}},
+		"a prompt that does nothing":            {turn.Config{Idle: []turn.Prompt{{time.Second, nil}}}, []string{"Idle[0].Do", "Say"}},
+		"no model":                              {turn.Config{End: turn.Semantic(turn.SemanticConfig{})}, []string{"End", "SemanticConfig.Judge"}},
+		"a model asked where nothing ends":      {turn.Config{Start: turn.Semantic(turn.SemanticConfig{Judge: yes})}, []string{"Start", "use it in End"}},
+		"a threshold that is no probability":    {judge(turn.SemanticConfig{Threshold: 1.5}), []string{"threshold", "1.5"}},
+		"a model without time":                  {judge(turn.SemanticConfig{Deadline: negative}), []string{"Semantic", "negative"}},
+		"a model that is asked too late":        {judge(turn.SemanticConfig{Pause: 5 * time.Second}), []string{"Patience longer"}},
+		"a fallback that is wrong":              {judge(turn.SemanticConfig{Fallback: turn.Silence(negative)}), []string{"End: Semantic[0]", "Silence(-1s)"}},
+		"several mistakes, all of them at once": {turn.Config{MaxTurn: negative, Start: turn.Words(0)}, []string{"MaxTurn", "Words(0)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := pipelinetest.New(&failing{}, turn.New(c.cfg))
+				err := h.Wait()
+				if err == nil {
+					t.Fatal("it was accepted")
+				}
+				for _, want := range c.want {
+					if !strings.Contains(err.Error(), want) {
+						t.Errorf("the error does not say %q: %v", want, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestSettingsChangeInMidCall(t *testing.T) {
+	holding(t, turn.Config{}, func(c *call) {
+		c.botStarts()
+		change := func(s turn.Settings) { c.Send(&frames.UpdateSettings{Settings: s}) }
+		ignore := turn.Ignore
+		change(turn.Settings{Interrupt: turn.Never(), Barred: &ignore})
+		c.speaks(500 * ms)
+		c.text("hello")
+		c.wait(5 * time.Second)
+		c.then("now nothing interrupts")
+		change(turn.Settings{Interrupt: turn.Always()})
+		c.starts()
+		c.then("now it does again", "interrupt", "started")
+		change(turn.Settings{Start: turn.External(), End: turn.External()})
+		c.then("a service takes over", "stopped")
+		c.stops()
+		c.starts()
+		c.then("and alone decides")
+		if len(c.Errors()) != 0 {
+			t.Errorf("the errors are %v", c.Errors())
+		}
+	})
+}
+
+func TestSettingsThatMakeNoSenseChangeNothing(t *testing.T) {
+	holding(t, turn.Config{}, func(c *call) {
+		never := -time.Second
+		c.Send(&frames.UpdateSettings{Settings: turn.Settings{Start: turn.Never(), MaxTurn: &never}})
+		errs := c.Errors()
+		if len(errs) != 1 || errs[0].Kind != frames.ErrorInvalidRequest || !strings.Contains(errs[0].Err.Error(), "MaxTurn") {
+			t.Errorf("the errors are %v", errs)
+		}
+		c.starts()
+		c.then("the voice takes the turn as before", "interrupt", "started")
+	})
+}
+
+func TestAChangeOfOneThingLetsTheOthersRememberWhatTheyKnow(t *testing.T) {
+	wake := turn.Wake(turn.WakeConfig{Phrases: []string{"hey"}, Timeout: time.Minute})
+	holding(t, turn.Config{Start: wake}, func(c *call) {
+		c.speaks(500 * ms)
+		c.text("hey")
+		c.wait(time.Second)
+		c.story()
+		limit := 10 * time.Second
+		c.Send(&frames.UpdateSettings{Settings: turn.Settings{MaxTurn: &limit}})
+		c.starts()
+		c.then("still awake", "interrupt", "started")
+	})
+}
+
+func TestSettingsOfOthersPassOn(t *testing.T) {
+	holding(t, turn.Config{}, func(c *call) {
+		c.Send(&frames.UpdateSettings{Settings: 7}, &frames.UpdateSettings{Settings: turn.Settings{}})
+		if all := c.All(); len(all) != 1 {
+			t.Errorf("%v came out, want the first", all)
+		}
+	})
+}
+
+func TestOneConditionServesManyConversations(t *testing.T) {
+	cfg := turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"hey"}})}
+	holding(t, cfg, func(c *call) {
+		c.starts()
+		c.interim("hey")
+		c.then("one is awake", "interrupt", "started")
+	})
+	holding(t, cfg, func(c *call) {
+		c.starts()
+		c.interim("what")
+		c.then("the other is asleep")
+	})
+}

@@ -1,0 +1,144 @@
+package turn_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/turn"
+)
+
+var prompts = []turn.Prompt{
+	{After: 10 * time.Second, Do: turn.Say("there?")},
+	{After: 20 * time.Second, Do: turn.Say("hello?")},
+	{After: 30 * time.Second, Do: turn.HangUp("nobody is there")},
+}
+
+const (
+	there = `Text("there?")`
+	hello = `Text("hello?")`
+)
+
+func TestACallerWhoSaysNothingIsPromptedAndThenTheCallEnds(t *testing.T) {
+	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+		c.wait(9980 * ms)
+		c.then("before 10 s")
+		c.wait(20 * ms)
+		c.then("after 10 s", there)
+		c.botStarts()
+		c.wait(3 * time.Second) // does not count
+		c.botStops()
+		c.wait(9980 * ms)
+		c.then("before another 10 s")
+		c.wait(20 * ms)
+		c.then("after them", hello)
+		c.Advance(10 * time.Second)
+		c.then("at last", "End(nobody is there)")
+		if err := c.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSilenceCountsFromWhenTheAgentStoppedBeingHeard(t *testing.T) {
+	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+		c.speaks(time.Second)
+		c.text("hi")
+		c.wait(5 * time.Second) // the answer is being thought of
+		c.botStarts()
+		c.wait(30 * time.Second)
+		c.botStops()
+		c.story()
+		c.wait(9980 * ms)
+		c.then("9.98 s after the answer")
+		c.wait(20 * ms)
+		c.then("10 s after it", there)
+	})
+}
+
+func TestSpeechAndKeysBeginTheCountAnew(t *testing.T) {
+	for name, sign := range map[string]func(c *call){
+		"a voice": func(c *call) { c.Send(&frames.VADStarted{}, &frames.VADStopped{}) },
+		"a key":   func(c *call) { c.Send(&frames.DTMFInput{Digit: '1'}) },
+		"a text":  func(c *call) { c.Send(&frames.Text{Text: "hi"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			holding(t, turn.Config{Start: turn.Words(1), Idle: prompts}, func(c *call) {
+				c.wait(12 * time.Second)
+				c.then("after 12 s", there)
+				sign(c)
+				c.story()
+				c.wait(9900 * ms)
+				c.then("9.9 s after a sign of life")
+				c.wait(200 * ms)
+				c.then("and 10 s after it the first prompt again", there)
+			})
+		})
+	}
+}
+
+func TestNobodyIsPromptedWhileTheySpeakOrAToolRunsOrTheyAreMuted(t *testing.T) {
+	for name, busy := range map[string]func(c *call){
+		"a voice": func(c *call) { c.starts() },
+		"a tool":  func(c *call) { c.toolStarts("1") },
+		"a mute":  func(c *call) { c.turns.Mute(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			holding(t, turn.Config{Start: turn.Words(1), Idle: prompts}, func(c *call) {
+				c.wait(5 * time.Second)
+				busy(c)
+				c.wait(time.Minute)
+				c.then("during a minute of it")
+			})
+		})
+	}
+}
+
+func TestAnAnswerThatDoesNotComeIsSilence(t *testing.T) {
+	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+		c.speaks(time.Second)
+		c.text("hi")
+		c.wait(500 * ms)
+		c.story()
+		c.wait(19800 * ms)
+		c.then("10 s for the answer, and not quite 10 s of silence")
+		c.wait(200 * ms)
+		c.then("and 10 s", there)
+	})
+}
+
+func TestAHandlerIsCalledOffWhenTheCallerSpeaks(t *testing.T) {
+	var ended error
+	wait := func(ctx context.Context, _ *pipeline.Port) error {
+		<-ctx.Done()
+		ended = ctx.Err()
+		return ended
+	}
+	holding(t, turn.Config{Idle: []turn.Prompt{{After: time.Second, Do: wait}}}, func(c *call) {
+		c.wait(2 * time.Second)
+		if ended != nil {
+			t.Error("the handler ended by itself")
+		}
+		c.starts()
+		if !errors.Is(ended, context.Canceled) {
+			t.Error("the handler was not called off")
+		}
+		if len(c.Errors()) != 0 {
+			t.Errorf("that is reported: %v", c.Errors())
+		}
+	})
+}
+
+func TestAHandlersErrorIsReported(t *testing.T) {
+	broken := errors.New("broken")
+	fails := func(context.Context, *pipeline.Port) error { return broken }
+	holding(t, turn.Config{Idle: []turn.Prompt{{After: time.Second, Do: fails}}}, func(c *call) {
+		c.wait(2 * time.Second)
+		if c.reported(broken) != 1 {
+			t.Errorf("the errors are %v", c.Errors())
+		}
+	})
+}
