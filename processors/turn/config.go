@@ -59,8 +59,8 @@ type Config struct {
 
 	// MaxQuiet is for how long no audio may come while the detector says that
 	// there is a voice. Then the voice is taken to have ended with the audio, and
-	// ErrStuckVoice reported. It does not matter where no audio comes by at all.
-	// Default: 3 s.
+	// ErrStuckVoice reported. Where no audio comes by at all, MaxTurn takes its
+	// place. Default: 3 s.
 	MaxQuiet time.Duration
 
 	// MaxTool is how long a function may run. Then it is taken to have ended,

@@ -118,6 +118,8 @@ func (m *machine) hearWords(t transcript) verdict {
 	}
 	m.settle(false)
 	switch {
+	case f.Muted:
+		return drop
 	case m.state == talking || !t.final:
 		m.words.passedAt = f.Now
 		return pass
@@ -126,6 +128,10 @@ func (m *machine) hearWords(t transcript) verdict {
 	}
 	return hold
 }
+
+// maxFinals is how many final transcripts of an utterance are remembered: a
+// television may speak for hours before a phrase wakes the agent.
+const maxFinals = 64
 
 func (m *machine) understand(t transcript) {
 	f, w := &m.facts, &m.words
@@ -138,6 +144,9 @@ func (m *machine) understand(t transcript) {
 	w.last, w.interim = t.end, t.text
 	if t.final {
 		w.finals, w.interim = append(w.finals, strings.TrimSpace(t.text)), ""
+		if len(w.finals) > maxFinals {
+			w.finals = w.finals[1:]
+		}
 	}
 	f.Text = strings.TrimSpace(strings.Join(w.finals, " ") + " " + w.interim)
 	f.Words, f.Final, f.TextAt = countWords(f.Text), t.final, f.Now

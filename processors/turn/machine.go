@@ -37,7 +37,7 @@ func (s state) String() string { return [...]string{"quiet", "doubtful", "talkin
 //	           busy, not INTERRUPT, Keep                       → talking    resume, started, release
 //	           held for Recovery.Wait                          → doubtful   resume
 //	           nothing said for a while, words, Keep           → talking    resume, started, release
-//	           nothing said for a while, otherwise             → quiet      resume, drop
+//	           nothing said for a while, or for MaxTurn        → quiet      resume, drop
 //	           MUTE                                            → quiet      resume, drop, mute
 //	talking    it did not interrupt: busy, INTERRUPT, certain  → talking    interrupt
 //	           END                                             → quiet      stopped
@@ -67,7 +67,7 @@ type machine struct {
 
 	state  state
 	polite bool // talking, without having interrupted what goes on
-	armed  bool // Start has ceased to hold since the last turn
+	armed  bool // Start has ceased to hold since the last turn, or doubt
 	over   bool // the run ends: nothing begins any more
 
 	taken  time.Duration // when the turn was given
@@ -319,8 +319,17 @@ func (m *machine) stepTalking(a answers, ends bool) bool {
 	return false
 }
 
+// endless reports a turn that is too long. If there is a voice it counts no more:
+// the next one begins with the detector's next word.
 func (m *machine) endless() {
+	m.spend()
 	m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v", ErrEndless, m.cfg.MaxTurn)})
+}
+
+func (m *machine) spend() {
+	if m.voice.on {
+		m.voiceOff(m.here)
+	}
 }
 
 func (m *machine) busy() bool { return m.facts.BotSpeaking || m.facts.Tools > 0 }
@@ -377,6 +386,11 @@ func (m *machine) doubt() bool {
 		return true
 	}
 	if f.Voice {
+		if m.at(m.since + m.cfg.MaxTurn) {
+			m.spend()
+			m.dismiss()
+			return true
+		}
 		return false
 	}
 	if m.tired && !f.Transcripts {
@@ -500,6 +514,9 @@ func (m *machine) dismiss() {
 	if m.facts.Transcripts && (m.state == doubtful || m.voiced || m.facts.Text != "") {
 		m.words.isOver(ofNobody, m.facts.Now)
 	}
+	if m.state == doubtful {
+		m.armed = false // what began this does not begin it again
+	}
 	m.state = quiet
 	m.newUtterance()
 }
@@ -519,9 +536,15 @@ func (m *machine) newUtterance() {
 // watch puts an end to facts that have lasted too long.
 func (m *machine) watch() {
 	f := &m.facts
-	if v := &m.voice; v.on && v.audible && m.at(v.signOf+m.cfg.MaxQuiet) {
-		m.do(effect{kind: doReport, err: fmt.Errorf("%w: no audio for %v", ErrStuckVoice, m.cfg.MaxQuiet)})
-		m.voiceOff(v.audio)
+	if v := &m.voice; v.on {
+		quiet, end := m.cfg.MaxTurn, m.here // where no audio comes by, none can be missed
+		if v.audible {
+			quiet, end = m.cfg.MaxQuiet, v.audio
+		}
+		if m.at(v.signOf + quiet) {
+			m.do(effect{kind: doReport, err: fmt.Errorf("%w: no audio for %v", ErrStuckVoice, quiet)})
+			m.voiceOff(end)
+		}
 	}
 	if len(m.tools) > 0 {
 		m.watchTools()

@@ -113,7 +113,8 @@ func (p *Processor) Start(_ context.Context, out *pipeline.Port) error {
 	requested := p.machine.requested
 	p.machine, p.port = newMachine(p.config), out
 	p.machine.requested = requested
-	p.clock.now(time.Now())
+	p.machine.on(p.clock.here(time.Now()), true, nil) // the caller may be muted from the beginning
+	p.outbox = append(p.outbox, p.machine.take()...)
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // maxKept bounds the transcripts that are kept back; the oldest give way.
-const maxKept = 256
+const maxKept = maxFinals
 
 // words takes in a transcript, and sends it on if it is to go on: after what
 // begins with it, and before what ends with it.

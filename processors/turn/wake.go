@@ -119,9 +119,11 @@ func countWords(text string) int {
 	for _, w := range wordsOf(text) {
 		dense, spaced := 0, false
 		for _, r := range w {
-			if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) {
+			switch {
+			case unicode.IsMark(r):
+			case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar):
 				dense++
-			} else if !unicode.IsMark(r) {
+			default:
 				spaced = true
 			}
 		}
