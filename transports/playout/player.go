@@ -160,7 +160,7 @@ func (p *player) fall() {
 		return
 	}
 	tail := make([]int16, int(p.fade)*p.format.Channels)
-	p.spans = p.spans[:0]
+	p.spans = nil // the sink may still be playing the chunk whose spans they were
 	n := p.stretch(tail, 0, frames.FadeOut)
 	p.tail, p.tailSpan = tail[:int(n)*p.format.Channels], append(p.tailSpan[:0], p.spans...)
 	audio.FadeOut(p.tail, p.format.Channels, 0, n)
