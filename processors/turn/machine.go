@@ -122,7 +122,7 @@ type bot struct {
 
 func newMachine(cfg Config) *machine {
 	m := &machine{armed: true, tools: map[string]time.Duration{}}
-	m.facts.Final = true
+	m.facts.Final, m.words.passedAt = true, -behind
 	m.configure(cfg, Settings{Start: Always(), End: Always(), Interrupt: Always(), Mute: Always()})
 	return m
 }
