@@ -30,6 +30,9 @@ func (m *machine) press(on bool) {
 	}
 	f.Pressed = on
 	if on {
+		if m.state == quiet && !m.external {
+			m.dismiss() // what was said without the button is not part of it
+		}
 		m.button, m.armed = m.here, true
 	} else {
 		f.PressedTo = f.Now

@@ -147,7 +147,9 @@ func (c *call) story() []string {
 		case *frames.ResumePlayout:
 			told = append(told, "resume")
 		case *interrupted:
-			told = append(told, "interrupt")
+			if len(told) == 0 || told[len(told)-1] != "interrupt" { // a burst of them arrives as one, or not
+				told = append(told, "interrupt")
+			}
 		case *frames.Transcription:
 			told = append(told, f.Text)
 		default:

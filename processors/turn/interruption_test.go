@@ -283,6 +283,41 @@ func TestFewerWordsThanAskedForAreAFalseInterruption(t *testing.T) {
 	}
 }
 
+func TestAButtonIsNoFalseInterruption(t *testing.T) {
+	cfg := turn.Config{Start: turn.Any(turn.Voice(), turn.Pressed()), Recovery: turn.Recovery{On: true}}
+	holding(t, cfg, func(c *call) {
+		c.botStarts()
+		c.turns.Press(true)
+		c.then("at once", "interrupt", "started")
+	})
+}
+
+func TestAButtonThatIsHeldUntilTheAgentIsSilentTakesTheTurnThen(t *testing.T) {
+	cfg := turn.Config{Start: turn.Pressed(), End: turn.Released(), Interrupt: turn.Never(), Barred: turn.Ignore}
+	holding(t, cfg, func(c *call) {
+		c.botStarts()
+		c.turns.Press(true)
+		c.wait(10 * time.Second)
+		c.then("while it speaks")
+		c.botStops()
+		c.then("when it has stopped", "interrupt", "started")
+	})
+}
+
+func TestWordsThatWereIgnoredDoNotStartATurnWhenTheAgentStops(t *testing.T) {
+	cfg := turn.Config{Start: turn.Words(1), Interrupt: turn.Words(3), Barred: turn.Ignore}
+	holding(t, cfg, func(c *call) {
+		c.botStarts()
+		c.text("uh huh") // there is no detector
+		c.wait(500 * ms)
+		c.botStops()
+		c.wait(5 * time.Second)
+		c.then("afterwards")
+		c.text("hello")
+		c.then("new words do", "interrupt", "started", "hello")
+	})
+}
+
 func TestNothingIsHeldWhereInterruptionIsNotAllowedAnyhow(t *testing.T) {
 	cfg := turn.Config{Interrupt: turn.Not(turn.ToolRunning()), Barred: turn.Ignore, Recovery: turn.Recovery{On: true}}
 	holding(t, cfg, func(c *call) {

@@ -45,7 +45,7 @@ func (s state) String() string { return [...]string{"quiet", "doubtful", "talkin
 //	           MUTE, the run ends                              → quiet      stopped
 //
 //	(a) Recovery is off, or the agent does not speak, or there are the words or
-//	    the length of speech that it asks for
+//	    the length of speech that it asks for, or the button is pressed
 //
 // started and stopped alternate, and only where talking begins and ends. Every
 // wait in doubtful and talking has an end in time: Recovery.Wait and settleAfter,
@@ -237,7 +237,7 @@ func (m *machine) ask() answers {
 	}
 	a := answers{start: put(m.cfg.Start), end: put(m.cfg.End), allowed: put(m.cfg.Interrupt)}
 	sure := put(m.confirm)
-	a.certain = !m.cfg.Recovery.On || !f.BotSpeaking || sure
+	a.certain = !m.cfg.Recovery.On || !f.BotSpeaking || sure || f.Pressed // nobody presses by mistake
 	for _, s := range m.semantics {
 		if s.wanted {
 			s.wanted = false
@@ -336,10 +336,9 @@ func (m *machine) busy() bool { return m.facts.BotSpeaking || m.facts.Tools > 0 
 
 // consider decides about a turn that is to start.
 func (m *machine) consider(a answers) bool {
-	f := &m.facts
 	switch {
 	case !m.busy():
-		if m.state == doubtful && f.Detector && !f.Voice {
+		if m.state == doubtful && !m.present() {
 			return false // it was said while it was not welcome
 		}
 		m.begin(true)
@@ -351,6 +350,12 @@ func (m *machine) consider(a answers) bool {
 		return m.hesitate(a.allowed)
 	}
 	return true
+}
+
+// present reports whether the caller is saying something now.
+func (m *machine) present() bool {
+	f := &m.facts
+	return f.Voice || f.Pressed || !f.Detector && f.TextAt == f.Now
 }
 
 // hesitate begins or goes on with doubt, and reports whether that is new.
@@ -385,7 +390,7 @@ func (m *machine) doubt() bool {
 		m.resume()
 		return true
 	}
-	if f.Voice {
+	if f.Voice || f.Pressed {
 		if m.at(m.since + m.cfg.MaxTurn) {
 			m.spend()
 			m.dismiss()

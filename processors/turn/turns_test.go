@@ -257,6 +257,40 @@ func TestAButtonMayWaitForTheTranscript(t *testing.T) {
 	})
 }
 
+func TestWithPushToTalkNobodyIsHeardWithoutTheButton(t *testing.T) {
+	cfg := turn.Config{
+		Start: turn.Pressed(),
+		End:   turn.All(turn.Released(), turn.Transcript(0, time.Second)),
+		Mute:  turn.Func(func(f *turn.Facts) (bool, time.Duration) { return !f.Pressed && !f.Turn, 0 }),
+	}
+	holding(t, cfg, func(c *call) {
+		c.speaks(time.Second)
+		c.text("not for you")
+		c.wait(time.Second)
+		c.then("without it")
+		c.turns.Press(true)
+		c.speaks(time.Second)
+		c.turns.Press(false)
+		c.wait(300 * ms)
+		c.text("go left")
+		c.wait(20 * ms)
+		c.then("with it", "interrupt", "started", "go left", "stopped")
+		if !c.turns.Stats().Muted {
+			t.Error("the caller is heard afterwards")
+		}
+	})
+}
+
+func TestWhatWasSaidBeforeTheButtonIsNotPartOfTheTurn(t *testing.T) {
+	holding(t, turn.Config{Start: turn.Pressed(), End: turn.Released()}, func(c *call) {
+		c.speaks(500 * ms)
+		c.text("before")
+		c.turns.Press(true)
+		c.wait(100 * ms)
+		c.then("pressed soon after", "interrupt", "started")
+	})
+}
+
 func TestAServiceThatDecidesIsPassedOnAndNothingIsAdded(t *testing.T) {
 	holding(t, turn.Config{Start: turn.External(), End: turn.External()}, func(c *call) {
 		c.speaks(time.Second)
