@@ -142,3 +142,16 @@ func TestAHandlersErrorIsReported(t *testing.T) {
 		}
 	})
 }
+
+func TestSilenceBeforeAndAfterAnAnnouncementAddsUp(t *testing.T) {
+	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+		c.wait(6 * time.Second)
+		c.botStarts()
+		c.wait(5 * time.Second)
+		c.botStops()
+		c.wait(3980 * ms)
+		c.then("after 6 s and not quite 4 s")
+		c.wait(40 * ms)
+		c.then("after 10 s in all", there)
+	})
+}

@@ -371,3 +371,18 @@ func TestAnEndInDoubtLetsTheAgentGoOn(t *testing.T) {
 		c.then("at the end", "pause", "resume", "End(the test ends it)")
 	})
 }
+
+func TestAButtonThatIsStuckIsGivenUp(t *testing.T) {
+	cfg := turn.Config{Start: turn.Pressed(), End: turn.Released(), Interrupt: turn.Never(), Barred: turn.Ignore, MaxTurn: time.Minute}
+	holding(t, cfg, func(c *call) {
+		c.botStarts()
+		c.turns.Press(true)
+		c.wait(61 * time.Second)
+		c.botStops()
+		c.wait(time.Second)
+		c.then("when the agent stopped after a minute")
+		c.turns.Press(false)
+		c.turns.Press(true)
+		c.then("pressed again", "interrupt", "started")
+	})
+}

@@ -621,9 +621,6 @@ func (m *machine) voiceOn(at mark) {
 // hearVoice takes in a voice that is not muted.
 func (m *machine) hearVoice(at mark) {
 	f := &m.facts
-	if m.state == quiet && !m.armed {
-		m.dismiss() // what goes on of the last turn is not part of this utterance
-	}
 	m.armed, m.words.news = true, true
 	if !m.voiced {
 		m.voiced = true
@@ -649,4 +646,7 @@ func (m *machine) voiceOff(at mark) {
 	f.Voice, f.VoiceTo = false, max(f.VoiceFrom, at.at)
 	f.Voiced += f.VoiceTo - f.VoiceFrom
 	m.ended = at
+	if m.state == quiet && !m.armed {
+		m.dismiss() // the rest of the last turn is not part of another utterance
+	}
 }

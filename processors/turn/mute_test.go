@@ -235,3 +235,25 @@ func TestAServicesEndlessTurnIsReportedAndNothingIsAdded(t *testing.T) {
 		}
 	})
 }
+
+func TestATranscriptOfWhatWasMutedIsKnownByItsPosition(t *testing.T) {
+	holding(t, turn.Config{}, func(c *call) {
+		c.wait(time.Second)
+		c.turns.Mute(true)
+		c.wait(2 * time.Second)
+		c.turns.Mute(false)
+		c.wait(time.Second)
+		c.starts()
+		c.story()
+		said := func(text string, from, to time.Duration) {
+			t.Helper()
+			c.Send(&frames.Transcription{Text: text, Track: "caller", Rate: rate,
+				Start: audio.Position(rate.Samples(from)), End: audio.Position(rate.Samples(to))})
+		}
+		said("secret", 1500*ms, 2500*ms)
+		said("half a secret", 500*ms, 1500*ms)
+		c.wait(500 * ms)
+		said("hello", 4*time.Second, 4500*ms)
+		c.then("though another turn has begun", "hello")
+	})
+}

@@ -421,3 +421,31 @@ func TestASpeakerOnAnotherTrackIsNotTheCaller(t *testing.T) {
 		c.then("the other's transcript passes", "hm")
 	})
 }
+
+func TestTheRestOfATurnThatWasReleasedIsNotPartOfTheNext(t *testing.T) {
+	cfg := turn.Config{Start: turn.Any(turn.Pressed(), turn.Voice()), End: turn.Released()}
+	holding(t, cfg, func(c *call) {
+		c.turns.Press(true)
+		c.starts()
+		c.wait(time.Second)
+		c.turns.Press(false)
+		c.wait(500 * ms)
+		c.stops()
+		c.then("released in mid-word", "interrupt", "started", "stopped")
+		c.wait(300 * ms)
+		begin := c.at
+		c.starts()
+		began := 0
+		for _, f := range c.All() {
+			if s, ok := f.(*frames.UserStartedSpeaking); ok {
+				began++
+				if s.Position != begin {
+					t.Errorf("the next begins at %v, want %v", at(s.Position), at(begin))
+				}
+			}
+		}
+		if began != 1 {
+			t.Errorf("%d turns began with the next voice, want 1", began)
+		}
+	})
+}
