@@ -17,7 +17,7 @@ const lookBack = 500 * time.Millisecond
 type question struct {
 	judge  *semantic
 	ticket int
-	ctx    context.Context // ends with the deadline, or with cancel; the question's own, of nobody's call
+	over   func() error // not nil when its deadline has passed
 	cancel context.CancelFunc
 }
 
@@ -26,7 +26,7 @@ type question struct {
 func stillAsked(list []question) []question {
 	kept := list[:0]
 	for _, q := range list {
-		if q.judge.opinion == asked && q.judge.ticket == q.ticket && q.ctx.Err() == nil {
+		if q.judge.opinion == asked && q.judge.ticket == q.ticket && q.over() == nil {
 			kept = append(kept, q)
 			continue
 		}
@@ -39,7 +39,7 @@ func stillAsked(list []question) []question {
 func (p *Processor) ask(e effect) {
 	s, heard := e.judge, p.recent.since(e.from, lookBack)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Deadline)
-	p.asking = append(p.asking, question{judge: s, ticket: e.ticket, ctx: ctx, cancel: cancel})
+	p.asking = append(p.asking, question{judge: s, ticket: e.ticket, over: ctx.Err, cancel: cancel})
 	p.start(func(run context.Context, out *pipeline.Port) {
 		defer cancel()
 		run, end := context.WithCancel(run)

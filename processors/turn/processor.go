@@ -17,6 +17,7 @@ import (
 type Processor struct {
 	name, callers string // from the configuration
 	tapped        atomic.Bool
+	live          atomic.Bool // frames can be sent
 
 	mu       sync.Mutex // guards all below
 	config   Config     // as given
@@ -83,7 +84,7 @@ func New(cfg Config) *Processor {
 func (p *Processor) Name() string { return p.name }
 
 // Press tells that the button of push to talk is held, or is not any more. Before
-// the pipeline has started it does nothing.
+// the pipeline has started it counts from its beginning.
 func (p *Processor) Press(on bool) {
 	p.on(func(m *machine) { m.press(on) })
 }
@@ -110,12 +111,19 @@ func (p *Processor) Start(_ context.Context, out *pipeline.Port) error {
 	if err := p.config.validate(p.tapped.Load()); err != nil {
 		return fmt.Errorf("configure turn: %w", err)
 	}
-	requested := p.machine.requested
+	asked := p.machine
 	p.machine, p.port = newMachine(p.config), out
-	p.machine.requested = requested
-	p.machine.on(p.clock.here(time.Now()), true, nil) // the caller may be muted from the beginning
-	p.outbox = append(p.outbox, p.machine.take()...)
+	p.machine.requested, p.machine.facts.Pressed = asked.requested, asked.facts.Pressed
+	p.clock.now(time.Now())
 	return nil
+}
+
+// begin begins, once frames can be sent: the caller may be muted from the
+// beginning.
+func (p *Processor) begin() {
+	if !p.live.Load() && p.live.CompareAndSwap(false, true) {
+		p.on(nil)
+	}
 }
 
 // on has the machine take in an event of the present.
@@ -127,9 +135,9 @@ func (p *Processor) on(event func(m *machine)) {
 
 // take has the machine take in an event. p.mu is held.
 func (p *Processor) take(event func(m *machine), ends bool) {
-	if p.port == nil {
+	if !p.live.Load() {
 		if event != nil {
-			event(p.machine)
+			event(p.machine) // what follows from it is decided when frames can be sent
 		}
 		p.machine.take()
 		return
@@ -257,6 +265,9 @@ func down(f frames.Frame) func(out *pipeline.Port) {
 
 // ProcessSystem takes in what happens to the caller's voice and the agent's.
 func (p *Processor) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, first := f.(*frames.Start); !first {
+		p.begin()
+	}
 	switch f := f.(type) {
 	case *frames.Interruption:
 		p.on((*machine).interrupted)
@@ -304,6 +315,7 @@ func (p *Processor) watchAgent(f frames.Frame) {
 
 // Process takes in what the caller has said, and what functions do.
 func (p *Processor) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	p.begin()
 	switch f := f.(type) {
 	case *frames.Transcription:
 		if p.isCallers(f.Track) {
@@ -458,6 +470,7 @@ func (p *Processor) Run(ctx context.Context, out *pipeline.Port) error {
 	defer crew.Wait()
 	defer cancel()
 	crew.Go(func() { p.passReleased(ctx, out) })
+	p.begin()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

@@ -2,9 +2,11 @@ package turn_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/turn"
 )
 
@@ -447,5 +449,15 @@ func TestTheRestOfATurnThatWasReleasedIsNotPartOfTheNext(t *testing.T) {
 		if began != 1 {
 			t.Errorf("%d turns began with the next voice, want 1", began)
 		}
+	})
+}
+
+func TestAButtonThatIsHeldBeforeTheCallBeginsTakesTheTurnWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := turn.New(turn.Config{Start: turn.Pressed(), End: turn.Released()})
+		p.Press(true)
+		c := &call{t: t, turns: p, Harness: pipelinetest.New(t, p)}
+		c.wait(20 * ms)
+		c.then("at the beginning", "started")
 	})
 }
