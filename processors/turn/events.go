@@ -183,8 +183,8 @@ func (m *machine) wasMuted(t transcript) bool {
 
 // ---- the service
 
-// external events: the service has begun and ended a turn of the caller's.
-
+// serviceStarted and serviceStopped take in that the service has begun and ended
+// a turn of the caller's.
 func (m *machine) serviceStarted(at mark) {
 	f := &m.facts
 	if !m.external || m.state == talking {

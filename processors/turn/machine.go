@@ -2,8 +2,6 @@ package turn
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -170,51 +168,6 @@ func (m *machine) close() {
 	default:
 		m.dismiss()
 	}
-}
-
-// ---- what is to be done
-
-type effectKind uint8
-
-const (
-	doInterrupt effectKind = iota
-	doStarted
-	doStopped
-	doPause
-	doResume
-	doRelease // the transcripts that are kept back go on
-	doDrop    // … or no further
-	doMute
-	doUnmute
-	doPrompt
-	doCalm // the handler of a prompt is no longer needed
-	doAsk
-	doReport
-)
-
-var effectNames = [...]string{"interrupt", "started", "stopped", "pause", "resume", "release", "drop", "mute", "unmute", "prompt", "calm", "ask", "report"}
-
-func (k effectKind) String() string { return effectNames[k] }
-
-type effect struct {
-	kind   effectKind
-	mark   mark      // doStarted, doStopped, doMute, doUnmute
-	from   mark      // doAsk: where the turn began
-	reason string    // doInterrupt
-	prompt Handler   // doPrompt
-	judge  *semantic // doAsk, with the ticket …
-	ticket int
-	text   string // … and what was said
-	err    error  // doReport
-}
-
-func (m *machine) do(e effect) { m.effects = append(m.effects, e) }
-
-// take returns what is to be done, and forgets it.
-func (m *machine) take() []effect {
-	e := m.effects
-	m.effects = nil
-	return e
 }
 
 // ---- deciding
@@ -533,120 +486,5 @@ func (m *machine) newUtterance() {
 	f.Voiced, f.Text, f.Words, f.Final = 0, "", 0, true
 	if f.Voice {
 		f.VoiceFrom, m.voiced, m.begun = f.Now, true, m.here
-	}
-}
-
-// ---- what must not last for ever
-
-// watch puts an end to facts that have lasted too long.
-func (m *machine) watch() {
-	f := &m.facts
-	if v := &m.voice; v.on {
-		quiet, end := m.cfg.MaxTurn, m.here // where no audio comes by, none can be missed
-		if v.audible {
-			quiet, end = m.cfg.MaxQuiet, v.audio
-		}
-		if m.at(v.signOf + quiet) {
-			m.do(effect{kind: doReport, err: fmt.Errorf("%w: no audio for %v", ErrStuckVoice, quiet)})
-			m.voiceOff(end)
-		}
-	}
-	if len(m.tools) > 0 {
-		m.watchTools()
-	}
-	if m.bot.until > 0 && m.at(m.bot.until) {
-		if m.bot.held && f.BotSpeaking { // there was nothing left to say
-			f.BotSpeaking = false
-			f.Answers++
-		}
-		m.bot = bot{}
-	}
-}
-
-func (m *machine) watchTools() {
-	for _, id := range slices.Sorted(maps.Keys(m.tools)) {
-		if m.at(m.tools[id] + m.cfg.MaxTool) {
-			m.toolEnded(id)
-			m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v: call %s", ErrStuckTool, m.cfg.MaxTool, id)})
-		}
-	}
-}
-
-// ---- muting
-
-func (m *machine) mute() {
-	f := &m.facts
-	holds, again := m.cfg.Mute.Holds(f)
-	if again > f.Now {
-		m.next = sooner(m.next, again)
-	}
-	want := m.requested || holds
-	if want == f.Muted {
-		return
-	}
-	f.Muted = want
-	if !want {
-		m.words.mutedTo = f.Now
-		m.do(effect{kind: doUnmute, mark: m.here})
-		if m.voice.on {
-			m.hearVoice(m.here)
-		}
-		return
-	}
-	m.close()
-	if f.Voice {
-		f.Voice, f.VoiceTo = false, f.Now
-		m.words.isOver(ofNobody, f.Now) // what is still to come of it is muted in part
-	}
-	m.do(effect{kind: doMute, mark: m.here})
-	m.newUtterance()
-	m.words.mutedFrom = f.Now
-}
-
-// ---- the caller's voice
-
-func (m *machine) voiceOn(at mark) {
-	m.voice.signOf = m.facts.Now
-	if m.voice.on {
-		return
-	}
-	m.voice.on, m.facts.Detector = true, true
-	if m.facts.Muted {
-		m.words.isOver(ofNobody, m.facts.Now)
-		return
-	}
-	m.hearVoice(at)
-}
-
-// hearVoice takes in a voice that is not muted.
-func (m *machine) hearVoice(at mark) {
-	f := &m.facts
-	m.armed, m.words.news = true, true
-	if !m.voiced {
-		m.voiced = true
-		if m.state != talking {
-			m.begun = at
-		}
-	}
-	f.Voice, f.VoiceFrom = true, at.at
-	m.idle.reset(m)
-}
-
-func (m *machine) voiceOff(at mark) {
-	f := &m.facts
-	m.voice.signOf = f.Now
-	m.facts.Detector = true
-	if !m.voice.on {
-		return
-	}
-	m.voice.on = false
-	if !f.Voice {
-		return
-	}
-	f.Voice, f.VoiceTo = false, max(f.VoiceFrom, at.at)
-	f.Voiced += f.VoiceTo - f.VoiceFrom
-	m.ended = at
-	if m.state == quiet && !m.armed {
-		m.dismiss() // the rest of the last turn is not part of another utterance
 	}
 }

@@ -1,0 +1,45 @@
+package turn
+
+// effectKind is what a machine can have done.
+type effectKind uint8
+
+const (
+	doInterrupt effectKind = iota
+	doStarted
+	doStopped
+	doPause
+	doResume
+	doRelease // the transcripts that are kept back go on
+	doDrop    // … or no further
+	doMute
+	doUnmute
+	doPrompt
+	doCalm // the handler of a prompt is no longer needed
+	doAsk
+	doReport
+)
+
+var effectNames = [...]string{"interrupt", "started", "stopped", "pause", "resume", "release", "drop", "mute", "unmute", "prompt", "calm", "ask", "report"}
+
+func (k effectKind) String() string { return effectNames[k] }
+
+type effect struct {
+	kind   effectKind
+	mark   mark      // doStarted, doStopped, doMute, doUnmute
+	from   mark      // doAsk: where the turn began
+	reason string    // doInterrupt
+	prompt Handler   // doPrompt
+	judge  *semantic // doAsk, with the ticket …
+	ticket int
+	text   string // … and what was said
+	err    error  // doReport
+}
+
+func (m *machine) do(e effect) { m.effects = append(m.effects, e) }
+
+// take returns what is to be done, and forgets it.
+func (m *machine) take() []effect {
+	e := m.effects
+	m.effects = nil
+	return e
+}
