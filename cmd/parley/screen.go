@@ -18,13 +18,14 @@ type screen struct {
 	out      io.Writer // of the transcript
 	err      io.Writer // of the progress bar
 	terminal bool
+	doing    string // beside the bar
 
 	mu  sync.Mutex // protects bar, and the order of what is printed
 	bar *progressbar.ProgressBar
 }
 
 func newScreen(out io.Writer, con console) *screen {
-	return &screen{out: out, err: con.err, terminal: con.terminal}
+	return &screen{out: out, err: con.err, terminal: con.terminal, doing: "calling"}
 }
 
 // progress moves the bar.
@@ -37,7 +38,7 @@ func (s *screen) progress(p file.Progress) {
 	if s.bar == nil {
 		s.bar = progressbar.NewOptions64(p.Total.Milliseconds(),
 			progressbar.OptionSetWriter(s.err),
-			progressbar.OptionSetDescription("calling"),
+			progressbar.OptionSetDescription(s.doing),
 			progressbar.OptionSetWidth(30),
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish(),

@@ -1,0 +1,372 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/hearplot"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/audiofile"
+	"github.com/parley-go/parley/processors/turn"
+	"github.com/parley-go/parley/processors/vad"
+	"github.com/parley-go/parley/transports/file"
+)
+
+type listenCommand struct {
+	Recording string `arg:"" type:"path" help:"A recording, WAV or MP3."`
+
+	Plot string `type:"path" placeholder:"FILE" help:"Draw what was heard: FILE.svg or FILE.png."`
+	JSON bool   `name:"json" help:"Print one JSON object on one line."`
+
+	Engine     string         `enum:"silero,energy,onnxruntime" default:"silero" help:"What tells speech from other sounds: silero, energy, or onnxruntime (which needs the build tag of that name). Default: ${default}."`
+	Confidence *float64       `placeholder:"P" help:"Probability from which on a sound counts as speech. Default: 0.7."`
+	Start      *time.Duration `placeholder:"D" help:"How long speech must last before it is told of. Default: 200ms."`
+	Stop       *time.Duration `placeholder:"D" help:"How long it must be quiet before the end of speech is told of. Default: 800ms."`
+	MinVolume  *float64       `placeholder:"DB" help:"Level in dBFS below which nothing counts. Default: -50."`
+}
+
+func (c *listenCommand) Help() string {
+	return `Hears a recording as an agent would: what is speech, where it begins and ends, and which turns that makes. For finding out which parameters suit a line; docs/vad.md says what each does.
+
+  parley listen testdata/calls/noisy.mp3 --plot heard.svg
+  parley listen testdata/calls/noisy.mp3 --engine energy --plot heard.svg
+
+Of a recording with several channels the mean is heard.`
+}
+
+// Heard is what `parley listen` prints as JSON.
+type Heard struct {
+	Recording string    `json:"recording"`
+	Duration  Millis    `json:"duration_ms"`
+	Engine    string    `json:"engine"`
+	Segments  []Stretch `json:"segments"`
+	Turns     []Stretch `json:"turns"`
+	Speech    Millis    `json:"speech_ms"` // in segments, in all
+	Plot      string    `json:"plot,omitempty"`
+}
+
+// Stretch is a part of the recording.
+type Stretch struct {
+	From Millis `json:"from_ms"`
+	To   Millis `json:"to_ms"`
+}
+
+// Run listens.
+func (c *listenCommand) Run(ctx context.Context, con console) error {
+	engine, err := c.engine()
+	if err != nil {
+		return err
+	}
+	params, err := c.params()
+	if err != nil {
+		return usageError{err}
+	}
+	format, err := c.plotFormat()
+	if err != nil {
+		return err
+	}
+	r, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var plot *reserved
+	if c.Plot != "" {
+		if plot, err = reserve("plot", c.Plot, c.Recording); err != nil {
+			return err
+		}
+	}
+	heard, picture, err := c.listen(ctx, con, r, engine, params)
+	if err != nil {
+		if plot != nil {
+			plot.discard()
+		}
+		return err
+	}
+	if plot != nil {
+		var drawn bytes.Buffer
+		if err := hearplot.Write(&drawn, format, picture); err != nil {
+			plot.discard()
+			return fmt.Errorf("draw %s: %w", c.Plot, err)
+		}
+		if err := plot.write(drawn.Bytes()); err != nil {
+			return err
+		}
+		heard.Plot = c.Plot
+	}
+	if c.JSON {
+		return json.NewEncoder(con.out).Encode(heard)
+	}
+	heard.print(con.out)
+	return nil
+}
+
+// listen hears the recording through.
+func (c *listenCommand) listen(ctx context.Context, con console, r *audiofile.Reader, engine vad.Engine, params vad.Params) (Heard, hearplot.Picture, error) {
+	ctx, stop := untilSignal(ctx, func() {})
+	defer stop()
+	l := &listening{format: r.Format(), picture: hearplot.Picture{Confidence: params.Confidence, MinVolume: params.MinVolume}}
+	screen := newScreen(io.Discard, con)
+	screen.doing = "listening"
+	err := pipeline.New(pipeline.Config{OnError: l.failed},
+		&reading{r: r, heard: func(samples []int16) {
+			l.hears(samples)
+			screen.progress(file.Progress{Position: l.length(), Total: r.Duration()})
+		}},
+		vad.New(vad.Config{Params: params, Engine: engine, Observe: l.observe}),
+		turn.New(turn.Config{}),
+		l,
+	).Run(ctx)
+	screen.done()
+	if err == nil {
+		err = l.err
+	}
+	if err != nil {
+		return Heard{}, hearplot.Picture{}, fmt.Errorf("listen to %s: %w", c.Recording, err)
+	}
+	heard := l.result()
+	heard.Recording, heard.Engine = c.Recording, c.Engine
+	l.picture.Title = fmt.Sprintf("%s, heard by %s", filepath.Base(c.Recording), c.Engine)
+	return heard, l.picture, nil
+}
+
+func (c *listenCommand) engine() (vad.Engine, error) {
+	switch c.Engine {
+	case "energy":
+		return vad.Energy(), nil
+	case "onnxruntime":
+		return vad.NewONNXRuntime(vad.ONNXConfig{})
+	}
+	return vad.Silero(), nil
+}
+
+// params are those of the command line, with the detector's defaults.
+func (c *listenCommand) params() (vad.Params, error) {
+	d, err := vad.NewDetector(vad.Config{Engine: vad.Energy()})
+	if err != nil {
+		return vad.Params{}, err
+	}
+	if err := d.Update(vad.Settings{Confidence: c.Confidence, Start: c.Start, Stop: c.Stop, MinVolume: c.MinVolume}); err != nil {
+		var p *vad.ParamError
+		if errors.As(err, &p) {
+			flag := map[string]string{"Confidence": "--confidence", "Start": "--start", "Stop": "--stop", "MinVolume": "--min-volume"}[p.Field]
+			return vad.Params{}, fmt.Errorf("%s: %w", flag, p.Err)
+		}
+		return vad.Params{}, err
+	}
+	return d.Params(), nil
+}
+
+// plotFormat is how the picture is to be written.
+func (c *listenCommand) plotFormat() (hearplot.Format, error) {
+	switch strings.ToLower(filepath.Ext(c.Plot)) {
+	case "", ".svg":
+		if c.Plot == "" || filepath.Ext(c.Plot) != "" {
+			return hearplot.SVG, nil
+		}
+	case ".png":
+		return hearplot.PNG, nil
+	}
+	return 0, usageError{fmt.Errorf("--plot %s: the extension is neither .svg nor .png", c.Plot)}
+}
+
+// open opens the recording. One that was cut off is refused, as by call.
+func (c *listenCommand) open() (*audiofile.Reader, error) {
+	r, err := audiofile.Open(c.Recording)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(c.Recording); err == nil && info.Mode().IsRegular() {
+		if err := audiofile.Check(c.Recording); err != nil {
+			r.Close() // it was only read
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// reading sends a recording as if a caller said it, as fast as it is heard.
+type reading struct {
+	r     *audiofile.Reader
+	heard func([]int16)
+}
+
+func (s *reading) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	return out.Send(ctx, f, dir)
+}
+
+func (s *reading) Run(ctx context.Context, out *pipeline.Port) error {
+	format := s.r.Format()
+	piece := int(format.Rate.Samples(20*time.Millisecond)) * format.Channels
+	for at := audio.Position(0); ; {
+		samples := make([]int16, piece)
+		n, err := readFull(s.r, samples)
+		if n > 0 {
+			s.heard(samples[:n])
+			f := &frames.AudioInput{Audio: frames.Audio{Format: format, Samples: samples[:n], Track: "caller", Position: at}}
+			if err := out.Send(ctx, f, frames.Downstream); err != nil {
+				return err
+			}
+			at = f.End()
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return out.Send(ctx, &frames.End{Reason: "the recording is over"}, frames.Downstream)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// readFull reads until p is full, or the recording over.
+func readFull(r *audiofile.Reader, p []int16) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = r.Read(p[n:])
+		n += m
+	}
+	return n, err
+}
+
+// listening collects what is heard.
+type listening struct {
+	format audio.Format
+
+	mu       sync.Mutex // guards the following
+	err      error
+	picture  hearplot.Picture
+	frames   int64 // of the recording
+	extent   hearplot.Extent
+	measured int
+	open     map[*[]hearplot.Span]bool // a span of it has not ended
+}
+
+// stretchesASecond is how finely the waveform is drawn.
+const stretchesASecond = 100
+
+func (l *listening) hears(samples []int16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	most := int(l.format.Rate) / stretchesASecond * l.format.Channels
+	for _, s := range samples {
+		v := float64(s) / 32768
+		l.extent.Low, l.extent.High = min(l.extent.Low, v), max(l.extent.High, v)
+		if l.measured++; l.measured == most {
+			l.picture.Wave = append(l.picture.Wave, l.extent)
+			l.extent, l.measured = hearplot.Extent{}, 0
+		}
+	}
+	l.frames += int64(l.format.Frames(len(samples)))
+	l.picture.Length = l.format.Rate.Duration(l.frames)
+}
+
+func (l *listening) length() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.picture.Length
+}
+
+func (l *listening) observe(w vad.Window) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.picture.Heard = append(l.picture.Heard, hearplot.Window{At: w.Rate.Duration(int64(w.To)), Probability: float64(w.Probability), Volume: w.Volume})
+}
+
+func (l *listening) failed(f *frames.Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = f.Err
+	}
+}
+
+// Process takes what the detector and the turns tell.
+func (l *listening) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	l.mu.Lock()
+	switch f := f.(type) {
+	case *frames.VADStarted:
+		l.begins(&l.picture.Segments, f.Rate.Duration(int64(f.Position)))
+	case *frames.VADStopped:
+		l.ends(&l.picture.Segments, f.Rate.Duration(int64(f.Position)))
+	case *frames.UserStartedSpeaking:
+		l.begins(&l.picture.Turns, f.Rate.Duration(int64(f.Position)))
+	case *frames.UserStoppedSpeaking:
+		l.ends(&l.picture.Turns, f.Rate.Duration(int64(f.Position)))
+	}
+	l.mu.Unlock()
+	return out.Send(ctx, f, dir)
+}
+
+func (l *listening) begins(spans *[]hearplot.Span, at time.Duration) {
+	if l.open == nil {
+		l.open = map[*[]hearplot.Span]bool{}
+	}
+	*spans = append(*spans, hearplot.Span{From: at, To: at})
+	l.open[spans] = true
+}
+
+func (l *listening) ends(spans *[]hearplot.Span, at time.Duration) {
+	if l.open[spans] {
+		(*spans)[len(*spans)-1].To = at
+		l.open[spans] = false
+	}
+}
+
+// result is what was heard, with what has not ended ended by the recording.
+func (l *listening) result() Heard {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := Heard{Duration: millis(l.picture.Length), Segments: []Stretch{}, Turns: []Stretch{}}
+	for _, of := range []struct {
+		spans *[]hearplot.Span
+		to    *[]Stretch
+	}{{&l.picture.Segments, &h.Segments}, {&l.picture.Turns, &h.Turns}} {
+		l.ends(of.spans, l.picture.Length)
+		for i := range *of.spans {
+			s := &(*of.spans)[i]
+			s.To = min(s.To, l.picture.Length)
+			*of.to = append(*of.to, Stretch{millis(s.From), millis(s.To)})
+		}
+	}
+	for _, s := range h.Segments {
+		h.Speech += s.To - s.From
+	}
+	return h
+}
+
+func (h Heard) print(w io.Writer) {
+	for _, of := range []struct {
+		name string
+		all  []Stretch
+	}{{"speech", h.Segments}, {"turn", h.Turns}} {
+		for _, s := range of.all {
+			fmt.Fprintf(w, "%-7s %s – %s  (%.2f s)\n", of.name, stamp(s.From), stamp(s.To), (s.To - s.From).Duration().Seconds())
+		}
+	}
+	share := 0.0
+	if h.Duration > 0 {
+		share = 100 * float64(h.Speech) / float64(h.Duration)
+	}
+	fmt.Fprintf(w, "%s, %s, by %s: %.1f s of speech in %.1f s (%.0f %%)\n",
+		count(len(h.Segments), "segment", "segments"), count(len(h.Turns), "turn", "turns"), h.Engine,
+		h.Speech.Duration().Seconds(), h.Duration.Duration().Seconds(), math.Round(share))
+	if h.Plot != "" {
+		fmt.Fprintln(w, "plot:", h.Plot)
+	}
+}
+
+func stamp(m Millis) string {
+	return fmt.Sprintf("%d:%05.2f", m/60_000, float64(m%60_000)/1000)
+}
