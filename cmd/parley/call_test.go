@@ -109,6 +109,24 @@ func heardSampleBySample(t *testing.T, recording []int16, clips []string, cut st
 		expected = append(expected, samples)
 	}
 	report := voice.Analyse(recording, expected...)
+	if n := slices.Index(clips, cut); n >= 0 {
+		// What is cut fades out in 5 ms, at the beginning of a chunk; its first
+		// samples are hardly softer.
+		const chunk, fade = 480, 120
+		for _, s := range report.Segments {
+			if s.Sentence == n {
+				from := (s.At + s.Len()) / chunk * chunk
+				faded := slices.Clone(expected[n][s.From+from-s.At:][:fade])
+				audio.FadeOut(faded, 1, 0, fade)
+				if end := recording[from:][:fade]; !slices.Equal(end, faded) {
+					t.Errorf("%s does not fade out where it is cut: %v, want %v", cut, end, faded)
+				}
+				recording = slices.Clone(recording)
+				clear(recording[from:][:fade])
+			}
+		}
+		report = voice.Analyse(recording, expected...)
+	}
 	if !report.Seamless() {
 		t.Errorf("the agent's channel is not seamless:\n%v", &report)
 	}

@@ -136,12 +136,16 @@ func (p *player) fill(dst []int16, from int64) int64 {
 	return n + p.stretch(dst[int(n)*p.format.Channels:], from+n, frames.NoFade)
 }
 
-// stretch is fill for a stretch that fades as a whole, or does not.
+// stretch is fill for a stretch that fades as a whole, or does not. One that fades
+// is of one piece, so that one report tells of it.
 func (p *player) stretch(dst []int16, from int64, fade frames.Fade) int64 {
 	p.fresh = len(p.spans)
 	want := int64(p.format.Frames(len(dst)))
 	var n int64
 	for p.prepare(want-n) && n < want {
+		if fade != frames.NoFade && n > 0 && !p.segment.follows(p.spans[len(p.spans)-1]) {
+			break
+		}
 		got, span := p.segment.play(dst[int(n)*p.format.Channels:], p.position+audio.Position(from+n))
 		p.note(span)
 		n += got

@@ -121,6 +121,12 @@ func (s *segment) play(dst []int16, at audio.Position) (int64, Span) {
 	return n, span
 }
 
+// follows reports whether what is played next continues a span.
+func (s *segment) follows(last Span) bool {
+	s.turnPage()
+	return s.track == last.Track && s.pieces[0].response == last.Response && s.trackPosition() == last.To
+}
+
 // turnPage drops the pieces that were played entirely, but for the last.
 func (s *segment) turnPage() {
 	for len(s.pieces) > 1 && s.played >= s.outputOf(s.pieces[1].start) {
