@@ -37,3 +37,20 @@ func TestAFadeInPartsIsTheSame(t *testing.T) {
 		t.Errorf("in parts %v, whole %v", parts, whole)
 	}
 }
+
+func TestBesideAFadeThereIsAllOrNothing(t *testing.T) {
+	out, in := []int16{100, 100, 100, 100}, []int16{100, 100, 100, 100}
+	FadeOut(out, 1, -1, 2)
+	FadeIn(in, 1, -1, 2)
+	if want := []int16{100, 85, 15, 0}; !slices.Equal(out, want) {
+		t.Errorf("out: %v, want %v", out, want)
+	}
+	if want := []int16{0, 15, 85, 100}; !slices.Equal(in, want) {
+		t.Errorf("in: %v, want %v", in, want)
+	}
+	none := []int16{7}
+	FadeOut(none, 1, 0, 0)
+	if none[0] != 0 {
+		t.Errorf("behind a fade of no length there is %d, want silence", none[0])
+	}
+}

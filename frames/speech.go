@@ -66,13 +66,19 @@ func (f *BotStartedSpeaking) String() string {
 }
 
 // BotStoppedSpeaking tells that the agent's voice is no longer heard: all was
-// played, or it was interrupted. The output sends it, in both directions.
+// played, or it was interrupted, or it is held. The output sends it, in both
+// directions.
 type BotStoppedSpeaking struct {
 	System
 	Response    string
 	Output      audio.Position
 	OutputRate  audio.SampleRate
 	Interrupted bool
+
+	// Held says that there is more, which [PausePlayout] holds. Either
+	// BotStartedSpeaking follows, when it goes on, or a second BotStoppedSpeaking
+	// with Interrupted, when it never will.
+	Held bool
 }
 
 func (f *BotStoppedSpeaking) String() string {

@@ -34,6 +34,7 @@ type listenCommand struct {
 	Confidence *float64       `placeholder:"P" help:"Probability from which on a sound counts as speech. Default: 0.7."`
 	Start      *time.Duration `placeholder:"D" help:"How long speech must last before it is told of. Default: 200ms."`
 	Stop       *time.Duration `placeholder:"D" help:"How long it must be quiet before the end of speech is told of. Default: 800ms."`
+	End        time.Duration  `default:"1s" help:"How long it must be quiet for a turn to be over. Default: ${default}."`
 	MinVolume  *float64       `placeholder:"DB" help:"Level in dBFS below which nothing counts. Default: -50."`
 }
 
@@ -70,6 +71,9 @@ func (c *listenCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	params, err := c.params()
+	if err == nil && (c.End <= 0 || c.End > time.Minute) {
+		err = fmt.Errorf("--end: %v is not between 0 and a minute", c.End)
+	}
 	if err != nil {
 		return usageError{err}
 	}
@@ -126,7 +130,7 @@ func (c *listenCommand) listen(ctx context.Context, con console, r *audiofile.Re
 			screen.progress(file.Progress{Position: l.length(), Total: r.Duration()})
 		}},
 		vad.New(vad.Config{Params: params, Engine: engine, Observe: l.observe}),
-		turn.New(turn.Config{}),
+		turn.New(turn.Config{Start: turn.Voice(), End: turn.Silence(c.End)}),
 		l,
 	).Run(ctx)
 	screen.done()

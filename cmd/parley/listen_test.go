@@ -107,6 +107,20 @@ func TestARecordingIsHeardWhereSomethingIsSaid(t *testing.T) {
 	}
 }
 
+func TestATurnIsAsLongAsThePausesInItAreShort(t *testing.T) {
+	recording, _ := said(t)
+	for end, want := range map[string]int{"1s": 2, "12s": 1} {
+		_, stdout, stderr := parley(t, "listen", recording, "--end", end, "--json")
+		var h Heard
+		if err := json.Unmarshal([]byte(stdout), &h); err != nil {
+			t.Fatalf("%v: %s", err, stderr)
+		}
+		if len(h.Segments) != 2 || len(h.Turns) != want {
+			t.Errorf("--end %s: %d segments and %d turns, want 2 and %d", end, len(h.Segments), len(h.Turns), want)
+		}
+	}
+}
+
 func TestWhatIsHeardIsToldToPeople(t *testing.T) {
 	recording, _ := said(t)
 	status, stdout, stderr := parley(t, "listen", recording)
@@ -139,6 +153,7 @@ func TestAListenerThatCannotHearSaysWhy(t *testing.T) {
 		{"listen " + text, 1, "text.wav"},
 		{"listen " + recording + " --confidence 1.5", 2, "--confidence: 1.5"},
 		{"listen " + recording + " --stop=-1s", 2, "--stop: -1s"},
+		{"listen " + recording + " --end 0s", 2, "--end: 0s"},
 		{"listen " + recording + " --engine webrtc", 2, `"silero","energy","onnxruntime"`},
 		{"listen " + recording + " --plot heard.pdf", 2, "neither .svg nor .png"},
 		{"listen " + recording + " --plot heard", 2, "neither .svg nor .png"},

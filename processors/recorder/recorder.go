@@ -188,6 +188,9 @@ func (r *Recorder) note(f frames.Frame, dir frames.Direction) error {
 	case *frames.BotStartedSpeaking:
 		r.turns.begin(Agent, r.timeline.place(Agent, f.Output, f.OutputRate), f.Response)
 	case *frames.BotStoppedSpeaking:
+		if f.Held {
+			return nil // the turn goes on, or another frame says that it does not
+		}
 		r.timeline.Finish(Agent)
 		r.turns.end(Agent, r.timeline.place(Agent, f.Output, f.OutputRate), f.Interrupted)
 	default:

@@ -22,6 +22,13 @@ const (
 type mixer struct {
 	format audio.Format
 	beds   []*bed
+
+	// What was mixed last, as long as the sink may give it back, and what it has
+	// given back: that is heard first.
+	keep  int // values
+	past  []int16
+	again []int16
+	mixed []int16 // scratch
 }
 
 // bed is a sound in the background.
@@ -93,10 +100,20 @@ func (m *mixer) play(f *frames.PlayBackground) error {
 		b.resampler = r
 	}
 	b.faded.to(1, m.format.Rate.Samples(f.Fade))
+	others := 0
+	for _, o := range m.beds {
+		if o.faded.target != 0 && o.frame.Track != f.Track {
+			others++
+		}
+	}
+	if others >= maxBeds {
+		return fmt.Errorf("there are %d sounds in the background already: stop one first", others)
+	}
 	// One that it takes the place of fades out as this one fades in.
 	m.fadeOut(f.Fade, func(o *bed) bool { return o.frame.Track == f.Track })
-	if len(m.beds) >= maxBeds {
-		return fmt.Errorf("there are %d sounds in the background already: stop one first", len(m.beds))
+	if len(m.beds) >= 2*maxBeds { // most of which are fading out
+		oldest := slices.IndexFunc(m.beds, func(o *bed) bool { return o.faded.target == 0 })
+		m.beds = slices.Delete(m.beds, oldest, oldest+1)
 	}
 	m.beds = append(m.beds, b)
 	return nil
@@ -121,10 +138,27 @@ func (m *mixer) fadeOut(fade time.Duration, which func(*bed) bool) {
 // mix adds what is heard in the background to a chunk. It reports whether there
 // was anything.
 func (m *mixer) mix(dst []int16, speech bool) bool {
-	if len(m.beds) == 0 {
+	if len(m.beds) == 0 && len(m.again) == 0 {
+		m.past = m.past[:0]
 		return false
 	}
-	n := m.format.Frames(len(dst))
+	m.mixed = append(m.mixed[:0], m.again[:min(len(m.again), len(dst))]...)
+	m.again = append(m.again[:0], m.again[len(m.mixed):]...)
+	old := len(m.mixed)
+	m.mixed = audio.AppendSilence(m.mixed, len(dst)-old)
+	m.render(m.mixed[old:], speech)
+	audio.Add(dst, m.mixed)
+	if m.past = append(m.past, m.mixed...); len(m.past) > m.keep {
+		m.past = append(m.past[:0], m.past[len(m.past)-m.keep:]...)
+	}
+	return true
+}
+
+// render writes what comes next.
+func (m *mixer) render(dst []int16, speech bool) {
+	if len(dst) == 0 {
+		return
+	}
 	for _, b := range m.beds {
 		target := float32(1)
 		if speech {
@@ -133,12 +167,17 @@ func (m *mixer) mix(dst []int16, speech bool) bool {
 		if b.ducked.target != target {
 			b.ducked.to(target, m.format.Rate.Samples(duckWithin))
 		}
-		b.mix(dst, n, m.format)
+		b.mix(dst, m.format.Frames(len(dst)), m.format)
 	}
-	m.beds = slices.DeleteFunc(m.beds, func(b *bed) bool {
-		return b.over && len(b.ready) == 0 || b.faded.gone()
-	})
-	return true
+	m.beds = slices.DeleteFunc(m.beds, func(b *bed) bool { return b.over && len(b.ready) == 0 || b.faded.gone() })
+}
+
+// rewind takes back what was mixed last: so many frames are heard again, since the
+// sink has thrown them away.
+func (m *mixer) rewind(frames int64) {
+	n := min(int(frames)*m.format.Channels, len(m.past))
+	m.again = append(slices.Clone(m.past[len(m.past)-n:]), m.again...)
+	m.past = m.past[:len(m.past)-n]
 }
 
 func (b *bed) mix(dst []int16, n int, format audio.Format) {

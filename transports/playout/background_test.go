@@ -156,3 +156,27 @@ func TestABackgroundThatCannotBePlayedIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestOneOfEightSoundsCanBeReplaced(t *testing.T) {
+	m := &mixer{format: mono8k}
+	loop := func(track string) *frames.PlayBackground {
+		return &frames.PlayBackground{Track: track, Format: mono8k, Samples: ramp(1, 8), Loop: true, Fade: 10 * time.Millisecond}
+	}
+	for i := range 8 {
+		if err := m.play(loop(string(rune('a' + i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 30 { // while most of the others still fade out
+		if err := m.play(loop("c")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(m.beds) > 16 {
+		t.Errorf("%d sounds at a time", len(m.beds))
+	}
+	m.mix(make([]int16, 800), false)
+	if len(m.beds) != 8 {
+		t.Errorf("%d sounds are left", len(m.beds))
+	}
+}

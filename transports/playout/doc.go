@@ -76,8 +76,9 @@
 // [frames.PausePlayout] fades the agent's voice out and holds the rest, until
 // [frames.ResumePlayout] lets it go on at the very sample, or an interruption
 // throws it away: for a sound that may be a barge-in or a cough. What a sink with
-// a Lead has been given plays on. BotStoppedSpeaking and BotStartedSpeaking are
-// sent; no gap is counted. An end lets it go on.
+// a Lead has been given plays on. BotStoppedSpeaking says that it is held;
+// BotStartedSpeaking follows when it goes on, or a second BotStoppedSpeaking when
+// it was interrupted meanwhile. No gap is counted. An end lets it go on.
 //
 // # Background
 //

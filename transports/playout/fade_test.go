@@ -45,6 +45,9 @@ func settledAs(settled []event) (told []string) {
 			told = append(told, fmt.Sprintf("heard %d @%d fade %d flushed %v to %d", e.span.To, e.span.End, e.fade, e.cut, e.queued))
 		case eventStopped:
 			told = append(told, fmt.Sprintf("stopped @%d", e.span.End))
+			if e.held || !e.cut {
+				told = append(told, "but not as interrupted")
+			}
 		}
 	}
 	return told
@@ -54,7 +57,7 @@ func TestSpeechThatIsCutFadesOutAtTheBeginningOfTheNextChunk(t *testing.T) {
 	p := fading(10)
 	p.addAudio(flat(0, 1000))
 	before, _ := chunks(t, p, 2)
-	settled, _ := p.flush(p.position)
+	settled, _ := p.flush(p.position, false)
 	after, _ := chunks(t, p, 2)
 	if want := slices.Repeat([]int16{1000}, 80); !slices.Equal(before, want) {
 		t.Errorf("before the cut: %v", before)
@@ -75,7 +78,7 @@ func TestWhatIsSaidAfterACutFollowsTheFade(t *testing.T) {
 	p := fading(10)
 	p.addAudio(flat(0, 1000))
 	chunks(t, p, 1)
-	p.flush(p.position)
+	p.flush(p.position, false)
 	next := speech("a", "s", 1000, 1, 30)
 	p.addAudio(next)
 	c, err := p.build(make([]int16, 40))
@@ -92,7 +95,7 @@ func TestACutInAPauseBringsNothingBack(t *testing.T) {
 	p.addAudio(flat(0, 20))
 	chunks(t, p, 1)
 	p.addAudio(flat(20, 1000))
-	p.flush(p.position)
+	p.flush(p.position, false)
 	if got, _ := chunks(t, p, 1); !audio.IsSilent(got) {
 		t.Errorf("%v", got)
 	}
@@ -102,7 +105,7 @@ func TestWhatASinkHasTakenBackDoesNotFade(t *testing.T) {
 	p := fading(10)
 	p.addAudio(flat(0, 1000))
 	chunks(t, p, 3)
-	p.flush(50)
+	p.flush(50, true)
 	if got, _ := chunks(t, p, 1); !audio.IsSilent(got) || p.position != 120 {
 		t.Errorf("%v, position %d", got, p.position)
 	}
@@ -161,8 +164,8 @@ func TestWhatIsHeldIsThrownAwayByAnInterruption(t *testing.T) {
 	chunks(t, p, 1)
 	p.hold()
 	chunks(t, p, 1)
-	settled, _ := p.flush(p.position)
-	want := []string{fmt.Sprintf("heard 50 @80 fade %d flushed true to 1000", frames.NoFade)}
+	settled, _ := p.flush(p.position, false)
+	want := []string{fmt.Sprintf("heard 50 @80 fade %d flushed true to 1000", frames.NoFade), "stopped @50"}
 	if diff := cmp.Diff(want, settledAs(settled)); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}

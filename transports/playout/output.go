@@ -140,6 +140,7 @@ type Output struct {
 	passing  bool   // one is being sent on
 	slipped  time.Duration
 	playing  bool // Run is at work
+	flushes  int  // of the sink
 
 	// What Stats returns, apart: frames are sent with mu held, so that they are
 	// in order with interruptions, and whoever gets them may ask.
@@ -165,11 +166,19 @@ func New(cfg Config, sink Sink) *Output {
 			stopDelay: cfg.Format.Rate.Samples(cfg.StopDelay),
 			fade:      cfg.Format.Rate.Samples(cfg.Fade),
 		},
-		mixer:   mixer{format: cfg.Format},
+		mixer:   mixer{format: cfg.Format, keep: kept(cfg, sink)},
 		told:    Stats{Format: cfg.Format},
 		changed: make(chan struct{}, 1),
 		sendOn:  make(chan struct{}, 1),
 	}
+}
+
+// kept is how many values of the background may be taken back by a flush.
+func kept(cfg Config, sink Sink) int {
+	if _, ok := sink.(Flusher); !ok {
+		return 0
+	}
+	return int(cfg.Format.Rate.Samples(cfg.Lead+unconfirmed)) * cfg.Format.Channels
 }
 
 // Name returns the name from the configuration.

@@ -89,6 +89,9 @@ func (l *log) add(f frames.Frame, _ frames.Direction) {
 		if stop.Interrupted {
 			line += ", interrupted"
 		}
+		if stop.Held {
+			line += ", held"
+		}
 	}
 	l.lines = append(l.lines, line)
 }

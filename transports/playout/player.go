@@ -2,6 +2,7 @@ package playout
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -29,6 +30,7 @@ type player struct {
 	tailSpan []Span  // … and this is what it is
 	held     bool    // speech waits until it is released
 	rising   bool    // the next speech fades in
+	paused   bool    // speech that had begun is held
 
 	// The speech that was told last: as far as the caller has heard it.
 	told  bool // BotStarted was told, BotStopped was not
@@ -67,6 +69,7 @@ type event struct {
 	kind eventKind
 	span Span // playout: what was heard; started, stopped: the response, and where
 	fade frames.Fade
+	held bool // stopped: it may go on
 	gap  int64
 	mark mark
 
@@ -178,14 +181,19 @@ func (p *player) hold() {
 	p.fall()
 	p.held = true
 	if p.speaking {
-		p.event(event{due: p.speechEnd, kind: eventStopped, span: p.last})
+		p.event(event{due: p.speechEnd, kind: eventStopped, span: p.last, held: true})
 		p.speaking, p.finished = false, true // a pause of ours is no gap
-		p.rising = p.fade > 0
+		p.rising, p.paused = p.fade > 0, true
 	}
 }
 
 // release lets the speech go on.
-func (p *player) release() { p.held = false }
+func (p *player) release() { p.held, p.paused = false, false }
+
+// inFlight reports whether there is speech that was built and has not been heard.
+func (p *player) inFlight(heard audio.Position) bool {
+	return slices.ContainsFunc(p.events, func(e event) bool { return e.kind == eventPlayout && e.span.End > heard })
+}
 
 // prepare sees to it that some frames are ready, if there is any audio, and
 // takes the marks before it. want is how many would be welcome; with 0, it takes
@@ -357,16 +365,16 @@ func (p *player) follow(e event) {
 // was thrown away, with the last report on each track; and the end of the speech
 // that was cut. And it returns the marks that survive, in order.
 //
-// If nothing that was built is taken back, what would have come next fades out.
-// That is heard, too, and told.
-func (p *player) flush(heard audio.Position) (settled []event, survivors []mark) {
+// If what was built is taken back, the clock goes back with it. If not, what would
+// have come next fades out: that is heard, too, and told.
+func (p *player) flush(heard audio.Position, takenBack bool) (settled []event, survivors []mark) {
 	next := p.position
-	if heard >= next {
-		p.fall()
-		heard += audio.Position(p.format.Frames(len(p.tail)))
-	} else {
+	if takenBack {
 		p.tail, p.tailSpan = p.tail[:0], p.tailSpan[:0]
 		next = (heard + audio.Position(p.chunk) - 1) / audio.Position(p.chunk) * audio.Position(p.chunk)
+	} else {
+		p.fall()
+		heard += audio.Position(p.format.Frames(len(p.tail)))
 	}
 	settled, survivors = p.settle(heard)
 	find := func(track string, otherwise Span) *event {
@@ -410,12 +418,12 @@ func (p *player) flush(heard audio.Position) (settled []event, survivors []mark)
 			survivors = append(survivors, it.mark)
 		}
 	}
-	if p.told {
+	if p.told || p.paused && cut {
 		settled = append(settled, event{kind: eventStopped, span: p.voice, cut: cut})
 	}
 	p.items, p.events, p.queued, p.marks = nil, nil, 0, 0
 	p.speaking, p.told, p.finished = false, false, true
-	p.held, p.rising = false, false
+	p.held, p.rising, p.paused = false, false, false
 	p.last, p.speechEnd = p.voice, p.voice.End
 	p.position = next
 	p.stats.Output = p.position

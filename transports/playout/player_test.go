@@ -173,7 +173,7 @@ func TestInterruptionThrowsAwayWhatWasNotBuiltAndTellsHowMuch(t *testing.T) {
 	if _, err := p.build(dst); err != nil {
 		t.Fatal(err)
 	}
-	tracks, survivors := p.flush(p.position)
+	tracks, survivors := p.flush(p.position, false)
 
 	type cut struct {
 		Track         string
@@ -210,7 +210,7 @@ func TestInterruptionOfASinkThatCanFlushCountsOnlyWhatWasHeard(t *testing.T) {
 		}
 	}
 	tell(p, 10)
-	tracks, _ := p.flush(10)
+	tracks, _ := p.flush(10, true)
 	if len(tracks) != 2 || tracks[0].span.To != 10 || tracks[0].queued != 100 || tracks[1].kind != eventStopped || tracks[1].span.End != 10 || !tracks[1].cut {
 		t.Errorf("cut %+v, want heard 10 of 100 and the end of the speech", tracks)
 	}

@@ -67,6 +67,7 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 		o.slipped += late
 		o.player.stats.Slipped = o.slipped
 	}
+	flushes := o.flushes
 	chunk, err := o.player.build(o.chunk)
 	chunk.Background = o.mixer.mix(chunk.Samples, len(chunk.Spans) > 0)
 	o.tell(ctx, o.heard(now), out)
@@ -83,7 +84,18 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 	if len(chunk.Spans) > 0 {
 		out.Progress()
 	}
+	o.mu.Lock()
+	defer o.unlock()
+	if flusher, ok := o.sink.(Flusher); ok && o.flushes != flushes {
+		o.flushSink(ctx, flusher, out) // the chunk may have arrived behind the flush
+	}
 	return nil
+}
+
+func (o *Output) flushSink(ctx context.Context, sink Flusher, out *pipeline.Port) {
+	if err := sink.Flush(ctx); err != nil && ctx.Err() == nil {
+		out.Report(fmt.Errorf("flush audio: %w", err))
+	}
 }
 
 // heard returns the position on the output's clock that is reached at now, a
@@ -114,7 +126,7 @@ func (o *Output) tellOne(ctx context.Context, e event, out *pipeline.Port) {
 		})
 	case eventStopped:
 		o.both(ctx, out, func() frames.Frame {
-			return &frames.BotStoppedSpeaking{Response: e.span.Response, Output: e.span.End, OutputRate: rate, Interrupted: e.cut}
+			return &frames.BotStoppedSpeaking{Response: e.span.Response, Output: e.span.End, OutputRate: rate, Interrupted: e.cut, Held: e.held}
 		})
 	case eventPlayout:
 		queued := e.span.To
@@ -160,22 +172,24 @@ func (o *Output) interrupt(ctx context.Context, out *pipeline.Port) {
 	o.mu.Lock()
 	defer signal(o.changed)
 	defer o.unlock()
-	flusher, canFlush := o.sink.(Flusher)
 	// Without a way to take it back, what was handed over will be heard.
+	flusher, takeBack := o.sink.(Flusher)
 	heard := o.player.position
 	if o.playing {
 		now := o.heard(time.Since(o.config.Clock.Start()))
 		o.tell(ctx, now, out)
-		if canFlush {
+		if takeBack {
 			heard = max(0, min(heard, now))
 		}
 	}
-	wasSpeaking := o.player.told
-	settled, survivors := o.player.flush(heard)
-	if canFlush && (wasSpeaking || len(settled) > 0) {
-		if err := flusher.Flush(ctx); err != nil {
-			out.Report(fmt.Errorf("flush audio: %w", err))
-		}
+	// Silence is not taken back: the peer would be given it again.
+	takeBack = takeBack && o.player.inFlight(heard)
+	from := o.player.position
+	settled, survivors := o.player.flush(heard, takeBack)
+	if takeBack {
+		o.flushes++
+		o.mixer.rewind(int64(from - o.player.position))
+		o.flushSink(ctx, flusher, out)
 	}
 	for _, e := range settled {
 		o.tellOne(ctx, e, out)

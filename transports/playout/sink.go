@@ -69,7 +69,8 @@ type Closer interface {
 // heard, because of [Config.Lead] or because it is at the far end of a network.
 // Flush discards them, and the output's clock goes back: the next chunk has the
 // position of the first one that was not begun to be heard. Flush is called by
-// an interruption, perhaps while Play is running, and must not wait for long.
+// an interruption, perhaps while Play is running, and then once more when that
+// has returned; it must not wait for long. It is not called for silence.
 type Flusher interface {
 	Flush(ctx context.Context) error
 }
