@@ -17,6 +17,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/internal/hearplot"
+	"github.com/parley-go/parley/internal/virtualtime"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/audiofile"
 	"github.com/parley-go/parley/processors/turn"
@@ -30,12 +31,12 @@ type listenCommand struct {
 	Plot string `type:"path" placeholder:"FILE" help:"Draw what was heard: FILE.svg or FILE.png."`
 	JSON bool   `name:"json" help:"Print one JSON object on one line."`
 
-	Engine     string         `enum:"silero,energy,onnxruntime" default:"silero" help:"What tells speech from other sounds: silero, energy, or onnxruntime (which needs the build tag of that name). Default: ${default}."`
+	Engine     string         `enum:"silero,energy,onnxruntime" default:"silero" help:"What tells speech from other sounds: silero, energy, or onnxruntime (which needs the build tag of that name)."`
 	Confidence *float64       `placeholder:"P" help:"Probability from which on a sound counts as speech. Default: 0.7."`
 	Start      *time.Duration `placeholder:"D" help:"How long speech must last before it is told of. Default: 200ms."`
 	Stop       *time.Duration `placeholder:"D" help:"How long it must be quiet before the end of speech is told of. Default: 800ms."`
-	End        time.Duration  `default:"1s" help:"How long it must be quiet for a turn to be over. Default: ${default}."`
-	MinVolume  *float64       `placeholder:"DB" help:"Level in dBFS below which nothing counts. Default: -50."`
+	End        time.Duration  `default:"1s" help:"How long it must be quiet for a turn to be over."`
+	MinVolume  *float64       `placeholder:"DB" help:"Level in dBFS below which nothing counts, as --min-volume=-60; -inf counts all. Default: -50."`
 }
 
 func (c *listenCommand) Help() string {
@@ -44,7 +45,7 @@ func (c *listenCommand) Help() string {
   parley listen testdata/calls/noisy.mp3 --plot heard.svg
   parley listen testdata/calls/noisy.mp3 --engine energy --plot heard.svg
 
-Of a recording with several channels the mean is heard.`
+Of a stereo recording the mean of both sides is heard.`
 }
 
 // Heard is what `parley listen` prints as JSON.
@@ -119,23 +120,40 @@ func (c *listenCommand) Run(ctx context.Context, con console) error {
 
 // listen hears the recording through.
 func (c *listenCommand) listen(ctx context.Context, con console, r *audiofile.Reader, engine vad.Engine, params vad.Params) (Heard, hearplot.Picture, error) {
-	ctx, stop := untilSignal(ctx, func() {})
-	defer stop()
-	l := &listening{format: r.Format(), picture: hearplot.Picture{Confidence: params.Confidence, MinVolume: params.MinVolume}}
 	screen := newScreen(io.Discard, con)
 	screen.doing = "listening"
-	err := pipeline.New(pipeline.Config{OnError: l.failed},
-		&reading{r: r, heard: func(samples []int16) {
-			l.hears(samples)
-			screen.progress(file.Progress{Position: l.length(), Total: r.Duration()})
-		}},
-		vad.New(vad.Config{Params: params, Engine: engine, Observe: l.observe}),
-		turn.New(turn.Config{Start: turn.Voice(), End: turn.Silence(c.End)}),
-		l,
-	).Run(ctx)
+	// Signals are heard out here: they cannot reach into virtual time.
+	ctx, stop := untilSignal(ctx, func() {
+		fmt.Fprintln(con.err, "Ending; interrupt again to stop at once.")
+	})
+	defer stop()
+	l := &listening{format: r.Format(), picture: hearplot.Picture{Confidence: params.Confidence, MinVolume: params.MinVolume}}
+	var stats []pipeline.ProcessorStats
+	// In virtual time, as an agent would hear it: live audio waits for nobody, so
+	// sent as fast as it is read it would be dropped.
+	err := virtualtime.Run(func() error {
+		p := pipeline.New(pipeline.Config{OnError: l.failed},
+			&reading{r: r, interrupted: func() bool { return ctx.Err() != nil }, heard: func(samples []int16) {
+				l.hears(samples)
+				screen.progress(file.Progress{Position: l.length(), Total: r.Duration()})
+			}},
+			vad.New(vad.Config{Params: params, Engine: engine, Observe: l.observe}),
+			turn.New(turn.Config{Start: turn.Voice(), End: turn.Silence(c.End)}),
+			l,
+		)
+		err := p.Run(context.Background())
+		stats = p.Stats()
+		return err
+	})
 	screen.done()
-	if err == nil {
+	switch {
+	case ctx.Err() != nil:
+		return Heard{}, hearplot.Picture{}, interruption("the recording was not heard to its end")
+	case err == nil:
 		err = l.err
+	}
+	if n := shed(stats); err == nil && n > 0 {
+		err = fmt.Errorf("%d pieces of it were dropped, which must not happen", n)
 	}
 	if err != nil {
 		return Heard{}, hearplot.Picture{}, fmt.Errorf("listen to %s: %w", c.Recording, err)
@@ -183,7 +201,7 @@ func (c *listenCommand) plotFormat() (hearplot.Format, error) {
 	case ".png":
 		return hearplot.PNG, nil
 	}
-	return 0, usageError{fmt.Errorf("--plot %s: the extension is neither .svg nor .png", c.Plot)}
+	return 0, usageError{fmt.Errorf("--plot %s: its name decides how it is drawn: name a .svg or .png file", c.Plot)}
 }
 
 // open opens the recording. One that was cut off is refused, as by call.
@@ -201,10 +219,11 @@ func (c *listenCommand) open() (*audiofile.Reader, error) {
 	return r, nil
 }
 
-// reading sends a recording as if a caller said it, as fast as it is heard.
+// reading sends a recording as if a caller said it.
 type reading struct {
-	r     *audiofile.Reader
-	heard func([]int16)
+	r           *audiofile.Reader
+	heard       func([]int16)
+	interrupted func() bool
 }
 
 func (s *reading) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
@@ -214,7 +233,19 @@ func (s *reading) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 func (s *reading) Run(ctx context.Context, out *pipeline.Port) error {
 	format := s.r.Format()
 	piece := int(format.Rate.Samples(20*time.Millisecond)) * format.Channels
+	begin := time.Now()
+	tick := time.NewTimer(0)
+	defer tick.Stop()
 	for at := audio.Position(0); ; {
+		tick.Reset(time.Until(begin.Add(format.Rate.Duration(int64(at)))))
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if s.interrupted() {
+			return out.Send(ctx, &frames.Cancel{Reason: "interrupted"}, frames.Downstream)
+		}
 		samples := make([]int16, piece)
 		n, err := readFull(s.r, samples)
 		if n > 0 {
@@ -242,6 +273,14 @@ func readFull(r *audiofile.Reader, p []int16) (n int, err error) {
 		n += m
 	}
 	return n, err
+}
+
+// shed is how many frames were dropped.
+func shed(stats []pipeline.ProcessorStats) (n uint64) {
+	for _, p := range stats {
+		n += p.System.Shed
+	}
+	return n
 }
 
 // listening collects what is heard.

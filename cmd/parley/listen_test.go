@@ -107,6 +107,33 @@ func TestARecordingIsHeardWhereSomethingIsSaid(t *testing.T) {
 	}
 }
 
+func TestALongRecordingIsHeardWhole(t *testing.T) {
+	once, _ := said(t)
+	rate, samples := samplesOf(t, once)
+	path := filepath.Join(t.TempDir(), "long.wav")
+	w, err := audiofile.Create(path, audio.Mono(rate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const times = 20
+	for range times {
+		if err := w.Write(samples); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, stdout, stderr := parley(t, "listen", path, "--engine", "energy", "--json")
+	var h Heard
+	if err := json.Unmarshal([]byte(stdout), &h); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	if len(h.Segments) != 2*times || len(h.Turns) != 2*times {
+		t.Errorf("%d segments and %d turns, want %d", len(h.Segments), len(h.Turns), 2*times)
+	}
+}
+
 func TestATurnIsAsLongAsThePausesInItAreShort(t *testing.T) {
 	recording, _ := said(t)
 	for end, want := range map[string]int{"1s": 2, "12s": 1} {
@@ -155,8 +182,8 @@ func TestAListenerThatCannotHearSaysWhy(t *testing.T) {
 		{"listen " + recording + " --stop=-1s", 2, "--stop: -1s"},
 		{"listen " + recording + " --end 0s", 2, "--end: 0s"},
 		{"listen " + recording + " --engine webrtc", 2, `"silero","energy","onnxruntime"`},
-		{"listen " + recording + " --plot heard.pdf", 2, "neither .svg nor .png"},
-		{"listen " + recording + " --plot heard", 2, "neither .svg nor .png"},
+		{"listen " + recording + " --plot heard.pdf", 2, "name a .svg or .png file"},
+		{"listen " + recording + " --plot heard", 2, "name a .svg or .png file"},
 		{"listen " + recording + " --plot " + filepath.Join(folder, "no", "heard.svg"), 1, "create plot"},
 	} {
 		status, stdout, stderr := parley(t, strings.Fields(tc.args)...)

@@ -444,12 +444,13 @@ func TestASinkThatFailsEndsTheRun(t *testing.T) {
 func TestAConfigurationThatMakesNoSenseIsRefusedAtTheStart(t *testing.T) {
 	for want, cfg := range map[string]playout.Config{
 		"0 channels":                  {Format: audio.Format{Rate: 8000}},
-		"a chunk of 2s":               {Chunk: 2 * time.Second},
-		"a lead of 11s":               {Lead: 11 * time.Second},
-		"a fade of 30ms":              {Fade: 30 * time.Millisecond},
-		"a silence of -1s at the end": {EndSilence: -time.Second},
-		"a buffer of -1s":             {MaxQueued: -time.Second},
-		"a stop delay of -1s":         {StopDelay: -time.Second},
+		"holds no sample":             {Format: audio.Format{Rate: 5, Channels: 1}},
+		"Chunk is 2s":                 {Chunk: 2 * time.Second},
+		"Lead is 11s":                 {Lead: 11 * time.Second},
+		"Fade is 30ms":                {Fade: 30 * time.Millisecond},
+		"EndSilence is -1s":           {EndSilence: -time.Second},
+		"MaxQueued is -1s":            {MaxQueued: -time.Second},
+		"StopDelay is -1s":            {StopDelay: -time.Second},
 		"configure playout: there is": {},
 	} {
 		synctest.Test(t, func(t *testing.T) {
