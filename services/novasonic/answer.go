@@ -145,6 +145,9 @@ func (v *conversation) announced(c *connection, b *block, text string) {
 			b.of.announced += text
 		}
 	} else {
+		if v.overtaken(c) {
+			v.breakOff(c)
+		}
 		b.reply = v.replyOf(c)
 		if !b.reply.unwanted {
 			b.of = v.newSentence(c, b.reply, text)
@@ -157,9 +160,18 @@ func (v *conversation) announced(c *connection, b *block, text string) {
 	v.emitFor(b.reply, &frames.LLMText{Response: b.reply.id, Text: text})
 }
 
+// overtaken reports whether the answer in progress will not go on, though nobody
+// says so: a text came between its last announcement and this one, and that has
+// had no audio.
+func (v *conversation) overtaken(c *connection) bool {
+	return slices.ContainsFunc(v.owed, func(s *sentence) bool {
+		return s.reply == c.reply && !s.voiced && s.announcedAt.Before(c.toldAt)
+	})
+}
+
 // newSentence gives a sentence its place in the answer and in the transcript.
 func (v *conversation) newSentence(c *connection, r *reply, text string) *sentence {
-	s := &sentence{reply: r, c: c, announced: text, from: v.spoken, to: v.spoken, said: v.past.reserve(Assistant)}
+	s := &sentence{reply: r, c: c, announced: text, announcedAt: time.Now(), from: v.spoken, to: v.spoken, said: v.past.reserve(Assistant)}
 	if len(v.owed) >= maxOwed {
 		v.tell(v.owed[0])
 	}

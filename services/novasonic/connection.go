@@ -90,6 +90,7 @@ type connection struct {
 	dismissed  bool           // the user has taken the turn: it owes nothing any more
 	misled     bool           // it has heard a part of something, all of which the next one hears
 	lastEvent  time.Time      // when the service last sent something
+	toldAt     time.Time      // when it was last told a text
 	clock      clockMap
 	blocks     map[string]*block
 	speech     utterance     // the utterance in progress, or the last one
@@ -460,6 +461,7 @@ func (c *connection) send(samples []int16) {
 // silence. One that has heard a little gets the text with the rest: silence in
 // the middle of what the user says would be heard.
 func (c *connection) say(text string, user audio.Position) {
+	c.toldAt = time.Now()
 	if c.heardAudio == 0 {
 		c.silence(c.cfg.InputRate.Samples(minTextAudio), user)
 	}

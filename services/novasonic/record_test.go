@@ -267,6 +267,35 @@ func TestTheLoudspeakerKnowsBetterThanARecordThatComesBeforeTheMarker(t *testing
 	})
 }
 
+func TestAnAnnouncementThatATextHasOvertakenWasNeverSaid(t *testing.T) {
+	for name, overtaken := range map[string]bool{"a text came between": true, "none did": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				withDesk(t, func(d *desk) {
+					d.heard(0)
+					d.user("u", "one")
+					d.announces("s", "An outcome.") // and no audio
+					time.Sleep(200 * time.Millisecond)
+					if overtaken {
+						d.v.say("hello")
+					}
+					time.Sleep(time.Second)
+					d.announces("s2", "You said hello.")
+					d.speaks("a", 24000, wire.StopEndTurn)
+					d.heard(24000)
+					if !overtaken { // both belong to one answer, and the audio is the first one's
+						d.wantRecord()
+						return
+					}
+					d.confirms("f", "You said hello.")
+					d.wantRecord("response-2: You said hello.")
+					d.wantHistory(Message{User, "one\nhello"}, Message{Assistant, "You said hello."})
+				})
+			})
+		})
+	}
+}
+
 func TestASentenceThatTricklesOutAfterTheMarkerIsNoCompleteOne(t *testing.T) {
 	const sentence = "Reply three zephyr harbour river grove kestrel amber yarrow." // 4 s
 	const sent = 24000 * 5 / 2                                                      // that is, 2.5 s

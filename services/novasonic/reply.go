@@ -40,14 +40,15 @@ func (r *reply) cutAt(heard audio.Position) {
 
 // sentence is a piece of an answer, with its place on the agent's track.
 type sentence struct {
-	reply     *reply
-	c         *connection // the stream that said it
-	announced string
-	from, to  audio.Position // of its audio so far; empty where none came
-	voiced    bool           // audio has come
-	complete  bool           // all of its audio has come
-	endedAt   time.Time      // when the service ended its audio
-	said      *entry         // its place in the transcript
+	reply       *reply
+	c           *connection // the stream that said it
+	announced   string
+	announcedAt time.Time
+	from, to    audio.Position // of its audio so far; empty where none came
+	voiced      bool           // audio has come
+	complete    bool           // all of its audio has come
+	endedAt     time.Time      // when the service ended its audio
+	said        *entry         // its place in the transcript
 
 	final       string // its FINAL text; empty if that has not come
 	unconfirmed bool   // no FINAL text will come
