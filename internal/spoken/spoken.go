@@ -24,6 +24,10 @@ func WithMark(text string, interrupted bool) string {
 	return text
 }
 
+// Instruction tells a model that reads the history of a conversation that a text
+// was the application's, and no user's words.
+func Instruction(text string) string { return "[Instruction: " + text + "]" }
+
 // Part returns the beginning of a text that takes whole to be spoken and of which
 // part was heard, in whole words: they are taken to be spoken at an even pace.
 func Part(text string, part, whole int64) string {

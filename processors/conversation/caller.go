@@ -159,12 +159,18 @@ func (b *book) heardFinal(f *frames.Transcription) {
 	b.changed(n)
 }
 
-// typed writes down what the caller has typed.
-func (b *book) typed(text string) {
-	if text = strings.TrimSpace(text); text == "" {
+// written writes down what the caller has typed, or what the application
+// instructs the model to do.
+func (b *book) written(f *frames.Text) {
+	text := strings.TrimSpace(f.Text)
+	if text == "" {
 		return
 	}
-	n := b.add(Caller, Final)
-	n.Typed, n.Text, n.Place, n.Rough = true, b.text(n, text), b.rough(""), true
+	who := Caller
+	if f.Instruction {
+		who = Application
+	}
+	n := b.add(who, Final)
+	n.Typed, n.Text, n.Place, n.Rough = who == Caller, b.text(n, text), b.rough(""), true
 	b.changed(n)
 }

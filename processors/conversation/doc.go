@@ -12,6 +12,7 @@
 // up what the output reports: what was really heard.
 //
 //	Transcription, InterimTranscription ─▶ caller: interim ─▶ final
+//	Text (behind TapCaller) ─────────────▶ caller, or application if it is an instruction
 //	LLMText ─▶ AudioOutput ─▶ Playout ───▶ agent:  announced ─▶ speaking ─▶ heard
 //	             Interruption ───────────▶                            ├───▶ cut
 //	SpokenText (seconds later) ──────────▶ corrects the words         └───▶ unheard

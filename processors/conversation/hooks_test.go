@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/conversation"
@@ -116,6 +118,45 @@ func TestTheTranscriptIsReadWhileTheCallGoesOn(t *testing.T) {
 			feed(h, said(i*10, i*10+5, fmt.Sprint("number ", i)))
 		}
 		readers.Wait()
+	})
+}
+
+func TestAnInstructionIsTheApplicationsAndNoTurnOfTheCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l told
+		talk := conversation.New(l.config())
+		h := pipelinetest.New(t, talk.TapCaller(), talk)
+		feed(h, said(0, 1000, "Hello."), text("r", "Good morning."), sound("r", 0, 1000), &frames.TTSStop{Response: "r"}, heard(1000, 2000),
+			&frames.Text{Text: "Ask whether the caller is still there.", Instruction: true},
+			text("s", "Hello?"), sound("s", 1000, 1500), &frames.TTSStop{Response: "s"}, heard(1500, 14000), said(15000, 16000, "Yes."), &frames.Text{Text: "typed"})
+		if err := h.End(); err != nil {
+			t.Fatal(err)
+		}
+		got := talk.Transcript()
+		want := []string{"caller final: Hello.", "agent heard: Good morning.", "application final: Ask whether the caller is still there.",
+			"agent heard: Hello?", "caller final: Yes.", "caller final: typed"}
+		if diff := cmp.Diff(want, lines(got)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if e := got.Entries[2]; e.Typed || e.Place.IsZero() || !e.Rough {
+			t.Errorf("the instruction is %+v", e)
+		}
+		var turns []string
+		for _, u := range l.turns {
+			turns = append(turns, string(u.Who)+": "+u.Text())
+		}
+		if diff := cmp.Diff([]string{"caller: Hello.", "agent: Good morning. Hello?", "caller: Yes. typed"}, turns); diff != "" {
+			t.Errorf("turns (-want +got)\n%s", diff)
+		}
+		var messages []string
+		for _, m := range got.Messages() {
+			messages = append(messages, string(m.Role)+": "+m.Text)
+		}
+		if diff := cmp.Diff([]string{"user: Hello.", "assistant: Good morning.", "system: [Instruction: Ask whether the caller is still there.]",
+			"assistant: Hello?", "user: Yes. typed"}, messages); diff != "" {
+			t.Errorf("messages (-want +got)\n%s", diff)
+		}
+		readable(t, got)
 	})
 }
 

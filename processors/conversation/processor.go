@@ -146,10 +146,13 @@ const (
 )
 
 // TapCaller returns a processor that shows this one what flows past a place
-// before the model. A pipeline whose model asks for [Processor.Messages] needs it
-// there: what the caller said is in them when the model gets it. What goes
-// downstream there as [frames.Text] is for the model, and so is taken for what
-// the caller has typed. It is for the same run.
+// right before the model. A pipeline whose model asks for [Processor.Messages]
+// needs it there: what the caller said is in them when the model gets it. Where
+// processors/turn decides about turns, that is behind it: what it keeps from the
+// model is no part of the conversation, and its prompts are. What goes downstream
+// there as [frames.Text] is for the model, and so is taken for what the caller
+// has typed, or for the application's if it is an Instruction. It is for the same
+// run.
 func (p *Processor) TapCaller() pipeline.Processor { return &tap{p, atModel, "conversation, caller"} }
 
 // TapAgent returns a processor that shows this one what flows past a place
@@ -232,7 +235,7 @@ func (b *book) note(f frames.Frame, at place) {
 		if at == atVoice {
 			b.announced("", f.Text)
 		} else {
-			b.typed(f.Text)
+			b.written(f)
 		}
 	case *frames.Transcription:
 		b.heardFinal(f)
