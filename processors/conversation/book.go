@@ -216,7 +216,8 @@ func (b *book) transcript() Transcript {
 
 // nextTurn returns the oldest turn that nobody was told of and that is over: the
 // other side has begun, and nothing of it is open, or the other side has had its
-// turn, too. At the end every turn is over.
+// turn, too. At the end every turn is over. What the caller only seems to be
+// saying may come to nothing: before that is known, it ends nobody's turn.
 func (b *book) nextTurn(end bool) (Turn, bool) {
 	for b.first < len(b.entries) && b.entries[b.first].told {
 		b.first++
@@ -224,6 +225,9 @@ func (b *book) nextTurn(end bool) (Turn, bool) {
 	untold := slices.Clone(b.entries[b.first:])
 	untold = slices.DeleteFunc(untold, func(n *note) bool { return n.told })
 	untold = ordered(untold)
+	if i := slices.IndexFunc(untold, func(n *note) bool { return n.State == Interim }); i >= 0 && !end {
+		untold = untold[:i]
+	}
 	groups, size := 0, 0
 	for i, n := range untold {
 		if i == 0 || !sameTurn(&untold[i-1].Entry, &n.Entry) {

@@ -2,6 +2,7 @@ package conversation_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/conversation"
@@ -158,6 +160,88 @@ func TestAnInstructionIsTheApplicationsAndNoTurnOfTheCallers(t *testing.T) {
 		}
 		readable(t, got)
 	})
+}
+
+// An agent's answer of two sentences, and what a recogniser makes of a noise in the
+// first: it is not to be known afterwards, by whatever way it turned out to be
+// nothing.
+func TestAnInterimThatComesToNothingLeavesNoTraceAndSplitsNoTurn(t *testing.T) {
+	// mic is the caller's silence up to a time, in milliseconds.
+	mic := func(at int64) frames.Frame {
+		return &frames.AudioInput{Audio: frames.Audio{Format: audio.Mono(audio.Rate16k), Samples: make([]int16, 320), Track: "caller", Position: audio.Position(at*16) - 320}}
+	}
+	interim := func(text string) frames.Frame { return &frames.InterimTranscription{Track: "caller", Text: text} }
+	starts := func(at int64) frames.Frame {
+		return &frames.VADStarted{Track: "caller", Position: audio.Position(at * 16), Rate: 16000}
+	}
+	stops := func(at int64) frames.Frame {
+		return &frames.VADStopped{Track: "caller", Position: audio.Position(at * 16), Rate: 16000}
+	}
+	for name, noise := range map[string]struct {
+		before, between, behind []frames.Frame // the second sentence's first sound
+	}{
+		"withdrawn":                          {before: []frames.Frame{interim("uh"), interim("")}},
+		"withdrawn within the next":          {before: []frames.Frame{interim("uh")}, between: []frames.Frame{interim("")}},
+		"withdrawn behind the next":          {before: []frames.Frame{interim("uh")}, behind: []frames.Frame{interim("")}},
+		"never heard of again":               {before: []frames.Frame{interim("uh")}, behind: []frames.Frame{mic(8500)}},
+		"never heard of again, with a voice": {before: []frames.Frame{starts(2600), interim("uh"), stops(2900)}, behind: []frames.Frame{mic(8500)}},
+		"another voice speaks":               {before: []frames.Frame{starts(2600), interim("uh"), stops(2900)}, behind: []frames.Frame{mic(6000), starts(7000)}},
+		"a voice that does not end":          {before: []frames.Frame{starts(2600), interim("uh")}, behind: []frames.Frame{mic(40000)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var l told
+				talk := conversation.New(l.config())
+				h := pipelinetest.New(t, talk)
+				feed(h, said(0, 1000, "Hello."), &frames.LLMResponseStart{Response: "r"}, text("r", "Good morning."), sound("r", 0, 2000), text("r", " How are you?"), sound("r", 2000, 4000), heard(1000, 2500))
+				feed(h, noise.before...)
+				feed(h, heard(2500, 4000))
+				feed(h, noise.between...)
+				feed(h, &frames.TTSStop{Response: "r"}, heard(4000, 5500))
+				feed(h, noise.behind...)
+				if n := len(talk.Transcript().Entries); n != 3 {
+					t.Errorf("it has %q", lines(talk.Transcript()))
+				}
+				feed(h, interim("fine"), said(50_000, 51_000, "Fine."))
+				if err := h.End(); err != nil {
+					t.Fatal(err)
+				}
+				var turns []string
+				for _, u := range l.turns {
+					turns = append(turns, string(u.Who)+": "+u.Text())
+				}
+				if diff := cmp.Diff([]string{"caller: Hello.", "agent: Good morning. How are you?", "caller: Fine."}, turns); diff != "" {
+					t.Errorf("turns (-want +got)\n%s", diff)
+				}
+				if s := l.states("uh"); s[len(s)-1] != conversation.Withdrawn {
+					t.Errorf("the interim was told as %v", s)
+				}
+				if s := l.states("fine"); !slices.Equal(s, []conversation.State{conversation.Interim, conversation.Final}) {
+					t.Errorf("what was said was told as %v", s)
+				}
+			})
+		})
+	}
+}
+
+func TestTheNextUtteranceIsNotWhereAnInterimWasThatCameToNothing(t *testing.T) {
+	starts := func(at audio.Position) frames.Frame {
+		return &frames.VADStarted{Track: "caller", Position: at * 16, Rate: 16000}
+	}
+	stops := func(at audio.Position) frames.Frame {
+		return &frames.VADStopped{Track: "caller", Position: at * 16, Rate: 16000}
+	}
+	interim := func(text string) frames.Frame { return &frames.InterimTranscription{Track: "caller", Text: text} }
+	got := after(t, conversation.Config{}, starts(1000), interim("uh huh"), stops(1500), starts(4000), interim("next"))
+	if want := []string{"caller interim: next"}; !slices.Equal(lines(got), want) {
+		t.Errorf("it has %q, want %q", lines(got), want)
+	} else if at := got.Entries[0].Place.From(); at != 4*time.Second {
+		t.Errorf("it is said to begin at %v", at)
+	}
+	got = after(t, conversation.Config{}, starts(1000), interim("well"), stops(1500), starts(1900), interim("well I"))
+	if at := got.Entries[0].Place.From(); len(got.Entries) != 1 || at != time.Second {
+		t.Errorf("what goes on behind a short pause is said to begin at %v: %q", at, lines(got))
+	}
 }
 
 func TestATapShowsWhatTheModelAsksForAndNothingIsNotedTwice(t *testing.T) {

@@ -24,8 +24,9 @@ type Config struct {
 	OnEntry func(Entry)
 
 	// OnTurn is called with each turn when it is over: when the other side has
-	// begun, and it is known what was heard. A correction that comes later is
-	// told to OnEntry only.
+	// begun (a caller of whom nothing but interim texts is known has not: they may
+	// come to nothing), and it is known what was heard. A correction that comes
+	// later is told to OnEntry only.
 	OnTurn func(Turn)
 
 	// OnToolCall is called with each call of a tool when it has returned or
@@ -189,6 +190,7 @@ func (p *Processor) note(f frames.Frame, dir frames.Direction, at place) {
 			if !b.tick(f.Format.Rate, f.End()) {
 				b.issue(BadPosition, fmt.Sprintf("the caller's audio at %d of %d Hz", f.Position, int(f.Format.Rate)))
 			}
+			b.forgetStale()
 		}
 		return
 	case *frames.AudioOutput:
@@ -226,6 +228,7 @@ func (p *Processor) note(f frames.Frame, dir frames.Direction, at place) {
 
 // note writes down what a frame tells that is seen for the first time.
 func (b *book) note(f frames.Frame, at place) {
+	b.forgetStale()
 	switch f := f.(type) {
 	case *frames.BotStartedSpeaking:
 		b.tick(f.OutputRate, f.Output)

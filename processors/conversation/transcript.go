@@ -49,7 +49,7 @@ type State string
 const (
 	Interim   State = "interim"   // what the caller seems to be saying; the words may still change
 	Final     State = "final"     // recognised, or typed, or told
-	Withdrawn State = "withdrawn" // the recogniser has taken it back: nothing was said. Told to OnEntry, and in no transcript
+	Withdrawn State = "withdrawn" // it came to nothing: the recogniser has taken it back, or has not come back to it. Told to OnEntry, and in no transcript
 )
 
 // States of what the agent says.
