@@ -244,6 +244,25 @@ func TestTheNextUtteranceIsNotWhereAnInterimWasThatCameToNothing(t *testing.T) {
 	}
 }
 
+func TestWhatIsDroppedBeforeItCouldBeToldIsInDoubtAndNotToldWithoutItsWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		talk := conversation.New(conversation.Config{MaxEntries: 2, OnEntry: func(e conversation.Entry) {
+			told = append(told, e.Text)
+			time.Sleep(time.Minute)
+		}})
+		h := pipelinetest.New(t, talk)
+		feed(h, said(0, 10, "One."), said(20, 30, "Two."), said(40, 50, "Three."), said(60, 70, "Four."))
+		h.Advance(5 * time.Minute)
+		if want := "One., Three., Four."; strings.Join(told, ", ") != want {
+			t.Errorf("told was %q, want %q", told, want)
+		}
+		if issues := talk.Transcript().Issues; len(issues) != 1 || issues[0].Kind != conversation.TooMuch || issues[0].Count != 1 {
+			t.Errorf("in doubt: %v", issues)
+		}
+	})
+}
+
 func TestATapShowsWhatTheModelAsksForAndNothingIsNotedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		talk := conversation.New(conversation.Config{})

@@ -354,6 +354,10 @@ func (p *Processor) tellNext(end bool) (more bool, err error) {
 		p.queue[0] = nil
 		p.queue = p.queue[1:]
 		n.queued = false
+		if n.dropped {
+			p.mu.Unlock()
+			return true, nil
+		}
 		e := n.clone()
 		call := e.Who == Tool && !n.asked && (end || e.State.Over())
 		n.asked = n.asked || call
