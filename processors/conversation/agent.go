@@ -526,10 +526,11 @@ func (b *book) flushed(v *voice, queued audio.Position) {
 }
 
 // silenced notes that the agent has stopped to be heard, uninterrupted. An answer
-// whose audio was heard as far as there is some has been heard.
+// whose audio was heard as far as there is some has been heard, unless it is held:
+// then it goes on, or will be interrupted.
 func (b *book) silenced(f *frames.BotStoppedSpeaking) {
 	b.tick(f.OutputRate, f.Output)
-	if f.Interrupted {
+	if f.Interrupted || b.held {
 		return
 	}
 	for _, v := range b.voices {
@@ -550,6 +551,7 @@ func (b *book) interrupted(f *frames.Interruption) {
 		}
 		b.interruption = id
 	}
+	b.held = false
 	b.interruptAll(b.name(f.Reason), false)
 }
 

@@ -31,6 +31,7 @@ type book struct {
 	responses []*response // lately; oldest first
 	voices    []*voice
 	reports   bool    // an output tells what is heard
+	held      bool    // the output was asked to hold what is heard
 	calls     []*note // not over
 
 	interruption uint64 // the last that was dealt with

@@ -201,6 +201,12 @@ func (p *Processor) note(f frames.Frame, dir frames.Direction, at place) {
 	case *frames.Interruption:
 		b.interrupted(f)
 		return
+	case *frames.PausePlayout:
+		b.held = b.held || at == atOutput && dir == frames.Downstream
+		return
+	case *frames.ResumePlayout:
+		b.held = b.held && !(at == atOutput && dir == frames.Downstream)
+		return
 	case *frames.Playout:
 		if at == atOutput { // it has come by there
 			b.playout(f)

@@ -234,6 +234,36 @@ func TestWhatWasHeardOfAnAnswer(t *testing.T) {
 	}
 }
 
+// Where a barge-in may be a cough the output is held first, tells that the agent
+// has stopped, uninterrupted, and is interrupted later or goes on.
+func TestWhatIsInterruptedWhileItIsHeldIsCut(t *testing.T) {
+	stopped := func(at int64, interrupted bool) frames.Frame {
+		return &frames.BotStoppedSpeaking{Response: "r", Interrupted: interrupted, Output: audio.Position(at * 48), OutputRate: 48000}
+	}
+	cut := []string{"agent cut: one two three four five | six seven eight nine ten"}
+	for name, tc := range map[string]struct {
+		sent   int64 // milliseconds of the sentence
+		frames []frames.Frame
+		want   []string
+	}{
+		"all of it had come":                   {4800, []frames.Frame{&frames.TTSStop{Response: "r"}, &frames.PausePlayout{}, heard(2500, 2500), stopped(2600, false), &bargeIn{}, flushed(2500, 4800, 4000)}, cut},
+		"and the stop is told again":           {4800, []frames.Frame{&frames.TTSStop{Response: "r"}, &frames.PausePlayout{}, heard(2500, 2500), stopped(2600, false), &bargeIn{}, flushed(2500, 4800, 4000), stopped(4000, true)}, cut},
+		"and only the flush tells":             {4800, []frames.Frame{&frames.TTSStop{Response: "r"}, &frames.PausePlayout{}, heard(2500, 2500), stopped(2600, false), flushed(2500, 4800, 4000)}, cut},
+		"all that had come was heard":          {1600, []frames.Frame{&frames.PausePlayout{}, heard(1600, 1600), stopped(1700, false), &bargeIn{}, flushed(1600, 1600, 4000)}, []string{"agent cut: one two three four five | six seven eight nine ten"}},
+		"it was held, and let go, and is over": {1600, []frames.Frame{&frames.PausePlayout{}, heard(1600, 1600), stopped(1700, false), &frames.ResumePlayout{}, sound("r", 1600, 3200), heard(3200, 5000), stopped(5200, false)}, []string{"agent heard: " + ten}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := after(t, conversation.Config{}, append([]frames.Frame{&frames.LLMResponseStart{Response: "r"}, text("r", ten), sound("r", 0, tc.sent)}, tc.frames...)...)
+			if diff := cmp.Diff(tc.want, lines(got)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if len(got.Issues) > 0 {
+				t.Errorf("it doubts %v", got.Issues)
+			}
+		})
+	}
+}
+
 func TestSentencesAreToldApartByTheirText(t *testing.T) {
 	for _, tc := range []struct{ pieces, want []string }{
 		{[]string{"Hel", "lo", " there", ".", " How", " are", " you", "?"}, []string{"Hello there.", "How are you?"}},
