@@ -640,7 +640,7 @@ func (b *book) cutRun(u *run, reason string) {
 		default:
 			n.State, n.Reason, n.Estimated = Cut, reason, true
 			n.Text = spoken.Part(text, int64(heard-from), int64(to-from))
-			_, n.Unheard = spoken.Split(text, len(spoken.Words(n.Text)))
+			n.Unheard = strings.TrimSpace(text[len(n.Text):])
 			b.changed(n)
 		}
 	}

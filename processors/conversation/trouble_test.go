@@ -219,6 +219,7 @@ func TestWhatWasHeardOfAnAnswer(t *testing.T) {
 		"two sentences before their audio, cut":    {[]frames.Frame{&frames.TTSStop{Response: "r"}, text("s", "One two."), text("s", " Three four."), sound("s", 4800, 6800), &frames.TTSStop{Response: "s"}, heard(6000, 6000), &bargeIn{}}, []string{"agent heard: " + ten, "agent heard: One two.", "agent cut:  | Three four."}},
 		"one record of two sentences":              {[]frames.Frame{&frames.TTSStop{Response: "r"}, text("s", "One two."), text("s", " Three four."), sound("s", 4800, 6800), &frames.TTSStop{Response: "s"}, heard(6800, 6800), spoke("s", "One, two. Three, four!", false)}, []string{"agent heard: " + ten, "agent heard: One, two.", "agent heard: Three, four!"}},
 		"a record of a sentence and half the next": {[]frames.Frame{&frames.TTSStop{Response: "r"}, text("s", "One two."), text("s", " Three four."), sound("s", 4800, 6800), heard(6200, 6200), &bargeIn{}, spoke("s", "One two. Three", true)}, []string{"agent heard: " + ten, "agent heard: One two.", "agent cut: Three | four."}},
+		"a sentence without spaces":                {[]frames.Frame{&frames.TTSStop{Response: "r"}, text("s", "我们星期六十点开门。"), sound("s", 4800, 6800), &frames.TTSStop{Response: "s"}, heard(5800, 5800), &bargeIn{}}, []string{"agent heard: " + ten, "agent cut: 我们星期六 | 十点开门。"}},
 		"it was never sent":                        {[]frames.Frame{heard(1, 1), text("r", "Never sent."), &bargeIn{}}, []string{"agent cut:  | " + ten, "agent unheard:  | Never sent."}},
 	} {
 		t.Run(name, func(t *testing.T) {
