@@ -10,6 +10,11 @@ import (
 type Text struct {
 	Data
 	Text string
+
+	// Instruction says that it is the application's and not the user's: what the
+	// model is to do now ("Ask whether the caller is still there."). It is
+	// answered like any other, and never told as something that the user said.
+	Instruction bool
 }
 
 func (f *Text) String() string { return fmt.Sprintf("Text(%q)", f.Text) }

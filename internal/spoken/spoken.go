@@ -24,37 +24,65 @@ func WithMark(text string, interrupted bool) string {
 	return text
 }
 
+// Instruction tells a model that reads the history of a conversation that a text
+// was the application's, and no user's words.
+func Instruction(text string) string { return "[Instruction: " + text + "]" }
+
 // Part returns the beginning of a text that takes whole to be spoken and of which
 // part was heard, in whole words: they are taken to be spoken at an even pace.
 func Part(text string, part, whole int64) string {
 	if whole <= 0 || part <= 0 {
 		return ""
 	}
-	if part >= whole {
-		return strings.TrimRight(text, " ")
+	n := len(text)
+	if part < whole {
+		n = int(int64(n) * part / whole)
 	}
-	n := int(int64(len(text)) * part / whole)
-	// Not half a word, nor half a character.
-	if n < len(text) && text[n] != ' ' {
-		space := strings.LastIndexByte(text[:n], ' ') + 1
-		for n > space && (!utf8.RuneStart(text[n]) || !isWord(text[n:])) {
-			n--
+	for n > 0 && !endsWord(text, n) {
+		n--
+	}
+	return strings.TrimRightFunc(text[:n], unicode.IsSpace)
+}
+
+// endsWord reports whether a text may end before its byte n: not within a word,
+// nor within a character.
+func endsWord(text string, n int) bool {
+	if n == len(text) {
+		return true
+	}
+	if !utf8.RuneStart(text[n]) {
+		return false
+	}
+	next, _ := utf8.DecodeRuneInString(text[n:])
+	before, _ := utf8.DecodeLastRuneInString(text[:n])
+	return unicode.IsSpace(next) || unicode.IsSpace(before) || isWord(next)
+}
+
+// isWord reports whether a character is a word of its own: some scripts are
+// written without spaces. A mark belongs to the character before it.
+func isWord(r rune) bool {
+	return !unicode.IsMark(r) && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+}
+
+// ofAWord reports whether a character is of a word. A mark is: a vowel in
+// Devanagari, an accent of its own.
+func ofAWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) }
+
+// joins reports whether a character neither is of a word nor ends it: apostrophes,
+// which are written in more than one way or left out, and what joins letters or
+// keeps them apart unseen.
+func joins(r rune) bool { return strings.ContainsRune("'’\u200c\u200d", r) }
+
+// Words are the words of a text without punctuation, apostrophes and capitals.
+func Words(text string) []string {
+	joined := strings.Map(func(r rune) rune {
+		if joins(r) {
+			return -1
 		}
-	}
-	return strings.TrimRight(text[:n], " ")
+		return unicode.ToLower(r)
+	}, text)
+	return strings.FieldsFunc(joined, func(r rune) bool { return !ofAWord(r) })
 }
-
-// isWord reports whether text begins with a character that is a word of its own:
-// some scripts are written without spaces.
-func isWord(text string) bool {
-	r, _ := utf8.DecodeRuneInString(text)
-	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
-}
-
-func notOfAWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && r != '\'' }
-
-// Words are the words of a text without punctuation and capitals.
-func Words(text string) []string { return strings.FieldsFunc(strings.ToLower(text), notOfAWord) }
 
 // HasPrefix reports whether all words begin with those of prefix.
 func HasPrefix(all, prefix []string) bool {
@@ -77,8 +105,8 @@ func Split(text string, n int) (first, rest string) {
 	}
 	words, within := 0, false
 	for i, r := range text {
-		if notOfAWord(r) {
-			within = false
+		if !ofAWord(r) {
+			within = within && joins(r)
 			continue
 		}
 		if within {
@@ -86,7 +114,7 @@ func Split(text string, n int) (first, rest string) {
 		}
 		if words == n {
 			// Brackets and quotes that open belong to what follows them.
-			head := strings.TrimRightFunc(text[:i], func(r rune) bool { return unicode.In(r, unicode.Ps, unicode.Pi) })
+			head := strings.TrimRightFunc(text[:i], func(r rune) bool { return unicode.In(r, unicode.Ps, unicode.Pi) || joins(r) })
 			return strings.TrimSpace(head), strings.TrimSpace(text[len(head):])
 		}
 		words, within = words+1, true

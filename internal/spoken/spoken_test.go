@@ -25,9 +25,38 @@ func TestThePartThatWasHeardIsOfWholeWords(t *testing.T) {
 		{"我们星期六十点开门。", 50, 100, "我们星期六"},
 		{"Größe: das ä", 95, 100, "Größe: das"},
 		{"OK 我们星期六十点开门。", 60, 100, "OK 我们星期六"},
+		{"one\ntwo\nthree four", 12, 18, "one\ntwo"},
+		{"one\u00a0two\u3000three", 70, 100, "one\u00a0two"},
+		{"one two\n", 100, 100, "one two"},
+		{"สวัสดีครับ", 35, 100, "สวั"}, // not between a character and its vowel sign
 	} {
 		if got := spoken.Part(tc.text, tc.part, tc.whole); got != tc.want {
 			t.Errorf("%d/%d of %q is %q, want %q", tc.part, tc.whole, tc.text, got, tc.want)
+		}
+	}
+}
+
+func TestAWordHasItsMarksAndNoApostrophe(t *testing.T) {
+	for text, want := range map[string]string{
+		"I don’t know":            "i dont know",
+		"I don't KNOW.":           "i dont know",
+		"rock ' roll, 'yes' he’d": "rock roll yes hed",
+		"नमस्ते दुनिया":           "नमस्ते दुनिया",
+		"cafe\u0301 au lait":      "cafe\u0301 au lait",
+		"می\u200cخواهم بروم":      "میخواهم بروم",
+		"3.5 hours; 10:30 - …":    "3 5 hours 10 30",
+		"":                        "",
+	} {
+		words := spoken.Words(text)
+		if got := strings.Join(words, " "); got != want {
+			t.Errorf("the words of %q are %q, want %q", text, got, want)
+		}
+		// Where a word ends is the same for who counts them and for who splits.
+		for i := range words {
+			first, rest := spoken.Split(text, i)
+			if got := strings.Join(append(spoken.Words(first), spoken.Words(rest)...), " "); got != want || len(spoken.Words(first)) != i {
+				t.Errorf("behind %d words %q is split into %q and %q", i, text, first, rest)
+			}
 		}
 	}
 }
@@ -46,6 +75,9 @@ func TestATextIsSplitBehindItsWords(t *testing.T) {
 		if joined := strings.TrimSpace(first + " " + rest); strings.ReplaceAll(joined, " ", "") != strings.ReplaceAll(text, " ", "") {
 			t.Errorf("split behind %d words it is %q", i, joined)
 		}
+	}
+	if first, rest := spoken.Split("He said 'yes’", 2); first != "He said" || rest != "'yes’" {
+		t.Errorf("split into %q and %q", first, rest)
 	}
 	if first, rest := spoken.Split(text, 4); first != `"Well," I said, "it's` || rest != `(nearly) ten."` {
 		t.Errorf("split into %q and %q", first, rest)

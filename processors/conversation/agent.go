@@ -136,6 +136,27 @@ func (b *book) announced(id, text string) {
 	b.retell(n)
 }
 
+// forgetGone lets go of the sentences that are no longer remembered, which are the
+// first, and of their audio; not of the last, which may go on. It changes nothing
+// in the arrays: somebody may be on his way through them.
+func (r *response) forgetGone() {
+	for len(r.notes) > 1 && r.notes[0].gone {
+		r.notes = r.notes[1:]
+	}
+	for len(r.pending) > 0 && r.pending[0].gone {
+		r.pending = r.pending[1:]
+	}
+	if len(r.pending) == 0 {
+		r.pending = nil
+	}
+	for len(r.runs) > 1 && r.runs[0].over && !slices.ContainsFunc(r.runs[0].notes, func(n *note) bool { return !n.gone }) {
+		r.runs = r.runs[1:]
+	}
+	if len(r.notes) == 1 && r.notes[0].gone { // nor do the arrays hold what they held
+		r.notes, r.pending, r.runs = slices.Clone(r.notes), slices.Clone(r.pending), slices.Clone(r.runs)
+	}
+}
+
 // sentence begins an entry of an answer.
 func (b *book) sentence(r *response, s State) *note {
 	n := b.add(Agent, s)
@@ -340,11 +361,11 @@ func (u *run) bounds(n *note) (from, to audio.Position) {
 		if o == n {
 			before = all
 		}
-		all += len(o.announced)
+		all += o.length()
 	}
 	length, all := int64(u.length()), max(1, all)
 	from = u.from + audio.Position(length*int64(before)/int64(all))
-	to = u.from + audio.Position(length*int64(before+len(n.announced))/int64(all))
+	to = u.from + audio.Position(length*int64(before+n.length())/int64(all))
 	return min(from, u.to), min(to, u.to)
 }
 
@@ -357,7 +378,7 @@ func (u *run) length() audio.Position {
 	}
 	letters := 0
 	for _, n := range u.notes {
-		letters += len(n.announced)
+		letters += n.length()
 	}
 	return max(length, audio.Position(int64(letters)*int64(u.rate)/spoken.CharactersASecond))
 }
@@ -398,7 +419,7 @@ func (b *book) settle(v *voice, u *run) {
 
 // wasHeard notes that a sentence was heard to its end.
 func (b *book) wasHeard(n *note) {
-	if n.sure || n.State == Heard {
+	if n.sure || n.gone || n.State == Heard {
 		return
 	}
 	n.State, n.Unheard, n.Reason = Heard, "", ""
@@ -505,10 +526,11 @@ func (b *book) flushed(v *voice, queued audio.Position) {
 }
 
 // silenced notes that the agent has stopped to be heard, uninterrupted. An answer
-// whose audio was heard as far as there is some has been heard.
+// whose audio was heard as far as there is some has been heard, unless it is held:
+// then it goes on, or will be interrupted.
 func (b *book) silenced(f *frames.BotStoppedSpeaking) {
 	b.tick(f.OutputRate, f.Output)
-	if f.Interrupted {
+	if f.Interrupted || b.held {
 		return
 	}
 	for _, v := range b.voices {
@@ -529,6 +551,7 @@ func (b *book) interrupted(f *frames.Interruption) {
 		}
 		b.interruption = id
 	}
+	b.held = false
 	b.interruptAll(b.name(f.Reason), false)
 }
 
@@ -617,7 +640,7 @@ func (b *book) cutRun(u *run, reason string) {
 		default:
 			n.State, n.Reason, n.Estimated = Cut, reason, true
 			n.Text = spoken.Part(text, int64(heard-from), int64(to-from))
-			_, n.Unheard = spoken.Split(text, len(spoken.Words(n.Text)))
+			n.Unheard = strings.TrimSpace(text[len(n.Text):])
 			b.changed(n)
 		}
 	}

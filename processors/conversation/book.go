@@ -31,6 +31,7 @@ type book struct {
 	responses []*response // lately; oldest first
 	voices    []*voice
 	reports   bool    // an output tells what is heard
+	held      bool    // the output was asked to hold what is heard
 	calls     []*note // not over
 
 	interruption uint64 // the last that was dealt with
@@ -42,9 +43,12 @@ type note struct {
 	Entry
 	at    time.Duration // when it was begun to be known, in the call
 	size  int
-	gone  bool // dropped from the memory
+	gone  bool // no longer an entry: withdrawn, or …
 	told  bool // in a turn
 	asked bool // OnToolCall was called
+
+	dropped bool // … dropped from the memory, with its texts …
+	letters int  // … of which the announced one was that long
 
 	queued bool // to be told to the hooks
 
@@ -87,7 +91,7 @@ func (b *book) issue(kind IssueKind, first string) {
 // name bounds an identifier from elsewhere.
 func (b *book) name(s string) string {
 	if len(s) > maxName {
-		s = s[:maxName]
+		s = strings.Clone(s[:maxName])
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
@@ -105,15 +109,36 @@ func (b *book) add(who Speaker, state State) *note {
 	return n
 }
 
-// drop forgets the oldest entry.
+// drop forgets the oldest entry. Where it is still known, by its audio or to be
+// told, nothing is left of it but how long it was.
 func (b *book) drop() {
 	old := b.entries[0]
 	b.entries[0] = nil
 	b.entries = b.entries[1:]
 	b.first = max(0, b.first-1)
-	old.gone = true
 	b.bytes -= old.size
 	b.dropped++
+	if old.queued {
+		b.issue(TooMuch, "entries that wait to be told")
+	}
+	if old.Call != nil {
+		b.calls = slices.DeleteFunc(b.calls, func(n *note) bool { return n == old })
+	}
+	old.gone, old.dropped = true, true
+	old.letters = len(old.announced)
+	old.Entry, old.announced = Entry{ID: old.ID, Who: old.Who, State: old.State}, ""
+	if old.of != nil {
+		old.of.forgetGone()
+	}
+}
+
+// length is how long the text is that was announced, in bytes, even if the text is
+// forgotten.
+func (n *note) length() int {
+	if n.dropped {
+		return n.letters
+	}
+	return len(n.announced)
 }
 
 // remove takes an entry back.
@@ -151,7 +176,7 @@ func (b *book) text(n *note, s string) string {
 	if len(s) <= b.cfg.MaxText {
 		return s
 	}
-	kept := strings.ToValidUTF8(s[:b.cfg.MaxText], "")
+	kept := strings.Clone(strings.ToValidUTF8(s[:b.cfg.MaxText], "")) // and not the rest with it
 	n.Clipped += len(s) - len(kept)
 	return kept
 }
@@ -216,7 +241,8 @@ func (b *book) transcript() Transcript {
 
 // nextTurn returns the oldest turn that nobody was told of and that is over: the
 // other side has begun, and nothing of it is open, or the other side has had its
-// turn, too. At the end every turn is over.
+// turn, too. At the end every turn is over. What the caller only seems to be
+// saying may come to nothing: before that is known, it ends nobody's turn.
 func (b *book) nextTurn(end bool) (Turn, bool) {
 	for b.first < len(b.entries) && b.entries[b.first].told {
 		b.first++
@@ -224,6 +250,9 @@ func (b *book) nextTurn(end bool) (Turn, bool) {
 	untold := slices.Clone(b.entries[b.first:])
 	untold = slices.DeleteFunc(untold, func(n *note) bool { return n.told })
 	untold = ordered(untold)
+	if i := slices.IndexFunc(untold, func(n *note) bool { return n.State == Interim }); i >= 0 && !end {
+		untold = untold[:i]
+	}
 	groups, size := 0, 0
 	for i, n := range untold {
 		if i == 0 || !sameTurn(&untold[i-1].Entry, &n.Entry) {
@@ -306,10 +335,12 @@ func (b *book) rough(track string) Span {
 
 // seen remembers frames that were noted, since a tap may show them before.
 type seen struct {
-	ring [4096]uint64
-	ids  map[uint64]struct{}
-	next int
+	ids  []uint64 // the last maxSeen
+	next int      // the place of the oldest, when there are as many
 }
+
+// maxSeen is more than wait between a tap and the output.
+const maxSeen = 1024
 
 // first reports whether a frame is seen for the first time. One that was never
 // sent has no identity.
@@ -318,16 +349,15 @@ func (s *seen) first(f frames.Frame) bool {
 	if id == 0 {
 		return true
 	}
-	if _, again := s.ids[id]; again {
+	if slices.Contains(s.ids, id) {
 		return false
 	}
-	if s.ids == nil {
-		s.ids = make(map[uint64]struct{})
+	if len(s.ids) < maxSeen {
+		s.ids = append(s.ids, id)
+		return true
 	}
-	delete(s.ids, s.ring[s.next])
-	s.ring[s.next] = id
-	s.ids[id] = struct{}{}
-	s.next = (s.next + 1) % len(s.ring)
+	s.ids[s.next] = id
+	s.next = (s.next + 1) % maxSeen
 	return true
 }
 

@@ -3,6 +3,7 @@ package conversation
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
@@ -11,11 +12,54 @@ import (
 // callerTrack is what is known of one caller.
 type callerTrack struct {
 	name    string
-	interim *note // what the caller seems to be saying; nil if nothing
-	speech  Span  // the last that was told to begin …
-	begun   bool  // … whether there was one …
-	ended   bool  // … and whether it has ended
-	turns   bool  // somebody tells of turns: pauses within them are not looked at
+	interim *note         // what the caller seems to be saying; nil if nothing
+	at      time.Duration // when that was told last
+	speech  Span          // the last that was told to begin …
+	begun   bool          // … whether there was one …
+	ended   bool          // … and whether it has ended
+	turns   bool          // somebody tells of turns: pauses within them are not looked at
+}
+
+// An interim text that no final one follows may be a noise, or what somebody
+// between the recogniser and here has kept back without withdrawing it.
+const (
+	// finalWithin is how long after the speech, and after the last news of it, a
+	// final text may come; processors/turn waits as long.
+	finalWithin = 5 * time.Second
+
+	// interimWithin is how long there may be no news of what is said while a voice
+	// goes on, if its end is ever told.
+	interimWithin = 30 * time.Second
+
+	// samePause is how long a pause within what a recogniser takes for one
+	// utterance may be, behind its last news. Speech behind a longer one is
+	// another.
+	samePause = time.Second
+)
+
+// stale reports whether what the caller seemed to be saying is not to be
+// recognised any more.
+func (b *book) stale(c *callerTrack) bool {
+	quiet := b.now() - c.at
+	if !c.begun {
+		return quiet >= finalWithin
+	}
+	switch from := c.speech.From(); {
+	case from >= c.at+samePause:
+		return true // something else is said
+	case !c.ended:
+		return quiet >= interimWithin
+	}
+	return min(quiet, b.now()-c.speech.To()) >= finalWithin
+}
+
+// forgetStale takes back what is not to be recognised any more.
+func (b *book) forgetStale() {
+	for _, c := range b.callers {
+		if c.interim != nil && b.stale(c) {
+			b.withdraw(c)
+		}
+	}
 }
 
 // callerOf returns what is known of the caller on a track.
@@ -47,6 +91,7 @@ func (b *book) speechStarted(track string, p audio.Position, rate audio.SampleRa
 		return
 	}
 	c.speech, c.begun, c.ended = at, true, false
+	b.forgetStale()
 	if n := c.interim; n != nil && !n.Place.IsZero() && n.Place.Rate == at.Rate && n.Place.Start > at.Start {
 		n.Place.Start = at.Start
 	}
@@ -109,6 +154,7 @@ func (b *book) heardInterim(f *frames.InterimTranscription) {
 			n.Place = s
 		}
 	}
+	c.at = b.now()
 	n.Clipped = 0
 	n.Text, n.Language = b.text(n, text), b.name(f.Language)
 	if now := audio.Position(n.Place.Rate.Samples(b.now())); now > n.Place.End {
@@ -159,12 +205,18 @@ func (b *book) heardFinal(f *frames.Transcription) {
 	b.changed(n)
 }
 
-// typed writes down what the caller has typed.
-func (b *book) typed(text string) {
-	if text = strings.TrimSpace(text); text == "" {
+// written writes down what the caller has typed, or what the application
+// instructs the model to do.
+func (b *book) written(f *frames.Text) {
+	text := strings.TrimSpace(f.Text)
+	if text == "" {
 		return
 	}
-	n := b.add(Caller, Final)
-	n.Typed, n.Text, n.Place, n.Rough = true, b.text(n, text), b.rough(""), true
+	who := Caller
+	if f.Instruction {
+		who = Application
+	}
+	n := b.add(who, Final)
+	n.Typed, n.Text, n.Place, n.Rough = who == Caller, b.text(n, text), b.rough(""), true
 	b.changed(n)
 }

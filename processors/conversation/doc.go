@@ -12,6 +12,7 @@
 // up what the output reports: what was really heard.
 //
 //	Transcription, InterimTranscription ─▶ caller: interim ─▶ final
+//	Text (behind TapCaller) ─────────────▶ caller, or application if it is an instruction
 //	LLMText ─▶ AudioOutput ─▶ Playout ───▶ agent:  announced ─▶ speaking ─▶ heard
 //	             Interruption ───────────▶                            ├───▶ cut
 //	SpokenText (seconds later) ──────────▶ corrects the words         └───▶ unheard
@@ -26,7 +27,8 @@
 //
 //	call.Input(), stt, talk.TapCaller(), llm, talk.TapAgent(), tts, talk, call.Output()
 //
-// and llm calls [Processor.Messages], in which the agent's words are those that
+// (with processors/turn: stt, turns, talk.TapCaller(), llm; see the example) and
+// llm calls [Processor.Messages], in which the agent's words are those that
 // the caller heard, with " [interrupted]" where he cut it short. TapAgent is for
 // a text-to-speech service that keeps the texts to itself.
 //

@@ -4,12 +4,51 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/conversation"
+	"github.com/parley-go/parley/processors/turn"
+	"github.com/parley-go/parley/processors/vad"
+	"github.com/parley-go/parley/transports/file"
 )
+
+// A telephone agent of four services. A tap before the model shows the transcript
+// what the caller said, behind the turns: what they keep from the model (what was
+// muted, a backchannel) is in no transcript, and their prompts are told as the
+// application's. The transcript itself is the last before the output.
+func Example_turns() {
+	call, err := file.New(file.Config{Input: "caller.wav", Output: "conversation.wav"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var stt, llm, tts pipeline.Processor // of your choice; llm answers when UserStoppedSpeaking comes, from talk.Messages()
+	turns := turn.New(turn.Config{
+		Interrupt: turn.Words(3), Barred: turn.Ignore, // "uh huh" is no turn
+		Idle: []turn.Prompt{{After: 10 * time.Second, Do: turn.Say("Ask whether the caller is still there.")}},
+	})
+	talk := conversation.New(conversation.Config{
+		OnTurn: func(t conversation.Turn) { fmt.Printf("%s: %s\n", t.Who, t.Text()) },
+	})
+	err = pipeline.Run(context.Background(),
+		call.Input(),
+		vad.New(vad.Config{}), // hears a voice
+		stt,                   // understands words
+		turns,                 // decides what is a turn
+		talk.TapCaller(),      // shows the transcript what the model is asked
+		llm,
+		talk.TapAgent(), // only if tts keeps the words to itself
+		tts,
+		turns.Tap(), // shows the turns which functions run
+		talk,
+		call.Output(),
+	)
+	fmt.Println(err)
+	// Output: open caller.wav: no such file or directory: check the path
+}
 
 // A recogniser and an agent tell what they understood and said; the transcript is
 // written as text when the call is over.

@@ -38,6 +38,7 @@ func sample() conversation.Transcript {
 			{ID: 9, Who: conversation.Tool, State: conversation.Running, Place: at("", 1000, 6000, 6000), Rough: true, Call: &conversation.Call{ID: "c2", Name: "wait"}},
 			{ID: 10, Who: conversation.Agent, State: conversation.Heard, Response: "r2", Place: at("", 24000, 148800, 160000), Audio: at("agent", 24000, 24000, 35200)},
 			{ID: 11, Who: conversation.Caller, State: conversation.Interim, Text: "I am not", Place: at("caller", 16000, 112000, 120000), Clipped: 12},
+			{ID: 12, Who: conversation.Application, State: conversation.Final, Text: "Ask whether the caller is still there.", Place: at("", 1000, 8000, 8000), Rough: true},
 		},
 	}
 }
@@ -117,6 +118,7 @@ func TestWhatIsNoTranscriptIsRefused(t *testing.T) {
 		"no version":                  {`{"entries":[]}`, "version 0"},
 		"negative drop":               {`{"version":1,"dropped_entries":-1}`, "-1"},
 		"unknown state":               {entry(`"who":"caller","state":"asleep"`), "asleep"},
+		"state of the application":    {entry(`"who":"application","state":"interim"`), "interim"},
 		"state of another":            {entry(`"who":"caller","state":"heard"`), "heard"},
 		"nobody":                      {entry(`"state":"final"`), "final"},
 		"place that ends too soon":    {entry(`"who":"caller","state":"final","place":{"rate":16000,"start":5,"end":4}`), "from 5 to 4"},
@@ -233,7 +235,7 @@ func TestTurnsAndMessagesAreMadeOfWhatWasHeard(t *testing.T) {
 	for _, u := range said.Turns() {
 		turns = append(turns, string(u.Who)+": "+u.Text())
 	}
-	if diff := cmp.Diff([]string{"caller: What's <this> & that?", "agent: A full service is", "caller: 12#", "agent: ", "caller: I am not"}, turns); diff != "" {
+	if diff := cmp.Diff([]string{"caller: What's <this> & that?", "agent: A full service is", "caller: 12#", "agent: ", "caller: I am not", "agent: "}, turns); diff != "" {
 		t.Errorf("turns (-want +got)\n%s", diff)
 	}
 	if u := said.Turns()[1]; !u.Interrupted() {
@@ -247,6 +249,7 @@ func TestTurnsAndMessagesAreMadeOfWhatWasHeard(t *testing.T) {
 		{Role: "assistant", Text: "A full service is [interrupted]", Interrupted: true},
 		{Role: "user", Text: "12#"},
 		{Role: "tool", Text: `[I called wait; there is no result yet.]`, Call: said.Entries[5].Call},
+		{Role: "system", Text: "[Instruction: Ask whether the caller is still there.]"},
 	}
 	if diff := cmp.Diff(want, said.Messages()); diff != "" {
 		t.Errorf("messages (-want +got)\n%s", diff)

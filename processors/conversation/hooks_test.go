@@ -2,12 +2,16 @@ package conversation_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/conversation"
@@ -116,6 +120,146 @@ func TestTheTranscriptIsReadWhileTheCallGoesOn(t *testing.T) {
 			feed(h, said(i*10, i*10+5, fmt.Sprint("number ", i)))
 		}
 		readers.Wait()
+	})
+}
+
+func TestAnInstructionIsTheApplicationsAndNoTurnOfTheCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l told
+		talk := conversation.New(l.config())
+		h := pipelinetest.New(t, talk.TapCaller(), talk)
+		feed(h, said(0, 1000, "Hello."), text("r", "Good morning."), sound("r", 0, 1000), &frames.TTSStop{Response: "r"}, heard(1000, 2000),
+			&frames.Text{Text: "Ask whether the caller is still there.", Instruction: true},
+			text("s", "Hello?"), sound("s", 1000, 1500), &frames.TTSStop{Response: "s"}, heard(1500, 14000), said(15000, 16000, "Yes."), &frames.Text{Text: "typed"})
+		if err := h.End(); err != nil {
+			t.Fatal(err)
+		}
+		got := talk.Transcript()
+		want := []string{"caller final: Hello.", "agent heard: Good morning.", "application final: Ask whether the caller is still there.",
+			"agent heard: Hello?", "caller final: Yes.", "caller final: typed"}
+		if diff := cmp.Diff(want, lines(got)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if e := got.Entries[2]; e.Typed || e.Place.IsZero() || !e.Rough {
+			t.Errorf("the instruction is %+v", e)
+		}
+		var turns []string
+		for _, u := range l.turns {
+			turns = append(turns, string(u.Who)+": "+u.Text())
+		}
+		if diff := cmp.Diff([]string{"caller: Hello.", "agent: Good morning. Hello?", "caller: Yes. typed"}, turns); diff != "" {
+			t.Errorf("turns (-want +got)\n%s", diff)
+		}
+		var messages []string
+		for _, m := range got.Messages() {
+			messages = append(messages, string(m.Role)+": "+m.Text)
+		}
+		if diff := cmp.Diff([]string{"user: Hello.", "assistant: Good morning.", "system: [Instruction: Ask whether the caller is still there.]",
+			"assistant: Hello?", "user: Yes. typed"}, messages); diff != "" {
+			t.Errorf("messages (-want +got)\n%s", diff)
+		}
+		readable(t, got)
+	})
+}
+
+// An agent's answer of two sentences, and what a recogniser makes of a noise in the
+// first: it is not to be known afterwards, by whatever way it turned out to be
+// nothing.
+func TestAnInterimThatComesToNothingLeavesNoTraceAndSplitsNoTurn(t *testing.T) {
+	// mic is the caller's silence up to a time, in milliseconds.
+	mic := func(at int64) frames.Frame {
+		return &frames.AudioInput{Audio: frames.Audio{Format: audio.Mono(audio.Rate16k), Samples: make([]int16, 320), Track: "caller", Position: audio.Position(at*16) - 320}}
+	}
+	interim := func(text string) frames.Frame { return &frames.InterimTranscription{Track: "caller", Text: text} }
+	starts := func(at int64) frames.Frame {
+		return &frames.VADStarted{Track: "caller", Position: audio.Position(at * 16), Rate: 16000}
+	}
+	stops := func(at int64) frames.Frame {
+		return &frames.VADStopped{Track: "caller", Position: audio.Position(at * 16), Rate: 16000}
+	}
+	for name, noise := range map[string]struct {
+		before, between, behind []frames.Frame // the second sentence's first sound
+	}{
+		"withdrawn":                          {before: []frames.Frame{interim("uh"), interim("")}},
+		"withdrawn within the next":          {before: []frames.Frame{interim("uh")}, between: []frames.Frame{interim("")}},
+		"withdrawn behind the next":          {before: []frames.Frame{interim("uh")}, behind: []frames.Frame{interim("")}},
+		"never heard of again":               {before: []frames.Frame{interim("uh")}, behind: []frames.Frame{mic(8500)}},
+		"never heard of again, with a voice": {before: []frames.Frame{starts(2600), interim("uh"), stops(2900)}, behind: []frames.Frame{mic(8500)}},
+		"another voice speaks":               {before: []frames.Frame{starts(2600), interim("uh"), stops(2900)}, behind: []frames.Frame{mic(6000), starts(7000)}},
+		"a voice that does not end":          {before: []frames.Frame{starts(2600), interim("uh")}, behind: []frames.Frame{mic(40000)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var l told
+				talk := conversation.New(l.config())
+				h := pipelinetest.New(t, talk)
+				feed(h, said(0, 1000, "Hello."), &frames.LLMResponseStart{Response: "r"}, text("r", "Good morning."), sound("r", 0, 2000), text("r", " How are you?"), sound("r", 2000, 4000), heard(1000, 2500))
+				feed(h, noise.before...)
+				feed(h, heard(2500, 4000))
+				feed(h, noise.between...)
+				feed(h, &frames.TTSStop{Response: "r"}, heard(4000, 5500))
+				feed(h, noise.behind...)
+				if n := len(talk.Transcript().Entries); n != 3 {
+					t.Errorf("it has %q", lines(talk.Transcript()))
+				}
+				feed(h, interim("fine"), said(50_000, 51_000, "Fine."))
+				if err := h.End(); err != nil {
+					t.Fatal(err)
+				}
+				var turns []string
+				for _, u := range l.turns {
+					turns = append(turns, string(u.Who)+": "+u.Text())
+				}
+				if diff := cmp.Diff([]string{"caller: Hello.", "agent: Good morning. How are you?", "caller: Fine."}, turns); diff != "" {
+					t.Errorf("turns (-want +got)\n%s", diff)
+				}
+				if s := l.states("uh"); s[len(s)-1] != conversation.Withdrawn {
+					t.Errorf("the interim was told as %v", s)
+				}
+				if s := l.states("fine"); !slices.Equal(s, []conversation.State{conversation.Interim, conversation.Final}) {
+					t.Errorf("what was said was told as %v", s)
+				}
+			})
+		})
+	}
+}
+
+func TestTheNextUtteranceIsNotWhereAnInterimWasThatCameToNothing(t *testing.T) {
+	starts := func(at audio.Position) frames.Frame {
+		return &frames.VADStarted{Track: "caller", Position: at * 16, Rate: 16000}
+	}
+	stops := func(at audio.Position) frames.Frame {
+		return &frames.VADStopped{Track: "caller", Position: at * 16, Rate: 16000}
+	}
+	interim := func(text string) frames.Frame { return &frames.InterimTranscription{Track: "caller", Text: text} }
+	got := after(t, conversation.Config{}, starts(1000), interim("uh huh"), stops(1500), starts(4000), interim("next"))
+	if want := []string{"caller interim: next"}; !slices.Equal(lines(got), want) {
+		t.Errorf("it has %q, want %q", lines(got), want)
+	} else if at := got.Entries[0].Place.From(); at != 4*time.Second {
+		t.Errorf("it is said to begin at %v", at)
+	}
+	got = after(t, conversation.Config{}, starts(1000), interim("well"), stops(1500), starts(1900), interim("well I"))
+	if at := got.Entries[0].Place.From(); len(got.Entries) != 1 || at != time.Second {
+		t.Errorf("what goes on behind a short pause is said to begin at %v: %q", at, lines(got))
+	}
+}
+
+func TestWhatIsDroppedBeforeItCouldBeToldIsInDoubtAndNotToldWithoutItsWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		talk := conversation.New(conversation.Config{MaxEntries: 2, OnEntry: func(e conversation.Entry) {
+			told = append(told, e.Text)
+			time.Sleep(time.Minute)
+		}})
+		h := pipelinetest.New(t, talk)
+		feed(h, said(0, 10, "One."), said(20, 30, "Two."), said(40, 50, "Three."), said(60, 70, "Four."))
+		h.Advance(5 * time.Minute)
+		if want := "One., Three., Four."; strings.Join(told, ", ") != want {
+			t.Errorf("told was %q, want %q", told, want)
+		}
+		if issues := talk.Transcript().Issues; len(issues) != 1 || issues[0].Kind != conversation.TooMuch || issues[0].Count != 1 {
+			t.Errorf("in doubt: %v", issues)
+		}
 	})
 }
 

@@ -203,7 +203,9 @@ func (j entryJSON) entry() (Entry, error) {
 // of reports whether an entry of who can be in the state.
 func (s State) of(who Speaker) bool {
 	switch s {
-	case Interim, Final, Withdrawn:
+	case Final:
+		return who == Caller || who == Application
+	case Interim, Withdrawn:
 		return who == Caller
 	case Announced, Speaking, Heard, Cut, Unheard:
 		return who == Agent

@@ -24,8 +24,9 @@ type Config struct {
 	OnEntry func(Entry)
 
 	// OnTurn is called with each turn when it is over: when the other side has
-	// begun, and it is known what was heard. A correction that comes later is
-	// told to OnEntry only.
+	// begun (a caller of whom nothing but interim texts is known has not: they may
+	// come to nothing), and it is known what was heard. A correction that comes
+	// later is told to OnEntry only.
 	OnTurn func(Turn)
 
 	// OnToolCall is called with each call of a tool when it has returned or
@@ -146,10 +147,13 @@ const (
 )
 
 // TapCaller returns a processor that shows this one what flows past a place
-// before the model. A pipeline whose model asks for [Processor.Messages] needs it
-// there: what the caller said is in them when the model gets it. What goes
-// downstream there as [frames.Text] is for the model, and so is taken for what
-// the caller has typed. It is for the same run.
+// right before the model. A pipeline whose model asks for [Processor.Messages]
+// needs it there: what the caller said is in them when the model gets it. Where
+// processors/turn decides about turns, that is behind it: what it keeps from the
+// model is no part of the conversation, and its prompts are. What goes downstream
+// there as [frames.Text] is for the model, and so is taken for what the caller
+// has typed, or for the application's if it is an Instruction. It is for the same
+// run.
 func (p *Processor) TapCaller() pipeline.Processor { return &tap{p, atModel, "conversation, caller"} }
 
 // TapAgent returns a processor that shows this one what flows past a place
@@ -186,6 +190,7 @@ func (p *Processor) note(f frames.Frame, dir frames.Direction, at place) {
 			if !b.tick(f.Format.Rate, f.End()) {
 				b.issue(BadPosition, fmt.Sprintf("the caller's audio at %d of %d Hz", f.Position, int(f.Format.Rate)))
 			}
+			b.forgetStale()
 		}
 		return
 	case *frames.AudioOutput:
@@ -195,6 +200,12 @@ func (p *Processor) note(f frames.Frame, dir frames.Direction, at place) {
 		return
 	case *frames.Interruption:
 		b.interrupted(f)
+		return
+	case *frames.PausePlayout:
+		b.held = b.held || at == atOutput && dir == frames.Downstream
+		return
+	case *frames.ResumePlayout:
+		b.held = b.held && !(at == atOutput && dir == frames.Downstream)
 		return
 	case *frames.Playout:
 		if at == atOutput { // it has come by there
@@ -223,6 +234,7 @@ func (p *Processor) note(f frames.Frame, dir frames.Direction, at place) {
 
 // note writes down what a frame tells that is seen for the first time.
 func (b *book) note(f frames.Frame, at place) {
+	b.forgetStale()
 	switch f := f.(type) {
 	case *frames.BotStartedSpeaking:
 		b.tick(f.OutputRate, f.Output)
@@ -232,7 +244,7 @@ func (b *book) note(f frames.Frame, at place) {
 		if at == atVoice {
 			b.announced("", f.Text)
 		} else {
-			b.typed(f.Text)
+			b.written(f)
 		}
 	case *frames.Transcription:
 		b.heardFinal(f)
@@ -348,6 +360,10 @@ func (p *Processor) tellNext(end bool) (more bool, err error) {
 		p.queue[0] = nil
 		p.queue = p.queue[1:]
 		n.queued = false
+		if n.dropped {
+			p.mu.Unlock()
+			return true, nil
+		}
 		e := n.clone()
 		call := e.Who == Tool && !n.asked && (end || e.State.Over())
 		n.asked = n.asked || call

@@ -114,6 +114,9 @@ func find(open []*note, fits func(rest []string) bool) *note {
 // record writes down that a sentence was spoken to its end, or was cut behind
 // text.
 func (b *book) record(n *note, text string, interrupted bool) {
+	if n.gone {
+		return
+	}
 	if n.spoken > 0 {
 		before, _ := spoken.Split(n.announced, n.spoken)
 		text = join(before, text)

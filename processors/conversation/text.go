@@ -43,8 +43,11 @@ func (t Transcript) WriteText(w io.Writer) error {
 }
 
 func (e Entry) speaker() string {
-	if e.Who == Caller && e.Typed {
+	switch {
+	case e.Who == Caller && e.Typed:
 		return "typed"
+	case e.Who == Application:
+		return "app"
 	}
 	return string(e.Who)
 }

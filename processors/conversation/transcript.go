@@ -34,20 +34,22 @@ type Speaker string
 
 // Who an entry can be of.
 const (
-	Caller Speaker = "caller"
-	Agent  Speaker = "agent"
-	Tool   Speaker = "tool" // a function that the agent called
+	Caller      Speaker = "caller"
+	Agent       Speaker = "agent"
+	Tool        Speaker = "tool"        // a function that the agent called
+	Application Speaker = "application" // it told the model what to do (frames.Text, Instruction); the caller heard nothing of it
 )
 
 // State is what has become of an entry. It may change as long as the call goes
 // on, and a little longer: what was really spoken is told seconds later.
 type State string
 
-// States of what a caller said.
+// States of what a caller said, and, Final alone, of what the application told
+// the model.
 const (
 	Interim   State = "interim"   // what the caller seems to be saying; the words may still change
-	Final     State = "final"     // recognised, or typed
-	Withdrawn State = "withdrawn" // the recogniser has taken it back: nothing was said. Told to OnEntry, and in no transcript
+	Final     State = "final"     // recognised, or typed, or told
+	Withdrawn State = "withdrawn" // it came to nothing: the recogniser has taken it back, or has not come back to it. Told to OnEntry, and in no transcript
 )
 
 // States of what the agent says.
@@ -69,7 +71,8 @@ const (
 )
 
 // Entry is one thing that was said, or a call of a tool: a piece of what a
-// recogniser understood, or a sentence of the agent's.
+// recogniser understood, a sentence of the agent's, what the application told the
+// model to do.
 type Entry struct {
 	ID    int // counts from 1, in the order in which entries were begun to be known
 	Who   Speaker
@@ -189,7 +192,7 @@ const (
 
 // Turn is what one side said, or did, before the other one did.
 type Turn struct {
-	Who     Speaker // Caller or Agent; the agent's tools belong to its turns
+	Who     Speaker // Caller or Agent, to whose turns tools belong, and what the application told it to do
 	Entries []Entry
 }
 
@@ -197,7 +200,7 @@ type Turn struct {
 func (t Turn) Text() string {
 	var parts []string
 	for _, e := range t.Entries {
-		if e.Who != Tool && e.Text != "" {
+		if (e.Who == Caller || e.Who == Agent) && e.Text != "" {
 			parts = append(parts, e.Text)
 		}
 	}

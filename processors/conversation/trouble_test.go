@@ -219,6 +219,7 @@ func TestWhatWasHeardOfAnAnswer(t *testing.T) {
 		"two sentences before their audio, cut":    {[]frames.Frame{&frames.TTSStop{Response: "r"}, text("s", "One two."), text("s", " Three four."), sound("s", 4800, 6800), &frames.TTSStop{Response: "s"}, heard(6000, 6000), &bargeIn{}}, []string{"agent heard: " + ten, "agent heard: One two.", "agent cut:  | Three four."}},
 		"one record of two sentences":              {[]frames.Frame{&frames.TTSStop{Response: "r"}, text("s", "One two."), text("s", " Three four."), sound("s", 4800, 6800), &frames.TTSStop{Response: "s"}, heard(6800, 6800), spoke("s", "One, two. Three, four!", false)}, []string{"agent heard: " + ten, "agent heard: One, two.", "agent heard: Three, four!"}},
 		"a record of a sentence and half the next": {[]frames.Frame{&frames.TTSStop{Response: "r"}, text("s", "One two."), text("s", " Three four."), sound("s", 4800, 6800), heard(6200, 6200), &bargeIn{}, spoke("s", "One two. Three", true)}, []string{"agent heard: " + ten, "agent heard: One two.", "agent cut: Three | four."}},
+		"a sentence without spaces":                {[]frames.Frame{&frames.TTSStop{Response: "r"}, text("s", "我们星期六十点开门。"), sound("s", 4800, 6800), &frames.TTSStop{Response: "s"}, heard(5800, 5800), &bargeIn{}}, []string{"agent heard: " + ten, "agent cut: 我们星期六 | 十点开门。"}},
 		"it was never sent":                        {[]frames.Frame{heard(1, 1), text("r", "Never sent."), &bargeIn{}}, []string{"agent cut:  | " + ten, "agent unheard:  | Never sent."}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,6 +231,36 @@ func TestWhatWasHeardOfAnAnswer(t *testing.T) {
 				t.Errorf("it doubts %v", got.Issues)
 			}
 			readable(t, got)
+		})
+	}
+}
+
+// Where a barge-in may be a cough the output is held first, tells that the agent
+// has stopped, uninterrupted, and is interrupted later or goes on.
+func TestWhatIsInterruptedWhileItIsHeldIsCut(t *testing.T) {
+	stopped := func(at int64, interrupted bool) frames.Frame {
+		return &frames.BotStoppedSpeaking{Response: "r", Interrupted: interrupted, Output: audio.Position(at * 48), OutputRate: 48000}
+	}
+	cut := []string{"agent cut: one two three four five | six seven eight nine ten"}
+	for name, tc := range map[string]struct {
+		sent   int64 // milliseconds of the sentence
+		frames []frames.Frame
+		want   []string
+	}{
+		"all of it had come":                   {4800, []frames.Frame{&frames.TTSStop{Response: "r"}, &frames.PausePlayout{}, heard(2500, 2500), stopped(2600, false), &bargeIn{}, flushed(2500, 4800, 4000)}, cut},
+		"and the stop is told again":           {4800, []frames.Frame{&frames.TTSStop{Response: "r"}, &frames.PausePlayout{}, heard(2500, 2500), stopped(2600, false), &bargeIn{}, flushed(2500, 4800, 4000), stopped(4000, true)}, cut},
+		"and only the flush tells":             {4800, []frames.Frame{&frames.TTSStop{Response: "r"}, &frames.PausePlayout{}, heard(2500, 2500), stopped(2600, false), flushed(2500, 4800, 4000)}, cut},
+		"all that had come was heard":          {1600, []frames.Frame{&frames.PausePlayout{}, heard(1600, 1600), stopped(1700, false), &bargeIn{}, flushed(1600, 1600, 4000)}, []string{"agent cut: one two three four five | six seven eight nine ten"}},
+		"it was held, and let go, and is over": {1600, []frames.Frame{&frames.PausePlayout{}, heard(1600, 1600), stopped(1700, false), &frames.ResumePlayout{}, sound("r", 1600, 3200), heard(3200, 5000), stopped(5200, false)}, []string{"agent heard: " + ten}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := after(t, conversation.Config{}, append([]frames.Frame{&frames.LLMResponseStart{Response: "r"}, text("r", ten), sound("r", 0, tc.sent)}, tc.frames...)...)
+			if diff := cmp.Diff(tc.want, lines(got)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if len(got.Issues) > 0 {
+				t.Errorf("it doubts %v", got.Issues)
+			}
 		})
 	}
 }

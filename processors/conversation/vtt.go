@@ -13,8 +13,8 @@ import (
 // WriteVTT writes what was heard as WebVTT: captions for a recording of the call.
 // Each entry that has words and a place is a cue, in the voice of "caller" or
 // "agent"; cues are ordered by their start, and overlap where both spoke at once.
-// What was not heard or is not certain, what was typed or has no place, and tools
-// are comments.
+// What was not heard or is not certain, what was typed or has no place, tools and
+// what the application told the model are comments.
 func (t Transcript) WriteVTT(w io.Writer) error {
 	var cues, rest []Entry
 	for _, e := range t.Entries {
@@ -60,6 +60,9 @@ func (t Transcript) WriteVTT(w io.Writer) error {
 // captioned reports whether an entry is a cue: it was spoken, and it is known what
 // and when.
 func (e Entry) captioned() bool {
+	if e.Who != Caller && e.Who != Agent {
+		return false
+	}
 	switch e.State {
 	case Final, Speaking, Heard, Cut:
 		return e.Text != "" && !e.Place.IsZero() && !e.Typed

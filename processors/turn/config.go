@@ -130,7 +130,7 @@ type Handler func(ctx context.Context, out *pipeline.Port) error
 // be spoken.
 func Say(text string) Handler {
 	return func(ctx context.Context, out *pipeline.Port) error {
-		return out.Send(ctx, &frames.Text{Text: text}, frames.Downstream)
+		return out.Send(ctx, &frames.Text{Text: text, Instruction: true}, frames.Downstream)
 	}
 }
 

@@ -266,6 +266,25 @@ func TestScenarioATextThatNobodyAnswersIsRemembered(t *testing.T) {
 	})
 }
 
+func TestScenarioAnInstructionIsAnsweredAndIsNoWordOfTheUsers(t *testing.T) {
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Kind == sonictest.Written && turn.Text == "Ask whether the caller is still there." {
+			return sonictest.Say("Are you still there?")
+		}
+		return echo().Answer(c, turn)
+	})
+	play(t, short(brain), brief(), outcome{agent: []string{"Are you still there?", youSaid("8")}}, func(s *scene) {
+		s.at(2 * time.Second)
+		s.sends(&frames.Text{Text: "Ask whether the caller is still there.", Instruction: true})
+		s.at(30 * time.Second)
+		s.says("8")
+		s.waits(5 * time.Second)
+		if told := memory(s.streams()[1]); !strings.Contains(told, "[Instruction: Ask whether the caller is still there.]") {
+			t.Errorf("the second stream was told:\n%s", told)
+		}
+	})
+}
+
 func TestScenarioAClickBeforeAMuteWithholdsNoResult(t *testing.T) {
 	nc := brief()
 	nc.Tools = forecast(40 * time.Second)

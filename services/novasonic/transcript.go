@@ -1,6 +1,10 @@
 package novasonic
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/parley-go/parley/internal/spoken"
+)
 
 // transcript is the memory of a conversation: who said what, in the order in
 // which it was begun to be said.
@@ -14,6 +18,10 @@ type transcript struct {
 type entry struct {
 	role Role
 	text string
+
+	// instruction says that the text is the application's. The service's history
+	// has no role for it: the text says so itself.
+	instruction bool
 
 	// pending is what the user said and nobody has answered. The next stream is
 	// not told it: it will be asked.
@@ -84,9 +92,17 @@ func (t *transcript) messages() []Message {
 		if e.pending {
 			continue
 		}
-		m = append(m, Message{Role: e.role, Text: e.text})
+		m = append(m, e.message())
 	}
 	return m
+}
+
+// message is the entry as a stream is told it that did not hear it.
+func (e *entry) message() Message {
+	if e.instruction && e.text != "" {
+		return Message{Role: e.role, Text: spoken.Instruction(e.text)}
+	}
+	return Message{Role: e.role, Text: e.text}
 }
 
 // outgrown returns the oldest messages, up to the entry last, if all of them
@@ -107,7 +123,7 @@ func (t *transcript) outgrown(most, keep int) (old []Message, last *entry) {
 		total -= len(e.text)
 		last = e
 		if e.text != "" {
-			old = append(old, Message{Role: e.role, Text: e.text})
+			old = append(old, e.message())
 		}
 	}
 	return old, last

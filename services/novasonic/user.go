@@ -79,9 +79,9 @@ func (v *conversation) keepAlive() time.Duration {
 	return min(v.cfg.KeepAlive, 100*time.Millisecond)
 }
 
-// say passes on what the user has typed. It is answered, or interrupts the
-// answer in progress.
-func (v *conversation) say(text string) {
+// say passes on what the user has typed, or what the application instructs the
+// model to do. It is answered, or interrupts the answer in progress.
+func (v *conversation) say(text string, instruction bool) {
 	if v.cfg.Model == ModelV1 {
 		v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("%w: %s", ErrTextUnsupported, v.cfg.Model)))
 		return
@@ -90,7 +90,9 @@ func (v *conversation) say(text string) {
 		return // which the service would take for a mistake
 	}
 	v.takeTurn(v.listening)
-	v.ask(v.past.add(User, text))
+	e := v.past.add(User, text)
+	e.instruction = instruction
+	v.ask(e)
 }
 
 // ask puts a text to the stream that listens, or to the next one if none does.
@@ -171,7 +173,7 @@ func (v *conversation) keysDone() {
 	}
 	text := v.cfg.DTMF.Format(string(v.digits))
 	v.digits = v.digits[:0]
-	v.say(text)
+	v.say(text, false)
 }
 
 // ---- what is known of the user's speech
