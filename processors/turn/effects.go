@@ -1,5 +1,7 @@
 package turn
 
+import "github.com/parley-go/parley/frames"
+
 // effectKind is what a machine can have done.
 type effectKind uint8
 
@@ -17,9 +19,13 @@ const (
 	doCalm // the handler of a prompt is no longer needed
 	doAsk
 	doReport
+
+	// These come from frames, and are in their place among what the machine wants.
+	doVoice // what a detector tells goes on
+	doKeep  // a transcript is kept back
 )
 
-var effectNames = [...]string{"interrupt", "started", "stopped", "pause", "resume", "release", "drop", "mute", "unmute", "prompt", "calm", "ask", "report"}
+var effectNames = [...]string{"interrupt", "started", "stopped", "pause", "resume", "release", "drop", "mute", "unmute", "prompt", "calm", "ask", "report", "voice", "keep"}
 
 func (k effectKind) String() string { return effectNames[k] }
 
@@ -33,6 +39,9 @@ type effect struct {
 	ticket int
 	text   string // … and what was said
 	err    error  // doReport
+
+	frame frames.Frame     // doVoice, doKeep …
+	dir   frames.Direction // … and where it goes
 }
 
 func (m *machine) do(e effect) { m.effects = append(m.effects, e) }

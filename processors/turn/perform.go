@@ -83,6 +83,11 @@ func (p *Processor) perform(e effect) func(out *pipeline.Port) {
 			p.told = true
 			return down(&frames.VADStarted{Track: p.track, Position: e.mark.pos, Rate: e.mark.rate})
 		}
+	case doVoice:
+		_, p.told = e.frame.(*frames.VADStarted)
+		return func(out *pipeline.Port) { _ = out.Send(context.Background(), e.frame, e.dir) }
+	case doKeep:
+		p.keep(e.frame)
 	case doPrompt:
 		p.stats.Prompts++
 		p.prompt(e.prompt)

@@ -172,11 +172,13 @@ func (p *Processor) ProcessSystem(ctx context.Context, f frames.Frame, dir frame
 		}
 	case *frames.VADStarted:
 		if p.isCallers(f.Track) {
-			return p.voice(ctx, f, dir, out, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOn)
+			p.voice(f, dir, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOn)
+			return nil
 		}
 	case *frames.VADStopped:
 		if p.isCallers(f.Track) {
-			return p.voice(ctx, f, dir, out, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOff)
+			p.voice(f, dir, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOff)
+			return nil
 		}
 	case *frames.UserStartedSpeaking:
 		return p.service(ctx, f, dir, out, func(m *machine) { m.serviceStarted(p.clock.mark(time.Now(), f.Position, f.Rate)) })
@@ -220,8 +222,13 @@ func (p *Processor) Process(ctx context.Context, f frames.Frame, dir frames.Dire
 			return p.words(ctx, f, dir, out, transcript{text: f.Text})
 		}
 	case *frames.UpdateSettings:
-		if s, ok := f.Settings.(Settings); ok {
+		switch s := f.Settings.(type) {
+		case Settings:
 			return p.update(s)
+		case *Settings:
+			if s != nil {
+				return p.update(*s)
+			}
 		}
 	case *frames.Text:
 		if dir == frames.Downstream {
@@ -300,23 +307,17 @@ type spot struct {
 
 // voice takes in what a detector tells, and passes it on unless the caller is
 // muted.
-func (p *Processor) voice(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port, at spot, event func(*machine, mark)) error {
-	_, started := f.(*frames.VADStarted)
+func (p *Processor) voice(f frames.Frame, dir frames.Direction, at spot, event func(*machine, mark)) {
 	p.mu.Lock()
-	muted := p.machine.facts.Muted
-	if !muted {
-		p.told = started
-	}
 	if p.track == "" {
 		p.track = at.track
 	}
-	p.mu.Unlock()
-	var err error
-	if !muted {
-		err = out.Send(ctx, f, dir)
+	if !p.machine.facts.Muted { // what is known by now, which may still be on its way, goes before it
+		p.outbox = append(p.outbox, effect{kind: doVoice, frame: f, dir: dir})
 	}
-	p.on(func(m *machine) { event(m, p.clock.mark(time.Now(), at.pos, at.rate)) })
-	return err
+	p.take(func(m *machine) { event(m, p.clock.mark(time.Now(), at.pos, at.rate)) }, true)
+	p.deliver()
+	p.delivered()
 }
 
 // service passes the service's word about turns on if it is the one that

@@ -22,11 +22,7 @@ func (p *Processor) words(ctx context.Context, f frames.Frame, dir frames.Direct
 	}
 	switch {
 	case v == hold:
-		if len(p.kept) == maxKept {
-			p.kept = p.kept[1:]
-			p.stats.Ignored++
-		}
-		p.kept = append(p.kept, f)
+		p.outbox = append(p.outbox, effect{kind: doKeep, frame: f})
 	case v == drop && t.final:
 		p.stats.Ignored++
 	}
@@ -38,6 +34,15 @@ func (p *Processor) words(ctx context.Context, f frames.Frame, dir frames.Direct
 	}
 	p.on(nil)
 	return err
+}
+
+// keep keeps a transcript back. p.mu is held.
+func (p *Processor) keep(f frames.Frame) {
+	if len(p.kept) == maxKept {
+		p.kept = p.kept[1:]
+		p.stats.Ignored++
+	}
+	p.kept = append(p.kept, f)
 }
 
 // passLast sends a frame on behind everything else.
