@@ -86,6 +86,11 @@ func (f *Facts) quietFrom() time.Duration {
 // more has come, or missing after the voice ended if none came at all, because
 // the noise was no speech or the recogniser fails.
 //
+// After the release of the button of push to talk it does not matter whether a
+// voice is heard, since it is no longer part of the turn, and both times count
+// from the release on. What was heard up to the release and is not in a final
+// transcript is waited for, for missing at most.
+//
 // In a call in which a whole turn went by and nobody has ever transcribed
 // anything, there is nothing to wait for, and it holds at once.
 func Transcript(settle, missing time.Duration) Condition {
@@ -98,6 +103,8 @@ func Transcript(settle, missing time.Duration) Condition {
 	}
 	b.holds = func(f *Facts) (bool, time.Duration) {
 		switch {
+		case f.Held && !f.Pressed:
+			return f.released(settle, missing)
 		case f.Voice:
 			return false, 0
 		case f.Text != "" && f.Final:
@@ -108,6 +115,20 @@ func Transcript(settle, missing time.Duration) Condition {
 		return f.Since(max(f.quietFrom(), f.TextAt, f.PressedTo), missing)
 	}
 	return b
+}
+
+// released is Transcript for a turn whose button has been released.
+func (f *Facts) released(settle, missing time.Duration) (bool, time.Duration) {
+	wait := missing
+	switch {
+	case !f.Transcripts && f.Turns > 0:
+		return true, 0
+	case f.TextAt >= f.PressedTo, !f.Voice && f.VoiceTo <= f.TextAt: // nothing was said since
+		if f.Text != "" && f.Final {
+			wait = min(missing, max(0, f.TextAt-f.PressedTo)+settle)
+		}
+	}
+	return f.Since(f.PressedTo, wait)
 }
 
 // external is the condition that is none.

@@ -58,6 +58,7 @@ type Facts struct {
 	// The button of push to talk.
 	Pressed   bool
 	PressedTo time.Duration // when it was released last
+	Held      bool          // it is, or was, held in this turn
 
 	// The agent.
 	BotSpeaking bool          // its voice is heard, or held because this may be a barge-in

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/parley-go/parley/frames"
@@ -194,6 +195,8 @@ func (c Config) validate(tapped bool) error {
 		check("Interrupt", c.Interrupt, tapped), check("Mute", c.Mute, tapped))
 	if c.End != nil && uses(c.End, "Released") && !(c.Start != nil && uses(c.Start, "Pressed")) {
 		wrong("End: Released() ends every turn at once that no button has begun; use Pressed() in Start")
+	} else if c.Start != nil && c.End != nil && unpressed(c.Start) && released(c.End) {
+		wrong("Start and End: Released() ends at once what begins without the button; use All(Released(), Silence(d)) in End, or Pressed() alone in Start")
 	}
 	if c.Barred > Ignore {
 		wrong("Barred: %d is neither Keep nor Ignore", c.Barred)
@@ -285,6 +288,33 @@ func uses(c Condition, name string) bool {
 		}
 	})
 	return found
+}
+
+// unpressed reports whether a start may hold while no button is held.
+func unpressed(c Condition) bool {
+	switch c := c.(type) {
+	case all:
+		return !slices.ContainsFunc(c, func(c Condition) bool { return !unpressed(c) })
+	case anyOf:
+		return slices.ContainsFunc(c, unpressed)
+	case *builtin:
+		return c.name != "Pressed" && c.name != "Never"
+	}
+	return true
+}
+
+// released reports whether an end holds as soon as no button is held, whatever
+// else is.
+func released(c Condition) bool {
+	switch c := c.(type) {
+	case all:
+		return len(c) > 0 && !slices.ContainsFunc(c, func(c Condition) bool { return !released(c) })
+	case anyOf:
+		return slices.ContainsFunc(c, released)
+	case *builtin:
+		return c.name == "Released"
+	}
+	return false
 }
 
 // Settings changes, in mid-call, how turns are taken. It is what a

@@ -181,6 +181,7 @@ type answers struct {
 func (m *machine) ask() answers {
 	f := &m.facts
 	f.Turn = m.state == talking
+	f.Held = f.Turn && (f.Held || f.Pressed)
 	put := func(c Condition) bool {
 		holds, again := c.Holds(f)
 		if again > f.Now {
@@ -483,7 +484,7 @@ func (m *machine) newUtterance() {
 	f := &m.facts
 	m.words.clear()
 	m.voiced, m.polite, m.tired = false, false, false
-	f.Voiced, f.Text, f.Words, f.Final = 0, "", 0, true
+	f.Voiced, f.Text, f.Words, f.Final, f.Held = 0, "", 0, true, false
 	if f.Voice {
 		f.VoiceFrom, m.voiced, m.begun = f.Now, true, m.here
 	}
