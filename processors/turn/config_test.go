@@ -43,7 +43,7 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 		"a condition that is missing":           {turn.Config{Start: turn.Any(turn.Voice(), nil)}, []string{"Start: Any[1]", "no condition"}},
 		"an end where a start is asked for":     {turn.Config{Start: turn.Silence(time.Second)}, []string{"Start", "use it in End"}},
 		"a release without a button":            {turn.Config{End: turn.Released()}, []string{"End", "Pressed() in Start"}},
-		"a release that ends a voice at once":  {turn.Config{Start: turn.Any(turn.Pressed(), turn.Voice()), End: turn.Released()}, []string{"Start and End", "at once", "All(Released(), Silence(d))"}},
+		"a release that ends a voice at once":   {turn.Config{Start: turn.Any(turn.Pressed(), turn.Voice()), End: turn.Released()}, []string{"Start and End", "at once", "All(Released(), Silence(d))"}},
 		"half a service":                        {turn.Config{Start: turn.External()}, []string{"set both"}},
 		"the other half":                        {turn.Config{End: turn.External()}, []string{"set both"}},
 		"a service and something else":          {turn.Config{Start: turn.Any(turn.External(), turn.Voice()), End: turn.External()}, []string{"Start: Any[0]", "cannot be combined"}},

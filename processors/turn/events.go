@@ -60,7 +60,8 @@ type owner uint8
 const (
 	ofNone   owner = iota // there was nothing before
 	ofTurn                // a turn's, which has ended: they belong to it
-	ofNobody              // of what was ignored or muted
+	ofNobody              // of what was ignored
+	ofMuted               // of what was muted, if only in part
 )
 
 // words is what was transcribed of an utterance, and what was before it.
@@ -76,7 +77,8 @@ type words struct {
 
 	before owner         // whose the words of the last utterance are
 	overAt time.Duration // when it was over
-	news   bool          // there has been a voice since
+	news   bool          // there has been a voice since, or the agent has begun to answer a turn
+	due    bool          // what was ignored still has words to come: only interim ones did
 
 	mutedFrom, mutedTo time.Duration // when the caller was muted last
 }
@@ -87,7 +89,7 @@ func (w *words) clear() {
 
 // isOver notes that an utterance is over, and whose its words are.
 func (w *words) isOver(whose owner, at time.Duration) {
-	w.before, w.overAt, w.news = whose, at, false
+	w.before, w.overAt, w.news, w.due = whose, at, false, false
 }
 
 // transcript is what a recogniser has understood.
@@ -158,7 +160,8 @@ func (m *machine) understand(t transcript) {
 
 // isLate reports whether a transcript is of the last utterance, which is over,
 // and what becomes of it then. Where the recogniser does not tell, it is taken to
-// be if there has been no voice since.
+// be if it comes soon, and nothing has happened since that it could belong to: a
+// "yes" that the detector missed must not be taken for an echo of the last turn.
 func (m *machine) isLate(t transcript) (verdict, bool) {
 	f, w := &m.facts, &m.words
 	late := f.Detector && !w.news && m.state != talking && f.Now-w.overAt <= lateAfter
@@ -168,9 +171,12 @@ func (m *machine) isLate(t transcript) (verdict, bool) {
 	switch {
 	case w.before == ofNone || !late:
 		return pass, false
+	case w.before == ofNobody && !t.located && !w.due:
+		return pass, false // all of that has come already
 	case w.before == ofTurn:
 		return pass, true
 	}
+	w.due = w.due && !t.final
 	return drop, true
 }
 
@@ -213,6 +219,9 @@ func (m *machine) botStarted() {
 	f := &m.facts
 	m.bot = bot{}
 	m.idle.answered()
+	if m.words.before == ofTurn {
+		m.words.news = true
+	}
 	if !f.BotSpeaking {
 		f.BotSpeaking, f.BotFrom = true, f.Now
 	}

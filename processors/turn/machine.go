@@ -96,9 +96,9 @@ const (
 	// end is a system frame, and would overtake the transcript on its way.
 	behind = 20 * time.Millisecond
 
-	// lateAfter is how long after a turn, or what was ignored, a transcript may
-	// still come of it.
-	lateAfter = 5 * time.Second
+	// lateAfter is how long after a turn, or what was ignored or muted, a
+	// transcript may still come of it that does not tell where it belongs.
+	lateAfter = 2 * time.Second
 
 	// resumeGrace is how long an output may take to go on speaking.
 	resumeGrace = time.Second
@@ -470,8 +470,9 @@ func (m *machine) dismiss() {
 	if m.words.kept {
 		m.do(effect{kind: doDrop})
 	}
-	if m.facts.Transcripts && (m.state == doubtful || m.voiced || m.facts.Text != "") {
+	if m.facts.Text != "" { // a cough has no words that could still come
 		m.words.isOver(ofNobody, m.facts.Now)
+		m.words.due = !m.facts.Final
 	}
 	if m.state == doubtful {
 		m.armed = false // what began this does not begin it again
