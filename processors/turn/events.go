@@ -120,12 +120,14 @@ func (m *machine) hearWords(t transcript) verdict {
 	}
 	if strings.TrimSpace(t.text) != "" {
 		m.understand(t)
+	} else {
+		m.withdraw()
 	}
 	m.settle(false)
 	switch {
 	case f.Muted:
 		return drop
-	case m.state == talking || !t.final:
+	case m.state == talking:
 		m.words.passedAt = f.Now
 		return pass
 	case !m.words.kept:
@@ -139,11 +141,11 @@ func (m *machine) hearWords(t transcript) verdict {
 const maxFinals = 64
 
 func (m *machine) understand(t transcript) {
-	f, w := &m.facts, &m.words
+	w := &m.words
 	if !t.located {
 		t.start, t.end = m.here, m.here
 	}
-	if f.Text == "" {
+	if m.facts.Text == "" {
 		w.first = t.start
 	}
 	w.last, w.interim = t.end, t.text
@@ -153,9 +155,24 @@ func (m *machine) understand(t transcript) {
 			w.finals = w.finals[1:]
 		}
 	}
-	f.Text = strings.TrimSpace(strings.Join(w.finals, " ") + " " + w.interim)
-	f.Words, f.Final, f.TextAt = countWords(f.Text), t.final, f.Now
+	m.read(t.final)
 	m.idle.reset(m)
+}
+
+// withdraw forgets what the caller seemed to be saying: the recogniser has taken
+// it back.
+func (m *machine) withdraw() {
+	if m.words.interim != "" {
+		m.words.interim = ""
+		m.read(true)
+	}
+}
+
+// read puts into the facts what was understood.
+func (m *machine) read(final bool) {
+	f, w := &m.facts, &m.words
+	f.Text = strings.TrimSpace(strings.Join(w.finals, " ") + " " + w.interim)
+	f.Words, f.Final, f.TextAt = countWords(f.Text), final, f.Now
 }
 
 // isLate reports whether a transcript is of the last utterance, which is over,
@@ -173,7 +190,7 @@ func (m *machine) isLate(t transcript) (verdict, bool) {
 		return pass, false
 	case w.before == ofNobody && !t.located && !w.due:
 		return pass, false // all of that has come already
-	case w.before == ofTurn:
+	case w.before == ofTurn && t.final:
 		return pass, true
 	}
 	w.due = w.due && !t.final

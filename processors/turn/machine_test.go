@@ -171,7 +171,7 @@ func (s *modelled) words(final, located bool, text string) {
 	s.event(name, false, func(m *machine) { v = m.hearWords(t) })
 	if v == hold {
 		s.held++
-		s.must(final && s.m.state != talking && !s.external && !s.muted, "a transcript is kept back")
+		s.must(s.m.state != talking && !s.external && !s.muted, "a transcript is kept back")
 	}
 	s.event("text has gone on", true, nil)
 }

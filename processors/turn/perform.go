@@ -71,9 +71,9 @@ func (p *Processor) perform(e effect) func(out *pipeline.Port) {
 		p.released, p.kept = append(p.released, p.kept...), nil
 		signal(p.pass)
 	case doDrop:
-		p.stats.Ignored += len(p.kept)
-		p.kept = nil
+		p.forget()
 	case doMute:
+		p.recall()
 		if p.told {
 			p.told = false
 			return down(&frames.VADStopped{Track: p.track, Position: e.mark.pos, Rate: e.mark.rate})

@@ -31,8 +31,10 @@ type Processor struct {
 	told     bool          // the last VADStarted that went on has had no VADStopped
 	track    string        // of the caller's audio
 	recent   recording
-	kept     []frames.Frame // transcripts that are kept back …
-	released []frames.Frame // … and those that are to be sent on
+	kept     []frames.Frame               // transcripts that are kept back …
+	released []frames.Frame               // … and those that are to be sent on
+	shown    *frames.InterimTranscription // the last of what went on, if no final one did since …
+	recalled bool                         // … and it is to be withdrawn
 	seen     seen
 	silence  []int16 // zeros, for muted frames to share
 	work     []job   // for Run to start
