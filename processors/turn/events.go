@@ -224,7 +224,7 @@ func (m *machine) serviceStopped() {
 	}
 	m.state, f.Turn = quiet, false
 	f.Turns++
-	m.idle.asked(m)
+	m.asked()
 }
 
 // interrupted notes that somebody has raised an interruption.
@@ -235,7 +235,7 @@ func (m *machine) interrupted() { m.silenced() }
 func (m *machine) botStarted() {
 	f := &m.facts
 	m.bot = bot{}
-	m.idle.answered()
+	f.Awaited = false
 	if m.words.before == ofTurn {
 		m.words.news = true
 	}
@@ -278,6 +278,12 @@ func (m *machine) toolEnded(id string) {
 // ---- the application
 
 func (m *machine) requestMute(on bool) { m.requested = on }
+
+// stops notes that the pipeline stands still until something comes.
+func (m *machine) stops() {
+	m.close()
+	m.facts.Awaited, m.idle.stops = false, true
+}
 
 // ends notes that the run ends.
 func (m *machine) ends() {

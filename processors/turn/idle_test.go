@@ -143,6 +143,35 @@ func TestAHandlersErrorIsReported(t *testing.T) {
 	})
 }
 
+func TestNobodyIsPromptedWhileThePipelineStandsStill(t *testing.T) {
+	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+		c.wait(9 * time.Second)
+		c.Send(&frames.Stop{})
+		c.wait(time.Minute)
+		c.then("stopped", "Stop()")
+		c.speaks(time.Second)
+		c.text("hello")
+		c.wait(time.Second)
+		c.story()
+		c.botStarts()
+		c.botStops()
+		c.wait(10 * time.Second)
+		c.then("when the call has gone on", there)
+	})
+}
+
+func TestACoughDoesNotMakeAnAnswerThatIsAwaitedCountAsSilence(t *testing.T) {
+	holding(t, turn.Config{Recovery: turn.Recovery{On: true}, Idle: []turn.Prompt{{After: 3 * time.Second, Do: turn.Say("there?")}}}, func(c *call) {
+		c.transcribed()
+		c.wait(time.Second)
+		c.speaks(200 * ms)
+		c.wait(7 * time.Second)
+		c.then("while the answer is awaited")
+		c.wait(4 * time.Second)
+		c.then("when it has not come", there)
+	})
+}
+
 func TestSilenceBeforeAndAfterAnAnnouncementAddsUp(t *testing.T) {
 	holding(t, turn.Config{Idle: prompts}, func(c *call) {
 		c.wait(6 * time.Second)

@@ -31,6 +31,7 @@ func TestSpeechThatMayNotInterruptIsKeptOrIgnored(t *testing.T) {
 				h.toolReturns("1")
 				h.wait(5 * time.Second)
 				h.then("when the tool had returned")
+				h.wait(time.Second) // nothing is awaited any more
 				h.starts()
 				h.then("afterwards", "interrupt", "started")
 			})
@@ -81,7 +82,7 @@ func TestAFewWordsDoNotInterruptTheAgentButEnoughDo(t *testing.T) {
 		c.speaks(300 * ms)
 		c.text("yes")
 		c.wait(time.Second)
-		c.then("one word while the agent is silent", "interrupt", "started", "yes", "stopped")
+		c.then("one word before it has answered", "started", "interrupt", "yes", "stopped")
 	})
 }
 

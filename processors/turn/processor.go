@@ -243,7 +243,7 @@ func (p *Processor) Process(ctx context.Context, f frames.Frame, dir frames.Dire
 		}
 	case *frames.Stop:
 		if dir == frames.Downstream {
-			p.on((*machine).close)
+			p.on((*machine).stops)
 			return p.passLast(ctx, f, dir, out)
 		}
 	default:

@@ -105,7 +105,7 @@ func TestWithoutARecogniserOnlyTheFirstTurnWaitsForATranscript(t *testing.T) {
 		c.then("the first turn", "interrupt", "started", "stopped")
 		c.speaks(time.Second)
 		c.wait(420 * ms)
-		c.then("600 ms after the second", "interrupt", "started", "stopped")
+		c.then("600 ms after the second", "started", "interrupt", "stopped")
 	})
 }
 
@@ -180,7 +180,7 @@ func TestTheAgentSleepsUntilAPhraseWakesItAndAgainAfterAWhile(t *testing.T) {
 		c.speaks(500 * ms)
 		c.text("and in Rome")
 		c.wait(time.Second)
-		c.then("while awake no phrase is needed", "interrupt", "started", "and in Rome", "stopped")
+		c.then("while awake no phrase is needed", "started", "interrupt", "and in Rome", "stopped")
 
 		c.wait(6 * time.Second)
 		c.speaks(500 * ms)
