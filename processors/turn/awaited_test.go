@@ -168,3 +168,15 @@ func TestAnAnswerThatSomebodyGaveUpIsNotAwaited(t *testing.T) {
 		c.then("a voice", "interrupt", "started")
 	})
 }
+
+func TestTheAgentIsNotHeldForANoiseThatIsOverWhereNobodyTranscribes(t *testing.T) {
+	holding(t, recovering, func(c *call) {
+		c.speaks(time.Second)
+		c.wait(1500 * ms)
+		c.story()
+		c.speaks(200 * ms)
+		c.botStarts()
+		c.wait(5 * time.Second)
+		c.then("a short noise, and then the answer")
+	})
+}

@@ -228,7 +228,10 @@ func (m *machine) serviceStopped() {
 }
 
 // interrupted notes that somebody has raised an interruption.
-func (m *machine) interrupted() { m.silenced() }
+func (m *machine) interrupted() {
+	m.silenced()
+	m.polite, m.spared = false, false // there is nothing left to interrupt
+}
 
 // ---- the agent
 

@@ -36,7 +36,13 @@ func (s *modelled) here() mark {
 
 func (s *modelled) event(name string, ends bool, do func(m *machine)) {
 	s.log = append(s.log, fmt.Sprintf("%v %s", s.at, name))
+	awaited := s.m.facts.Awaited && !s.m.facts.BotSpeaking && s.at < s.m.askedAt+answerWait
+	turns := s.m.facts.Turns
 	s.m.on(s.here(), ends, do)
+	if f := &s.m.facts; awaited && name != "bot on" && name != "interruption" && turns == f.Turns && slices.ContainsFunc(s.m.effects, func(e effect) bool { return e.kind == doInterrupt }) {
+		sure, _ := s.m.confirm.Holds(f)
+		s.must(sure || f.Pressed, "an answer that is awaited is given up for what may be a cough")
+	}
 	s.check()
 }
 
