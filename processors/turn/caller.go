@@ -58,6 +58,10 @@ func Released() Condition {
 // Silence holds when the caller's voice has not been heard for d. d counts from
 // the end of the voice, so that the time that the detector takes to be sure of it
 // is part of it.
+//
+// It cannot hold before the detector has told the end of the voice. The detector of
+// processors/vad takes 800 ms for that by default, and then any d up to 800 ms is
+// the same; give it vad.Params{Stop: 200 * time.Millisecond} in front of a turn.
 func Silence(d time.Duration) Condition {
 	b := &builtin{name: fmt.Sprintf("Silence(%v)", d), end: true}
 	if d < 0 {
@@ -136,7 +140,7 @@ type external struct{ builtin }
 
 // External leaves turns to a service that decides them itself, as Nova Sonic
 // does: its UserStartedSpeaking and UserStoppedSpeaking are passed on, nothing is
-// added, and its own interruptions are the only ones. Idle prompts, muting and
+// added, and its own interruptions are the only ones. Idle reminders, muting and
 // reports of endless turns work all the same. It must be both the start and the
 // end, alone.
 func External() Condition {

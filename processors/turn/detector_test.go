@@ -47,8 +47,8 @@ func TestTheCallerWaitsForTheDetectorsStopAndForWhatTheTurnAddsToIt(t *testing.T
 		"a short stop, and the rest of the silence": {vad.Params{Stop: 200 * ms}, turn.Silence(600 * ms), 600 * ms},
 		"a short stop, and no more":                 {vad.Params{Stop: 200 * ms}, turn.Silence(0), 200 * ms},
 		"the default stop, which is longer":         {vad.Params{}, turn.Silence(600 * ms), 800 * ms},
-		"a model that is asked at the stop":         {vad.Params{Stop: 200 * ms}, turn.Semantic(turn.SemanticConfig{Judge: yes}), 200 * ms},
-		"a model that waits for the default stop":   {vad.Params{}, turn.Semantic(turn.SemanticConfig{Judge: yes}), 800 * ms},
+		"a model that is asked at the stop":         {vad.Params{Stop: 200 * ms}, turn.Semantic(turn.SemanticConfig{Model: yes}), 200 * ms},
+		"a model that waits for the default stop":   {vad.Params{}, turn.Semantic(turn.SemanticConfig{Model: yes}), 800 * ms},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

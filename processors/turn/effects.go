@@ -15,8 +15,8 @@ const (
 	doDrop    // … or no further
 	doMute
 	doUnmute
-	doPrompt
-	doCalm // the handler of a prompt is no longer needed
+	doRemind
+	doCalm // the handler of a reminder is no longer needed
 	doAsk
 	doReport
 
@@ -25,20 +25,20 @@ const (
 	doKeep  // a transcript is kept back
 )
 
-var effectNames = [...]string{"interrupt", "started", "stopped", "pause", "resume", "release", "drop", "mute", "unmute", "prompt", "calm", "ask", "report", "voice", "keep"}
+var effectNames = [...]string{"interrupt", "started", "stopped", "pause", "resume", "release", "drop", "mute", "unmute", "remind", "calm", "ask", "report", "voice", "keep"}
 
 func (k effectKind) String() string { return effectNames[k] }
 
 type effect struct {
-	kind   effectKind
-	mark   mark      // doStarted, doStopped, doMute, doUnmute
-	from   mark      // doAsk: where the turn began
-	reason string    // doInterrupt
-	prompt Handler   // doPrompt
-	judge  *semantic // doAsk, with the ticket …
-	ticket int
-	text   string // … and what was said
-	err    error  // doReport
+	kind     effectKind
+	mark     mark      // doStarted, doStopped, doMute, doUnmute
+	from     mark      // doAsk: where the turn began
+	reason   string    // doInterrupt
+	handler  Handler   // doRemind
+	semantic *semantic // doAsk, with the ticket …
+	ticket   int
+	text     string // … and what was said
+	err      error  // doReport
 
 	frame frames.Frame     // doVoice, doKeep …
 	dir   frames.Direction // … and where it goes

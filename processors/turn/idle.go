@@ -7,7 +7,7 @@ type idle struct {
 	runs  bool
 	since time.Duration // it runs since
 	spent time.Duration // what it shows, but for that
-	level int           // how many prompts there were
+	level int           // how many reminders there were
 
 	busy  bool // a handler is at work
 	stops bool // the pipeline stands still until the caller does something
@@ -21,10 +21,10 @@ func (i *idle) reset(m *machine) {
 	}
 }
 
-// prompted notes that a handler has returned.
-func (i *idle) prompted() { i.busy = false }
+// reminded notes that a handler has returned.
+func (i *idle) reminded() { i.busy = false }
 
-// run lets it run or stand, and prompts when it is time.
+// run lets it run or stand, and reminds when it is time.
 func (i *idle) run(m *machine) {
 	f := &m.facts
 	runs := i.level < len(m.cfg.Idle) && m.state == quiet && !m.over && !f.Muted &&
@@ -45,5 +45,5 @@ func (i *idle) run(m *machine) {
 	}
 	i.spent, i.runs, i.busy = p.After, false, true
 	i.level++
-	m.do(effect{kind: doPrompt, prompt: p.Do})
+	m.do(effect{kind: doRemind, handler: p.Do})
 }

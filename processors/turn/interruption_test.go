@@ -349,7 +349,7 @@ func TestSomebodyElsesInterruptionEndsTheDoubt(t *testing.T) {
 }
 
 func TestAnAgentThatHadNothingLeftToSayHasStopped(t *testing.T) {
-	holding(t, turn.Config{Recovery: turn.Recovery{On: true}, Idle: []turn.Prompt{{After: 10 * time.Second, Do: turn.Say("Hm?")}}}, func(c *call) {
+	holding(t, turn.Config{Recovery: turn.Recovery{On: true}, Idle: []turn.Reminder{{After: 10 * time.Second, Do: turn.Say("Hm?")}}}, func(c *call) {
 		c.transcribed()
 		c.botStarts()
 		c.speaks(100 * ms)

@@ -19,31 +19,37 @@ func (s state) String() string { return [...]string{"quiet", "doubtful", "talkin
 // machine decides. It knows no goroutines, no clock and no frames: it is told
 // what happens and when, and leaves what is to be done in effects.
 //
-// "Busy" means that the agent speaks or a function runs. What the conditions of
-// the configuration say is in capitals.
+// "Busy" means that the agent speaks or a function runs; "working", that it is busy
+// or an answer is awaited. While it is not busy, INTERRUPT is taken to hold. What
+// the conditions of the configuration say is in capitals.
 //
 //	state      when                                            → state      effects
 //	─────────  ──────────────────────────────────────────────  ───────────  ─────────────────────────────
-//	quiet      START, not busy                                 → talking    interrupt, started, release
-//	           START, busy, INTERRUPT, certain (a)             → talking    interrupt, started, release
-//	           START, busy, INTERRUPT, not certain             → doubtful   pause
+//	quiet      START, not working                              → talking    interrupt, started, release
+//	           START, working, INTERRUPT, certain (a)          → talking    interrupt, started, release
+//	           … not certain, Recovery                         → doubtful   pause, if the agent speaks
+//	           … not certain, no Recovery                      → talking    started, release
 //	           START, busy, not INTERRUPT, Keep                → talking    started, release
 //	           START, busy, not INTERRUPT, Ignore              → doubtful
 //	           nothing said for a while                        → quiet      drop
-//	doubtful   not busy any more, and still speaking           → talking    interrupt, started, release
-//	           busy, INTERRUPT, certain                        → talking    interrupt, started, release
+//	doubtful   not working any more, and still speaking        → talking    interrupt, started, release
+//	           working, INTERRUPT, certain                     → talking    interrupt, started, release
+//	           the agent begins to speak, INTERRUPT            → doubtful   pause
 //	           busy, not INTERRUPT, Keep                       → talking    resume, started, release
 //	           held for Recovery.Wait                          → doubtful   resume
 //	           nothing said for a while, words, Keep           → talking    resume, started, release
 //	           nothing said for a while, or for MaxTurn        → quiet      resume, drop
 //	           MUTE                                            → quiet      resume, drop, mute
 //	talking    it did not interrupt: busy, INTERRUPT, certain  → talking    interrupt
+//	           … and an answer is awaited, certain             → talking    interrupt
 //	           END                                             → quiet      stopped
 //	           MaxTurn is over                                 → quiet      stopped, report
 //	           MUTE, the run ends                              → quiet      stopped
 //
-//	(a) Recovery is off, or the agent does not speak, or there are the words or
-//	    the length of speech that it asks for, or the button is pressed
+//	(a) There are the words or the length of speech that Recovery asks for, or the
+//	    button is pressed; or Recovery is off and the agent speaks, while there is a
+//	    voice. So a cough does not put an end to what cannot be heard yet, and which
+//	    nobody would ask for again.
 //
 // started and stopped alternate, and only where talking begins and ends. Every
 // wait in doubtful and talking has an end in time: Recovery.Wait and settleAfter,
@@ -206,11 +212,11 @@ func (m *machine) ask() answers {
 	for _, s := range m.semantics {
 		if s.wanted {
 			s.wanted = false
-			m.do(effect{kind: doAsk, judge: s, ticket: s.ticket, text: f.Text, from: m.begun})
+			m.do(effect{kind: doAsk, semantic: s, ticket: s.ticket, text: f.Text, from: m.begun})
 		}
 		if s.late {
 			s.late = false
-			m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v", ErrJudge, s.cfg.Deadline)})
+			m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v", ErrEndOfTurn, s.cfg.Deadline)})
 		}
 	}
 	return a

@@ -129,7 +129,7 @@ var (
 	}
 	ends = []func() Condition{
 		leaf(Silence(500 * time.Millisecond)), leaf(Transcript(200*time.Millisecond, time.Second)), leaf(Released()), leaf(Always()), leaf(Never()),
-		leaf(Semantic(SemanticConfig{Judge: JudgeFunc(func(context.Context, Utterance) (float64, error) { return 0, nil })})),
+		leaf(Semantic(SemanticConfig{Model: EndOfTurnFunc(func(context.Context, Utterance) (float64, error) { return 0, nil })})),
 	}
 	policies = []func() Condition{
 		leaf(Always()), leaf(Never()), leaf(Not(ToolRunning())), leaf(Words(2)), leaf(Speech(400 * time.Millisecond)), leaf(Not(FirstAnswer())),
@@ -156,8 +156,8 @@ func newModelled(t *rapid.T) *modelled {
 		cfg.Recovery.Words = rapid.IntRange(0, 2).Draw(t, "recovery words")
 	}
 	cfg.Mute = drawCondition(t, "mute", 1, mutes)
-	for i := range rapid.IntRange(0, 3).Draw(t, "prompts") {
-		cfg.Idle = append(cfg.Idle, Prompt{After: time.Duration(i+1) * 4 * time.Second, Do: Say("")})
+	for i := range rapid.IntRange(0, 3).Draw(t, "reminders") {
+		cfg.Idle = append(cfg.Idle, Reminder{After: time.Duration(i+1) * 4 * time.Second, Do: Say("")})
 	}
 	s.m = newMachine(cfg)
 	s.m.take()
@@ -228,7 +228,7 @@ func TestWhateverHappensTurnsAlternateAndEveryStateHasAWayOut(t *testing.T) {
 				})
 			case 19:
 				s.event("service stopped", true, (*machine).serviceStopped)
-				s.event("prompt done", true, func(m *machine) { m.idle.prompted() })
+				s.event("reminder done", true, func(m *machine) { m.idle.reminded() })
 			}
 		}
 		if rapid.Bool().Draw(t, "the run ends") {

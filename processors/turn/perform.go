@@ -88,9 +88,9 @@ func (p *Processor) perform(e effect) func(out *pipeline.Port) {
 		return func(out *pipeline.Port) { _ = out.Send(context.Background(), e.frame, e.dir) }
 	case doKeep:
 		p.keep(e.frame)
-	case doPrompt:
-		p.stats.Prompts++
-		p.prompt(e.prompt)
+	case doRemind:
+		p.stats.Reminders++
+		p.remind(e.handler)
 	case doCalm:
 		if p.calm != nil {
 			p.calm()

@@ -58,7 +58,7 @@ type Stats struct {
 	Resumed       int  // … and went on
 	Ignored       int  // final transcripts that went no further
 	Watchdogs     int  // things that lasted too long and were ended
-	Prompts       int  // handlers that were called because it was quiet
+	Reminders     int  // handlers that were called because it was quiet
 	Muted         bool // now
 	Speaking      bool // the caller has the turn now
 }
@@ -400,8 +400,8 @@ func (p *Processor) start(j job) {
 	signal(p.wake)
 }
 
-// prompt calls a handler. p.mu is held.
-func (p *Processor) prompt(do Handler) {
+// remind calls a handler. p.mu is held.
+func (p *Processor) remind(do Handler) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.calm = cancel
 	p.start(func(run context.Context, out *pipeline.Port) {
@@ -410,8 +410,8 @@ func (p *Processor) prompt(do Handler) {
 		defer end()
 		defer context.AfterFunc(ctx, end)()
 		if err := do(handler, out); err != nil && handler.Err() == nil {
-			out.Report(fmt.Errorf("prompt a caller who says nothing: %w", err))
+			out.Report(fmt.Errorf("remind a caller who says nothing: %w", err))
 		}
-		p.on(func(m *machine) { m.idle.prompted() })
+		p.on(func(m *machine) { m.idle.reminded() })
 	})
 }
