@@ -15,10 +15,10 @@ const lookBack = 500 * time.Millisecond
 
 // question is one that a model is asked.
 type question struct {
-	judge  *semantic
-	ticket int
-	over   func() error // not nil when its deadline has passed
-	cancel context.CancelFunc
+	semantic *semantic
+	ticket   int
+	over     func() error // not nil when its deadline has passed
+	cancel   context.CancelFunc
 }
 
 // stillAsked returns the questions whose answers are still awaited, and cancels
@@ -26,7 +26,7 @@ type question struct {
 func stillAsked(list []question) []question {
 	kept := list[:0]
 	for _, q := range list {
-		if q.judge.opinion == asked && q.judge.ticket == q.ticket && q.over() == nil {
+		if q.semantic.opinion == asked && q.semantic.ticket == q.ticket && q.over() == nil {
 			kept = append(kept, q)
 			continue
 		}
@@ -37,9 +37,9 @@ func stillAsked(list []question) []question {
 
 // ask asks a model. p.mu is held.
 func (p *Processor) ask(e effect) {
-	s, heard := e.judge, p.recent.since(e.from, lookBack)
+	s, heard := e.semantic, p.recent.since(e.from, lookBack)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Deadline)
-	p.asking = append(p.asking, question{judge: s, ticket: e.ticket, over: ctx.Err, cancel: cancel})
+	p.asking = append(p.asking, question{semantic: s, ticket: e.ticket, over: ctx.Err, cancel: cancel})
 	p.start(func(run context.Context, out *pipeline.Port) {
 		defer cancel()
 		run, end := context.WithCancel(run)
@@ -47,12 +47,12 @@ func (p *Processor) ask(e effect) {
 		defer context.AfterFunc(ctx, end)()
 		u := Utterance{Text: e.text}
 		u.Format, u.Samples = joined(heard, s.cfg.Audio)
-		probability, err := s.cfg.Judge.Judge(run, u)
+		probability, err := s.cfg.Model.EndOfTurn(run, u)
 		if ctx.Err() != nil || run.Err() != nil {
 			return // it is too late, or nobody asks any more
 		}
 		if err != nil {
-			out.Report(fmt.Errorf("%w: %w", ErrJudge, err))
+			out.Report(fmt.Errorf("%w: %w", ErrEndOfTurn, err))
 		}
 		p.on(func(*machine) { s.answer(e.ticket, probability, err) })
 	})

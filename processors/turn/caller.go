@@ -58,6 +58,10 @@ func Released() Condition {
 // Silence holds when the caller's voice has not been heard for d. d counts from
 // the end of the voice, so that the time that the detector takes to be sure of it
 // is part of it.
+//
+// It cannot hold before the detector has told the end of the voice. The detector of
+// processors/vad takes 800 ms for that by default, and then any d up to 800 ms is
+// the same; give it vad.Params{Stop: 200 * time.Millisecond} in front of a turn.
 func Silence(d time.Duration) Condition {
 	b := &builtin{name: fmt.Sprintf("Silence(%v)", d), end: true}
 	if d < 0 {
@@ -86,6 +90,11 @@ func (f *Facts) quietFrom() time.Duration {
 // more has come, or missing after the voice ended if none came at all, because
 // the noise was no speech or the recogniser fails.
 //
+// After the release of the button of push to talk it does not matter whether a
+// voice is heard, since it is no longer part of the turn, and both times count
+// from the release on. What was heard up to the release and is not in a final
+// transcript is waited for, for missing at most.
+//
 // In a call in which a whole turn went by and nobody has ever transcribed
 // anything, there is nothing to wait for, and it holds at once.
 func Transcript(settle, missing time.Duration) Condition {
@@ -98,6 +107,8 @@ func Transcript(settle, missing time.Duration) Condition {
 	}
 	b.holds = func(f *Facts) (bool, time.Duration) {
 		switch {
+		case f.Held && !f.Pressed:
+			return f.released(settle, missing)
 		case f.Voice:
 			return false, 0
 		case f.Text != "" && f.Final:
@@ -110,12 +121,26 @@ func Transcript(settle, missing time.Duration) Condition {
 	return b
 }
 
+// released is Transcript for a turn whose button has been released.
+func (f *Facts) released(settle, missing time.Duration) (bool, time.Duration) {
+	wait := missing
+	switch {
+	case !f.Transcripts && f.Turns > 0:
+		return true, 0
+	case f.TextAt >= f.PressedTo, !f.Voice && f.VoiceTo <= f.TextAt: // nothing was said since
+		if f.Text != "" && f.Final {
+			wait = min(missing, max(0, f.TextAt-f.PressedTo)+settle)
+		}
+	}
+	return f.Since(f.PressedTo, wait)
+}
+
 // external is the condition that is none.
 type external struct{ builtin }
 
 // External leaves turns to a service that decides them itself, as Nova Sonic
 // does: its UserStartedSpeaking and UserStoppedSpeaking are passed on, nothing is
-// added, and its own interruptions are the only ones. Idle prompts, muting and
+// added, and its own interruptions are the only ones. Idle reminders, muting and
 // reports of endless turns work all the same. It must be both the start and the
 // end, alone.
 func External() Condition {

@@ -2,6 +2,7 @@ package turn_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -103,11 +104,51 @@ func recogniser() pipeline.Processor {
 	})
 }
 
-// toyModel answers each turn with what was said in it.
+// toyModel answers each turn with what was said in it, after thinking for a while.
+// An interruption makes it forget what it was to answer.
 type toyModel struct {
+	thinks time.Duration
+
+	asked chan string // the answers that are still to be given
 	mu    sync.Mutex
 	heard []string
 	turns int
+}
+
+func (m *toyModel) Run(ctx context.Context, out *pipeline.Port) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case said := <-m.asked:
+			err := m.answer(out.Generation(), said, out)
+			if err != nil && !errors.Is(err, pipeline.ErrInterrupted) && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+}
+
+func (m *toyModel) answer(ctx context.Context, said string, out *pipeline.Port) error {
+	select {
+	case <-time.After(m.thinks):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	m.turns++
+	response := fmt.Sprint("answer ", m.turns)
+	m.mu.Unlock()
+	for _, answer := range []frames.Frame{
+		&frames.LLMResponseStart{Response: response},
+		&frames.LLMText{Response: response, Text: "You said " + said + "."},
+		&frames.LLMResponseEnd{Response: response},
+	} {
+		if err := out.Send(ctx, answer, frames.Downstream); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *toyModel) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
@@ -120,20 +161,9 @@ func (m *toyModel) Process(ctx context.Context, f frames.Frame, dir frames.Direc
 		m.mu.Lock()
 		said := strings.Join(m.heard, " ")
 		m.heard = nil
-		m.turns++
-		response := fmt.Sprint("answer ", m.turns)
 		m.mu.Unlock()
-		if said == "" || dir != frames.Downstream {
-			break
-		}
-		for _, answer := range []frames.Frame{
-			&frames.LLMResponseStart{Response: response},
-			&frames.LLMText{Response: response, Text: "You said " + said + "."},
-			&frames.LLMResponseEnd{Response: response},
-		} {
-			if err := out.Send(ctx, answer, dir); err != nil {
-				return err
-			}
+		if said != "" && dir == frames.Downstream {
+			m.asked <- said
 		}
 	}
 	return out.Send(ctx, f, dir)
@@ -183,8 +213,14 @@ func (c *cascade) note(what string) {
 
 func calling(t *testing.T, cfg turn.Config, during func(c *cascade)) {
 	t.Helper()
+	callingWith(t, cfg, detector(), 0, during)
+}
+
+// callingWith is calling with a detector, and a model that thinks for a while.
+func callingWith(t *testing.T, cfg turn.Config, detector pipeline.Processor, thinks time.Duration, during func(c *cascade)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c := &cascade{t: t, microphone: &microphone{}, turns: turn.New(cfg), model: &toyModel{}, began: time.Now()}
+		c := &cascade{t: t, microphone: &microphone{}, turns: turn.New(cfg), model: &toyModel{thinks: thinks, asked: make(chan string, 10)}, began: time.Now()}
 		output := playout.New(playout.Config{Format: audio.Mono(rate)}, playout.SinkFunc(func(_ context.Context, p playout.Chunk) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -204,7 +240,7 @@ func calling(t *testing.T, cfg turn.Config, during func(c *cascade)) {
 			return out.Send(ctx, f, dir)
 		})
 		p := pipeline.New(pipeline.Config{OnError: func(f *frames.Error) { t.Errorf("reported: %v", f) }},
-			c.microphone, detector(), recogniser(), c.turns, c.model, voice(), c.turns.Tap(), watch, output)
+			c.microphone, detector, recogniser(), c.turns, c.model, voice(), c.turns.Tap(), watch, output)
 		done := make(chan error, 1)
 		go func() { done <- p.Run(context.Background()) }()
 		during(c)
@@ -293,6 +329,23 @@ func TestACascadeGoesOnAfterACoughWhereItWasHeld(t *testing.T) {
 			t.Errorf("the answer took %v longer than it is, want the 2 s for which it was held", held)
 		}
 	})
+}
+
+func TestACascadeAnswersThoughTheCallerCoughsWhileItThinks(t *testing.T) {
+	for name, cfg := range map[string]turn.Config{"with recovery": recovering, "without recovery": {}} {
+		t.Run(name, func(t *testing.T) {
+			callingWith(t, cfg, detector(), 2500*ms, func(c *cascade) {
+				time.Sleep(time.Second)
+				c.says("12")
+				time.Sleep(2500 * ms)
+				c.coughs()
+				time.Sleep(15 * time.Second)
+				if samples, ordered, _, _ := c.heard("answer 1"); samples != rate.Samples(answerLength) || !ordered {
+					t.Errorf("%d samples of the answer were heard, in order: %v, want all %d", samples, ordered, rate.Samples(answerLength))
+				}
+			})
+		})
+	}
 }
 
 func TestACascadeIsInterruptedByWordsAndAnswersThem(t *testing.T) {

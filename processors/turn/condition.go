@@ -58,11 +58,13 @@ type Facts struct {
 	// The button of push to talk.
 	Pressed   bool
 	PressedTo time.Duration // when it was released last
+	Held      bool          // it is, or was, held in this turn
 
 	// The agent.
 	BotSpeaking bool          // its voice is heard, or held because this may be a barge-in
 	BotFrom     time.Duration // since when
 	Answers     int           // how often it has stopped speaking
+	Awaited     bool          // it is to answer a turn and has not begun to speak, for 10 s at most
 	Sentences   int           // how many sentences have been heard (see [Processor.Tap])
 	Tools       int           // how many functions run (see [Processor.Tap])
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/parley-go/parley/frames"
@@ -13,7 +14,8 @@ import (
 // Config says who may speak when. The zero value is good where a detector of
 // voice and a recogniser come before the turn: the voice takes the turn and
 // interrupts, and the turn ends 600 ms after the voice, when its transcript has
-// come.
+// come; or when the detector tells the end of the voice, if that is later (see
+// [Silence]).
 type Config struct {
 	// Name is the processor's name. Default: "turn".
 	Name string
@@ -32,9 +34,10 @@ type Config struct {
 	End Condition
 
 	// Interrupt is when a turn may interrupt what the agent says or does. It is
-	// asked while the agent speaks or a function runs; otherwise there is nothing
-	// to protect, and an answer that is being thought of is always given up.
-	// Default: Always().
+	// asked while the agent speaks or a function runs. An answer that is still
+	// awaited is given up without asking, but not for a cough: when there are the
+	// words that Recovery asks for or, where nobody transcribes, that length of
+	// speech. Default: Always().
 	Interrupt Condition
 
 	// Barred is what becomes of speech that may not interrupt. Default: Keep.
@@ -51,7 +54,7 @@ type Config struct {
 
 	// Idle is what is done when neither says anything, one after the other.
 	// Default: nothing.
-	Idle []Prompt
+	Idle []Reminder
 
 	// MaxTurn is how long a turn may last. Then it is ended, and ErrEndless
 	// reported. Default: 2 min.
@@ -84,18 +87,23 @@ const (
 
 // Recovery is how a false interruption is told from a real one: the agent's voice
 // is held at once (PausePlayout), and goes on (ResumePlayout) if it was nothing.
+// While an answer is awaited or a function runs there is no voice to hold, but it is
+// told in the same way.
 type Recovery struct {
-	// On makes the agent's voice wait. Default: off.
+	// On makes the agent's voice wait, and the turn with it. Default: off; a turn
+	// interrupts the agent's voice at once, and what cannot be heard yet when it
+	// is real.
 	On bool
 
-	// Words is how many words make it real. Default: 1.
+	// Words is how many words make it real, on or off. Default: 1.
 	Words int
 
 	// Speech is how long speech makes it real where nobody transcribes: as long
-	// as no transcript was seen in the call. Default: 700 ms.
+	// as no transcript was seen in the call, on or off. Default: 700 ms.
 	Speech time.Duration
 
-	// Wait is how long the agent's voice is held at most. What is said so late
+	// Wait is how long the agent's voice is held at most, and how long after the
+	// caller was heard last it is held at most. What is said so late
 	// that the agent goes on already interrupts it like any other. Default: 2 s.
 	Wait time.Duration
 }
@@ -110,8 +118,8 @@ func (r Recovery) confirm() Condition {
 	})
 }
 
-// Prompt is something to be done when it has been quiet for a while.
-type Prompt struct {
+// Reminder is something to be done when it has been quiet for a while.
+type Reminder struct {
 	// After is how long neither has said anything since the caller last did. The
 	// time does not count in which the agent speaks, a function runs, an answer
 	// is awaited (10 s at most), the caller is muted, or a handler is at work.
@@ -194,6 +202,8 @@ func (c Config) validate(tapped bool) error {
 		check("Interrupt", c.Interrupt, tapped), check("Mute", c.Mute, tapped))
 	if c.End != nil && uses(c.End, "Released") && !(c.Start != nil && uses(c.Start, "Pressed")) {
 		wrong("End: Released() ends every turn at once that no button has begun; use Pressed() in Start")
+	} else if c.Start != nil && c.End != nil && unpressed(c.Start) && released(c.End) {
+		wrong("Start and End: Released() ends at once what begins without the button; use All(Released(), Silence(d)) in End, or Pressed() alone in Start")
 	}
 	if c.Barred > Ignore {
 		wrong("Barred: %d is neither Keep nor Ignore", c.Barred)
@@ -287,6 +297,33 @@ func uses(c Condition, name string) bool {
 	return found
 }
 
+// unpressed reports whether a start may hold while no button is held.
+func unpressed(c Condition) bool {
+	switch c := c.(type) {
+	case all:
+		return !slices.ContainsFunc(c, func(c Condition) bool { return !unpressed(c) })
+	case anyOf:
+		return slices.ContainsFunc(c, unpressed)
+	case *builtin:
+		return c.name != "Pressed" && c.name != "Never"
+	}
+	return true
+}
+
+// released reports whether an end holds as soon as no button is held, whatever
+// else is.
+func released(c Condition) bool {
+	switch c := c.(type) {
+	case all:
+		return len(c) > 0 && !slices.ContainsFunc(c, func(c Condition) bool { return !released(c) })
+	case anyOf:
+		return slices.ContainsFunc(c, released)
+	case *builtin:
+		return c.name == "Released"
+	}
+	return false
+}
+
 // Settings changes, in mid-call, how turns are taken. It is what a
 // frames.UpdateSettings carries for this processor:
 //
@@ -300,7 +337,7 @@ type Settings struct {
 
 	Barred   *Barred
 	Recovery *Recovery
-	Idle     *[]Prompt
+	Idle     *[]Reminder
 	MaxTurn  *time.Duration
 	MaxQuiet *time.Duration
 	MaxTool  *time.Duration

@@ -21,9 +21,9 @@ func (*failing) Cleanup(func())              {}
 
 func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T) {
 	negative := -time.Second
-	judge := func(c turn.SemanticConfig) turn.Config {
-		if c.Judge == nil {
-			c.Judge = yes
+	semantic := func(c turn.SemanticConfig) turn.Config {
+		if c.Model == nil {
+			c.Model = yes
 		}
 		return turn.Config{End: turn.Semantic(c)}
 	}
@@ -43,6 +43,7 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 		"a condition that is missing":           {turn.Config{Start: turn.Any(turn.Voice(), nil)}, []string{"Start: Any[1]", "no condition"}},
 		"an end where a start is asked for":     {turn.Config{Start: turn.Silence(time.Second)}, []string{"Start", "use it in End"}},
 		"a release without a button":            {turn.Config{End: turn.Released()}, []string{"End", "Pressed() in Start"}},
+		"a release that ends a voice at once":   {turn.Config{Start: turn.Any(turn.Pressed(), turn.Voice()), End: turn.Released()}, []string{"Start and End", "at once", "All(Released(), Silence(d))"}},
 		"half a service":                        {turn.Config{Start: turn.External()}, []string{"set both"}},
 		"the other half":                        {turn.Config{End: turn.External()}, []string{"set both"}},
 		"a service and something else":          {turn.Config{Start: turn.Any(turn.External(), turn.Voice()), End: turn.External()}, []string{"Start: Any[0]", "cannot be combined"}},
@@ -54,15 +55,15 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 		"a negative wait":                       {turn.Config{Recovery: turn.Recovery{Wait: negative}}, []string{"Recovery.Wait", "-1s"}},
 		"a negative turn":                       {turn.Config{MaxTurn: negative}, []string{"MaxTurn", "-1s"}},
 		"neither kept nor ignored":              {turn.Config{Barred: 7}, []string{"Barred", "7"}},
-		"prompts out of order":                  {turn.Config{Idle: []turn.Prompt{{20 * time.Second, turn.Say("")}, {10 * time.Second, turn.Say("")}}}, []string{"Idle[1].After", "10s", "20s"}},
-		"a prompt at once":                      {turn.Config{Idle: []turn.Prompt{{0, turn.Say("")}}}, []string{"Idle[0].After"}},
-		"a prompt that does nothing":            {turn.Config{Idle: []turn.Prompt{{time.Second, nil}}}, []string{"Idle[0].Do", "Say"}},
-		"no model":                              {turn.Config{End: turn.Semantic(turn.SemanticConfig{})}, []string{"End", "SemanticConfig.Judge"}},
-		"a model asked where nothing ends":      {turn.Config{Start: turn.Semantic(turn.SemanticConfig{Judge: yes})}, []string{"Start", "use it in End"}},
-		"a threshold that is no probability":    {judge(turn.SemanticConfig{Threshold: 1.5}), []string{"threshold", "1.5"}},
-		"a model without time":                  {judge(turn.SemanticConfig{Deadline: negative}), []string{"Semantic", "negative"}},
-		"a model that is asked too late":        {judge(turn.SemanticConfig{Pause: 5 * time.Second}), []string{"Patience longer"}},
-		"a fallback that is wrong":              {judge(turn.SemanticConfig{Fallback: turn.Silence(negative)}), []string{"End: Semantic[0]", "Silence(-1s)"}},
+		"reminders out of order":                {turn.Config{Idle: []turn.Reminder{{20 * time.Second, turn.Say("")}, {10 * time.Second, turn.Say("")}}}, []string{"Idle[1].After", "10s", "20s"}},
+		"a reminder at once":                    {turn.Config{Idle: []turn.Reminder{{0, turn.Say("")}}}, []string{"Idle[0].After"}},
+		"a reminder that does nothing":          {turn.Config{Idle: []turn.Reminder{{time.Second, nil}}}, []string{"Idle[0].Do", "Say"}},
+		"no model":                              {turn.Config{End: turn.Semantic(turn.SemanticConfig{})}, []string{"End", "SemanticConfig.Model"}},
+		"a model asked where nothing ends":      {turn.Config{Start: turn.Semantic(turn.SemanticConfig{Model: yes})}, []string{"Start", "use it in End"}},
+		"a threshold that is no probability":    {semantic(turn.SemanticConfig{Threshold: 1.5}), []string{"threshold", "1.5"}},
+		"a model without time":                  {semantic(turn.SemanticConfig{Deadline: negative}), []string{"Semantic", "negative"}},
+		"a model that is asked too late":        {semantic(turn.SemanticConfig{Pause: 5 * time.Second}), []string{"Patience longer"}},
+		"a fallback that is wrong":              {semantic(turn.SemanticConfig{Fallback: turn.Silence(negative)}), []string{"End: Semantic[0]", "Silence(-1s)"}},
 		"several mistakes, all of them at once": {turn.Config{MaxTurn: negative, Start: turn.Words(0)}, []string{"MaxTurn", "Words(0)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +130,7 @@ func TestAChangeOfOneThingLetsTheOthersRememberWhatTheyKnow(t *testing.T) {
 		limit := 10 * time.Second
 		c.Send(&frames.UpdateSettings{Settings: turn.Settings{MaxTurn: &limit}})
 		c.starts()
-		c.then("still awake", "interrupt", "started")
+		c.then("still awake", "started")
 	})
 }
 

@@ -18,7 +18,7 @@ var (
 	// function came within Config.MaxTool. It is taken to have ended.
 	ErrStuckTool = errors.New("a function did not tell of its end")
 
-	// ErrJudge tells that the model of Semantic failed or was too slow for one
+	// ErrEndOfTurn tells that the model of Semantic failed or was too slow for one
 	// pause, and the fallback took its place.
-	ErrJudge = errors.New("the model of where turns end did not answer")
+	ErrEndOfTurn = errors.New("the end-of-turn model did not answer")
 )

@@ -60,7 +60,8 @@ type owner uint8
 const (
 	ofNone   owner = iota // there was nothing before
 	ofTurn                // a turn's, which has ended: they belong to it
-	ofNobody              // of what was ignored or muted
+	ofNobody              // of what was ignored
+	ofMuted               // of what was muted, if only in part
 )
 
 // words is what was transcribed of an utterance, and what was before it.
@@ -76,7 +77,8 @@ type words struct {
 
 	before owner         // whose the words of the last utterance are
 	overAt time.Duration // when it was over
-	news   bool          // there has been a voice since
+	news   bool          // there has been a voice since, or the agent has begun to answer a turn
+	due    bool          // what was ignored still has words to come: only interim ones did
 
 	mutedFrom, mutedTo time.Duration // when the caller was muted last
 }
@@ -87,7 +89,7 @@ func (w *words) clear() {
 
 // isOver notes that an utterance is over, and whose its words are.
 func (w *words) isOver(whose owner, at time.Duration) {
-	w.before, w.overAt, w.news = whose, at, false
+	w.before, w.overAt, w.news, w.due = whose, at, false, false
 }
 
 // transcript is what a recogniser has understood.
@@ -118,12 +120,14 @@ func (m *machine) hearWords(t transcript) verdict {
 	}
 	if strings.TrimSpace(t.text) != "" {
 		m.understand(t)
+	} else {
+		m.withdraw()
 	}
 	m.settle(false)
 	switch {
 	case f.Muted:
 		return drop
-	case m.state == talking || !t.final:
+	case m.state == talking:
 		m.words.passedAt = f.Now
 		return pass
 	case !m.words.kept:
@@ -137,11 +141,11 @@ func (m *machine) hearWords(t transcript) verdict {
 const maxFinals = 64
 
 func (m *machine) understand(t transcript) {
-	f, w := &m.facts, &m.words
+	w := &m.words
 	if !t.located {
 		t.start, t.end = m.here, m.here
 	}
-	if f.Text == "" {
+	if m.facts.Text == "" {
 		w.first = t.start
 	}
 	w.last, w.interim = t.end, t.text
@@ -151,14 +155,30 @@ func (m *machine) understand(t transcript) {
 			w.finals = w.finals[1:]
 		}
 	}
-	f.Text = strings.TrimSpace(strings.Join(w.finals, " ") + " " + w.interim)
-	f.Words, f.Final, f.TextAt = countWords(f.Text), t.final, f.Now
+	m.read(t.final)
 	m.idle.reset(m)
+}
+
+// withdraw forgets what the caller seemed to be saying: the recogniser has taken
+// it back.
+func (m *machine) withdraw() {
+	if m.words.interim != "" {
+		m.words.interim = ""
+		m.read(true)
+	}
+}
+
+// read puts into the facts what was understood.
+func (m *machine) read(final bool) {
+	f, w := &m.facts, &m.words
+	f.Text = strings.TrimSpace(strings.Join(w.finals, " ") + " " + w.interim)
+	f.Words, f.Final, f.TextAt = countWords(f.Text), final, f.Now
 }
 
 // isLate reports whether a transcript is of the last utterance, which is over,
 // and what becomes of it then. Where the recogniser does not tell, it is taken to
-// be if there has been no voice since.
+// be if it comes soon, and nothing has happened since that it could belong to: a
+// "yes" that the detector missed must not be taken for an echo of the last turn.
 func (m *machine) isLate(t transcript) (verdict, bool) {
 	f, w := &m.facts, &m.words
 	late := f.Detector && !w.news && m.state != talking && f.Now-w.overAt <= lateAfter
@@ -168,9 +188,12 @@ func (m *machine) isLate(t transcript) (verdict, bool) {
 	switch {
 	case w.before == ofNone || !late:
 		return pass, false
-	case w.before == ofTurn:
+	case w.before == ofNobody && !t.located && !w.due:
+		return pass, false // all of that has come already
+	case w.before == ofTurn && t.final:
 		return pass, true
 	}
+	w.due = w.due && !t.final
 	return drop, true
 }
 
@@ -201,18 +224,24 @@ func (m *machine) serviceStopped() {
 	}
 	m.state, f.Turn = quiet, false
 	f.Turns++
-	m.idle.asked(m)
+	m.asked()
 }
 
 // interrupted notes that somebody has raised an interruption.
-func (m *machine) interrupted() { m.silenced() }
+func (m *machine) interrupted() {
+	m.silenced()
+	m.polite, m.spared = false, false // there is nothing left to interrupt
+}
 
 // ---- the agent
 
 func (m *machine) botStarted() {
 	f := &m.facts
 	m.bot = bot{}
-	m.idle.answered()
+	f.Awaited = false
+	if m.words.before == ofTurn {
+		m.words.news = true
+	}
 	if !f.BotSpeaking {
 		f.BotSpeaking, f.BotFrom = true, f.Now
 	}
@@ -252,6 +281,12 @@ func (m *machine) toolEnded(id string) {
 // ---- the application
 
 func (m *machine) requestMute(on bool) { m.requested = on }
+
+// stops notes that the pipeline stands still until something comes.
+func (m *machine) stops() {
+	m.close()
+	m.facts.Awaited, m.idle.stops = false, true
+}
 
 // ends notes that the run ends.
 func (m *machine) ends() {

@@ -36,14 +36,14 @@ func Example() {
 
 // A model of one's own may be as simple as this one.
 func ExampleSemantic() {
-	fullStop := turn.JudgeFunc(func(ctx context.Context, u turn.Utterance) (float64, error) {
+	fullStop := turn.EndOfTurnFunc(func(ctx context.Context, u turn.Utterance) (float64, error) {
 		if strings.HasSuffix(u.Text, ".") || strings.HasSuffix(u.Text, "?") {
 			return 1, nil
 		}
 		return 0, nil // the caller may go on
 	})
 	turns := turn.New(turn.Config{
-		End: turn.Semantic(turn.SemanticConfig{Judge: fullStop, Patience: 2 * time.Second}),
+		End: turn.Semantic(turn.SemanticConfig{Model: fullStop, Patience: 2 * time.Second}),
 	})
 	fmt.Println(turns.Name())
 	// Output: turn

@@ -22,7 +22,7 @@ const (
 	rate = audio.Rate16k
 )
 
-var yes = turn.JudgeFunc(func(context.Context, turn.Utterance) (float64, error) { return 1, nil })
+var yes = turn.EndOfTurnFunc(func(context.Context, turn.Utterance) (float64, error) { return 1, nil })
 
 // call is a conversation in virtual time. The caller's audio comes every 20 ms;
 // what a detector, a recogniser, a service and an output tell is said by the test.

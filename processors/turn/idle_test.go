@@ -11,7 +11,7 @@ import (
 	"github.com/parley-go/parley/processors/turn"
 )
 
-var prompts = []turn.Prompt{
+var reminders = []turn.Reminder{
 	{After: 10 * time.Second, Do: turn.Say("there?")},
 	{After: 20 * time.Second, Do: turn.Say("hello?")},
 	{After: 30 * time.Second, Do: turn.HangUp("nobody is there")},
@@ -22,8 +22,8 @@ const (
 	hello = `Text("hello?")`
 )
 
-func TestACallerWhoSaysNothingIsPromptedAndThenTheCallEnds(t *testing.T) {
-	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+func TestACallerWhoSaysNothingIsRemindedAndThenTheCallEnds(t *testing.T) {
+	holding(t, turn.Config{Idle: reminders}, func(c *call) {
 		c.wait(9980 * ms)
 		c.then("before 10 s")
 		c.wait(20 * ms)
@@ -44,7 +44,7 @@ func TestACallerWhoSaysNothingIsPromptedAndThenTheCallEnds(t *testing.T) {
 }
 
 func TestSilenceCountsFromWhenTheAgentStoppedBeingHeard(t *testing.T) {
-	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+	holding(t, turn.Config{Idle: reminders}, func(c *call) {
 		c.speaks(time.Second)
 		c.text("hi")
 		c.wait(5 * time.Second) // the answer is being thought of
@@ -66,7 +66,7 @@ func TestSpeechAndKeysBeginTheCountAnew(t *testing.T) {
 		"a text":  func(c *call) { c.Send(&frames.Text{Text: "hi"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			holding(t, turn.Config{Start: turn.Words(1), Idle: prompts}, func(c *call) {
+			holding(t, turn.Config{Start: turn.Words(1), Idle: reminders}, func(c *call) {
 				c.wait(12 * time.Second)
 				c.then("after 12 s", there)
 				sign(c)
@@ -74,20 +74,20 @@ func TestSpeechAndKeysBeginTheCountAnew(t *testing.T) {
 				c.wait(9900 * ms)
 				c.then("9.9 s after a sign of life")
 				c.wait(200 * ms)
-				c.then("and 10 s after it the first prompt again", there)
+				c.then("and 10 s after it the first reminder again", there)
 			})
 		})
 	}
 }
 
-func TestNobodyIsPromptedWhileTheySpeakOrAToolRunsOrTheyAreMuted(t *testing.T) {
+func TestNobodyIsRemindedWhileTheySpeakOrAToolRunsOrTheyAreMuted(t *testing.T) {
 	for name, busy := range map[string]func(c *call){
 		"a voice": func(c *call) { c.starts() },
 		"a tool":  func(c *call) { c.toolStarts("1") },
 		"a mute":  func(c *call) { c.turns.Mute(true) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			holding(t, turn.Config{Start: turn.Words(1), Idle: prompts}, func(c *call) {
+			holding(t, turn.Config{Start: turn.Words(1), Idle: reminders}, func(c *call) {
 				c.wait(5 * time.Second)
 				busy(c)
 				c.wait(time.Minute)
@@ -98,7 +98,7 @@ func TestNobodyIsPromptedWhileTheySpeakOrAToolRunsOrTheyAreMuted(t *testing.T) {
 }
 
 func TestAnAnswerThatDoesNotComeIsSilence(t *testing.T) {
-	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+	holding(t, turn.Config{Idle: reminders}, func(c *call) {
 		c.speaks(time.Second)
 		c.text("hi")
 		c.wait(500 * ms)
@@ -117,7 +117,7 @@ func TestAHandlerIsCalledOffWhenTheCallerSpeaks(t *testing.T) {
 		ended = ctx.Err()
 		return ended
 	}
-	holding(t, turn.Config{Idle: []turn.Prompt{{After: time.Second, Do: wait}}}, func(c *call) {
+	holding(t, turn.Config{Idle: []turn.Reminder{{After: time.Second, Do: wait}}}, func(c *call) {
 		c.wait(2 * time.Second)
 		if ended != nil {
 			t.Error("the handler ended by itself")
@@ -135,7 +135,7 @@ func TestAHandlerIsCalledOffWhenTheCallerSpeaks(t *testing.T) {
 func TestAHandlersErrorIsReported(t *testing.T) {
 	broken := errors.New("broken")
 	fails := func(context.Context, *pipeline.Port) error { return broken }
-	holding(t, turn.Config{Idle: []turn.Prompt{{After: time.Second, Do: fails}}}, func(c *call) {
+	holding(t, turn.Config{Idle: []turn.Reminder{{After: time.Second, Do: fails}}}, func(c *call) {
 		c.wait(2 * time.Second)
 		if c.reported(broken) != 1 {
 			t.Errorf("the errors are %v", c.Errors())
@@ -143,8 +143,37 @@ func TestAHandlersErrorIsReported(t *testing.T) {
 	})
 }
 
+func TestNobodyIsRemindedWhileThePipelineStandsStill(t *testing.T) {
+	holding(t, turn.Config{Idle: reminders}, func(c *call) {
+		c.wait(9 * time.Second)
+		c.Send(&frames.Stop{})
+		c.wait(time.Minute)
+		c.then("stopped", "Stop()")
+		c.speaks(time.Second)
+		c.text("hello")
+		c.wait(time.Second)
+		c.story()
+		c.botStarts()
+		c.botStops()
+		c.wait(10 * time.Second)
+		c.then("when the call has gone on", there)
+	})
+}
+
+func TestACoughDoesNotMakeAnAnswerThatIsAwaitedCountAsSilence(t *testing.T) {
+	holding(t, turn.Config{Recovery: turn.Recovery{On: true}, Idle: []turn.Reminder{{After: 3 * time.Second, Do: turn.Say("there?")}}}, func(c *call) {
+		c.transcribed()
+		c.wait(time.Second)
+		c.speaks(200 * ms)
+		c.wait(7 * time.Second)
+		c.then("while the answer is awaited")
+		c.wait(4 * time.Second)
+		c.then("when it has not come", there)
+	})
+}
+
 func TestSilenceBeforeAndAfterAnAnnouncementAddsUp(t *testing.T) {
-	holding(t, turn.Config{Idle: prompts}, func(c *call) {
+	holding(t, turn.Config{Idle: reminders}, func(c *call) {
 		c.wait(6 * time.Second)
 		c.botStarts()
 		c.wait(5 * time.Second)

@@ -31,6 +31,7 @@ func TestSpeechThatMayNotInterruptIsKeptOrIgnored(t *testing.T) {
 				h.toolReturns("1")
 				h.wait(5 * time.Second)
 				h.then("when the tool had returned")
+				h.wait(time.Second) // nothing is awaited any more
 				h.starts()
 				h.then("afterwards", "interrupt", "started")
 			})
@@ -81,7 +82,7 @@ func TestAFewWordsDoNotInterruptTheAgentButEnoughDo(t *testing.T) {
 		c.speaks(300 * ms)
 		c.text("yes")
 		c.wait(time.Second)
-		c.then("one word while the agent is silent", "interrupt", "started", "yes", "stopped")
+		c.then("one word before it has answered", "started", "interrupt", "yes", "stopped")
 	})
 }
 
@@ -348,7 +349,7 @@ func TestSomebodyElsesInterruptionEndsTheDoubt(t *testing.T) {
 }
 
 func TestAnAgentThatHadNothingLeftToSayHasStopped(t *testing.T) {
-	holding(t, turn.Config{Recovery: turn.Recovery{On: true}, Idle: []turn.Prompt{{After: 10 * time.Second, Do: turn.Say("Hm?")}}}, func(c *call) {
+	holding(t, turn.Config{Recovery: turn.Recovery{On: true}, Idle: []turn.Reminder{{After: 10 * time.Second, Do: turn.Say("Hm?")}}}, func(c *call) {
 		c.transcribed()
 		c.botStarts()
 		c.speaks(100 * ms)

@@ -19,31 +19,37 @@ func (s state) String() string { return [...]string{"quiet", "doubtful", "talkin
 // machine decides. It knows no goroutines, no clock and no frames: it is told
 // what happens and when, and leaves what is to be done in effects.
 //
-// "Busy" means that the agent speaks or a function runs. What the conditions of
-// the configuration say is in capitals.
+// "Busy" means that the agent speaks or a function runs; "working", that it is busy
+// or an answer is awaited. While it is not busy, INTERRUPT is taken to hold. What
+// the conditions of the configuration say is in capitals.
 //
 //	state      when                                            → state      effects
 //	─────────  ──────────────────────────────────────────────  ───────────  ─────────────────────────────
-//	quiet      START, not busy                                 → talking    interrupt, started, release
-//	           START, busy, INTERRUPT, certain (a)             → talking    interrupt, started, release
-//	           START, busy, INTERRUPT, not certain             → doubtful   pause
+//	quiet      START, not working                              → talking    interrupt, started, release
+//	           START, working, INTERRUPT, certain (a)          → talking    interrupt, started, release
+//	           … not certain, Recovery                         → doubtful   pause, if the agent speaks
+//	           … not certain, no Recovery                      → talking    started, release
 //	           START, busy, not INTERRUPT, Keep                → talking    started, release
 //	           START, busy, not INTERRUPT, Ignore              → doubtful
 //	           nothing said for a while                        → quiet      drop
-//	doubtful   not busy any more, and still speaking           → talking    interrupt, started, release
-//	           busy, INTERRUPT, certain                        → talking    interrupt, started, release
+//	doubtful   not working any more, and still speaking        → talking    interrupt, started, release
+//	           working, INTERRUPT, certain                     → talking    interrupt, started, release
+//	           the agent begins to speak, INTERRUPT            → doubtful   pause
 //	           busy, not INTERRUPT, Keep                       → talking    resume, started, release
 //	           held for Recovery.Wait                          → doubtful   resume
 //	           nothing said for a while, words, Keep           → talking    resume, started, release
 //	           nothing said for a while, or for MaxTurn        → quiet      resume, drop
 //	           MUTE                                            → quiet      resume, drop, mute
 //	talking    it did not interrupt: busy, INTERRUPT, certain  → talking    interrupt
+//	           … and an answer is awaited, certain             → talking    interrupt
 //	           END                                             → quiet      stopped
 //	           MaxTurn is over                                 → quiet      stopped, report
 //	           MUTE, the run ends                              → quiet      stopped
 //
-//	(a) Recovery is off, or the agent does not speak, or there are the words or
-//	    the length of speech that it asks for, or the button is pressed
+//	(a) There are the words or the length of speech that Recovery asks for, or the
+//	    button is pressed; or Recovery is off and the agent speaks, while there is a
+//	    voice. So a cough does not put an end to what cannot be heard yet, and which
+//	    nobody would ask for again.
 //
 // started and stopped alternate, and only where talking begins and ends. Every
 // wait in doubtful and talking has an end in time: Recovery.Wait and settleAfter,
@@ -65,6 +71,7 @@ type machine struct {
 
 	state  state
 	polite bool // talking, without having interrupted what goes on
+	spared bool // … because what goes on cannot be heard yet, and it may be a cough
 	armed  bool // Start has ceased to hold since the last turn, or doubt
 	over   bool // the run ends: nothing begins any more
 
@@ -74,15 +81,18 @@ type machine struct {
 	voiced bool          // there was a voice in this utterance; begun is its beginning
 
 	// Doubt.
-	since  time.Duration // since when there is
-	paused bool          // the agent's voice is held
-	tired  bool          // it was held long enough
+	doubted time.Duration // since when there is
+	barred  bool          // it is speech that may not interrupt
+	since   time.Duration // since when the agent's voice is held, or there is doubt
+	paused  bool          // it is held
+	tired   bool          // it was held long enough
 
 	voice     voice
 	words     words
 	button    mark // where the button was pressed
 	bot       bot
-	requested bool // muting was asked for
+	askedAt   time.Duration // when the turn ended whose answer is awaited
+	requested bool          // muting was asked for
 	tools     map[string]time.Duration
 	idle      idle
 }
@@ -96,9 +106,13 @@ const (
 	// end is a system frame, and would overtake the transcript on its way.
 	behind = 20 * time.Millisecond
 
-	// lateAfter is how long after a turn, or what was ignored, a transcript may
-	// still come of it.
-	lateAfter = 5 * time.Second
+	// lateAfter is how long after a turn, or what was ignored or muted, a
+	// transcript may still come of it that does not tell where it belongs.
+	lateAfter = 2 * time.Second
+
+	// answerWait is how long an answer is awaited; after that its absence counts
+	// as silence.
+	answerWait = 10 * time.Second
 
 	// resumeGrace is how long an output may take to go on speaking.
 	resumeGrace = time.Second
@@ -174,13 +188,17 @@ func (m *machine) close() {
 
 // answers is what the conditions say now.
 type answers struct {
-	start, end, allowed, certain bool
+	start, end bool
+	allowed    bool // it may interrupt
+	certain    bool // it is to interrupt at once
+	sure       bool // … for it is no cough
 }
 
 // ask puts all questions, always, so that conditions with a memory see all.
 func (m *machine) ask() answers {
 	f := &m.facts
 	f.Turn = m.state == talking
+	f.Held = f.Turn && (f.Held || f.Pressed)
 	put := func(c Condition) bool {
 		holds, again := c.Holds(f)
 		if again > f.Now {
@@ -188,17 +206,17 @@ func (m *machine) ask() answers {
 		}
 		return holds
 	}
-	a := answers{start: put(m.cfg.Start), end: put(m.cfg.End), allowed: put(m.cfg.Interrupt)}
-	sure := put(m.confirm)
-	a.certain = !m.cfg.Recovery.On || !f.BotSpeaking || sure || f.Pressed // nobody presses by mistake
+	a := answers{start: put(m.cfg.Start), end: put(m.cfg.End), allowed: put(m.cfg.Interrupt) || !m.busy()}
+	a.sure = put(m.confirm) || f.Pressed // nobody presses by mistake
+	a.certain = a.sure || !m.working() || f.BotSpeaking && !m.cfg.Recovery.On
 	for _, s := range m.semantics {
 		if s.wanted {
 			s.wanted = false
-			m.do(effect{kind: doAsk, judge: s, ticket: s.ticket, text: f.Text, from: m.begun})
+			m.do(effect{kind: doAsk, semantic: s, ticket: s.ticket, text: f.Text, from: m.begun})
 		}
 		if s.late {
 			s.late = false
-			m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v", ErrJudge, s.cfg.Deadline)})
+			m.do(effect{kind: doReport, err: fmt.Errorf("%w within %v", ErrEndOfTurn, s.cfg.Deadline)})
 		}
 	}
 	return a
@@ -256,9 +274,10 @@ func (m *machine) step(a answers, ends bool) bool {
 }
 
 func (m *machine) stepTalking(a answers, ends bool) bool {
+	f := &m.facts
 	switch {
-	case m.polite && m.busy() && a.allowed && a.certain:
-		m.polite = false
+	case m.polite && (m.busy() || m.spared) && a.allowed && a.certain && (a.sure || f.Voice || !m.spared):
+		m.polite, m.spared = false, false
 		m.interrupt()
 		return true
 	case a.end && ends && m.at(m.words.passedAt+behind):
@@ -285,20 +304,25 @@ func (m *machine) spend() {
 	}
 }
 
+// busy reports whether the agent speaks or does something.
 func (m *machine) busy() bool { return m.facts.BotSpeaking || m.facts.Tools > 0 }
+
+// working reports whether there is something that an interruption would put an
+// end to, if only an answer that is being thought of.
+func (m *machine) working() bool { return m.busy() || m.facts.Awaited }
 
 // consider decides about a turn that is to start.
 func (m *machine) consider(a answers) bool {
 	switch {
-	case !m.busy():
-		if m.state == doubtful && !m.present() {
-			return false // it was said while it was not welcome
-		}
-		m.begin(true)
+	case !m.busy() && m.state == doubtful && !m.present() && (m.barred || !a.sure):
+		return false // it was said while it was not welcome
 	case !a.allowed && m.cfg.Barred == Keep:
 		m.begin(false)
 	case a.allowed && a.certain:
 		m.begin(true)
+	case a.allowed && !m.cfg.Recovery.On:
+		m.begin(false)
+		m.spared = true
 	default:
 		return m.hesitate(a.allowed)
 	}
@@ -316,12 +340,16 @@ func (m *machine) hesitate(allowed bool) bool {
 	f := &m.facts
 	isNew := m.state != doubtful
 	if isNew {
-		m.state, m.since, m.tired = doubtful, f.Now, false
+		m.state, m.doubted, m.since, m.tired = doubtful, f.Now, f.Now, false
 		if !m.voiced {
 			m.begun = m.words.first
 		}
 	}
-	if hold := allowed && m.cfg.Recovery.On && f.BotSpeaking && !m.tired; hold && !m.paused {
+	m.barred = !allowed
+	hold := allowed && m.cfg.Recovery.On && f.BotSpeaking && !m.tired
+	if hold && !m.paused && m.heldUntil(f.Now) <= f.Now {
+		m.tired = true // the agent begins to speak long after what may have been a cough
+	} else if hold && !m.paused {
 		m.paused, m.since, m.bot.until = true, f.Now, 0
 		m.do(effect{kind: doPause})
 	} else if !hold {
@@ -330,13 +358,25 @@ func (m *machine) hesitate(allowed bool) bool {
 	return isNew
 }
 
+// heldUntil returns until when the agent's voice is held, if it is held since a
+// time: as long as words may still come, but not for longer than Recovery.Wait.
+func (m *machine) heldUntil(since time.Duration) time.Duration {
+	f := &m.facts
+	until := since + m.cfg.Recovery.Wait
+	switch {
+	case f.Voice:
+		return until
+	case !f.Transcripts:
+		return f.Now // nobody transcribes: there is nothing to wait for after the voice
+	}
+	return min(until, max(m.doubted, f.VoiceTo, f.TextAt)+m.cfg.Recovery.Wait)
+}
+
 // doubt ends what has lasted long enough.
 func (m *machine) doubt() bool {
 	f := &m.facts
 	if m.paused {
-		// Where nobody transcribes there is nothing to wait for after the voice.
-		silent := !f.Transcripts && !f.Voice
-		if !silent && !m.at(m.since+m.cfg.Recovery.Wait) {
+		if !m.at(m.heldUntil(m.since)) {
 			return false
 		}
 		m.tired = true
@@ -424,7 +464,7 @@ func (m *machine) interrupt() {
 
 // silenced notes that an interruption, whoever raised it, has silenced the agent.
 func (m *machine) silenced() {
-	m.paused, m.bot = false, bot{}
+	m.paused, m.bot, m.facts.Awaited = false, bot{}, false
 	if m.facts.BotSpeaking {
 		m.facts.BotSpeaking = false
 		m.facts.Answers++
@@ -459,9 +499,14 @@ func (m *machine) finish() {
 	m.words.isOver(ofTurn, f.Now)
 	m.state, f.Turn, m.armed = quiet, false, false
 	f.Turns++
-	m.idle.asked(m)
+	if f.Text != "" || !f.Transcripts { // a cough asks for nothing, and leaves what was asked before
+		m.asked()
+	}
 	m.newUtterance()
 }
+
+// asked notes that the agent has something to answer.
+func (m *machine) asked() { m.facts.Awaited, m.askedAt = true, m.facts.Now }
 
 // dismiss forgets what was said without a turn.
 func (m *machine) dismiss() {
@@ -469,8 +514,9 @@ func (m *machine) dismiss() {
 	if m.words.kept {
 		m.do(effect{kind: doDrop})
 	}
-	if m.facts.Transcripts && (m.state == doubtful || m.voiced || m.facts.Text != "") {
+	if m.facts.Text != "" { // a cough has no words that could still come
 		m.words.isOver(ofNobody, m.facts.Now)
+		m.words.due = !m.facts.Final
 	}
 	if m.state == doubtful {
 		m.armed = false // what began this does not begin it again
@@ -482,8 +528,8 @@ func (m *machine) dismiss() {
 func (m *machine) newUtterance() {
 	f := &m.facts
 	m.words.clear()
-	m.voiced, m.polite, m.tired = false, false, false
-	f.Voiced, f.Text, f.Words, f.Final = 0, "", 0, true
+	m.voiced, m.polite, m.spared, m.tired, m.barred = false, false, false, false, false
+	f.Voiced, f.Text, f.Words, f.Final, f.Held = 0, "", 0, true, false
 	if f.Voice {
 		f.VoiceFrom, m.voiced, m.begun = f.Now, true, m.here
 	}

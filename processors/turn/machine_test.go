@@ -36,7 +36,13 @@ func (s *modelled) here() mark {
 
 func (s *modelled) event(name string, ends bool, do func(m *machine)) {
 	s.log = append(s.log, fmt.Sprintf("%v %s", s.at, name))
+	awaited := s.m.facts.Awaited && !s.m.facts.BotSpeaking && s.at < s.m.askedAt+answerWait
+	turns := s.m.facts.Turns
 	s.m.on(s.here(), ends, do)
+	if f := &s.m.facts; awaited && name != "bot on" && name != "interruption" && turns == f.Turns && slices.ContainsFunc(s.m.effects, func(e effect) bool { return e.kind == doInterrupt }) {
+		sure, _ := s.m.confirm.Holds(f)
+		s.must(sure || f.Pressed, "an answer that is awaited is given up for what may be a cough")
+	}
 	s.check()
 }
 
@@ -123,7 +129,7 @@ var (
 	}
 	ends = []func() Condition{
 		leaf(Silence(500 * time.Millisecond)), leaf(Transcript(200*time.Millisecond, time.Second)), leaf(Released()), leaf(Always()), leaf(Never()),
-		leaf(Semantic(SemanticConfig{Judge: JudgeFunc(func(context.Context, Utterance) (float64, error) { return 0, nil })})),
+		leaf(Semantic(SemanticConfig{Model: EndOfTurnFunc(func(context.Context, Utterance) (float64, error) { return 0, nil })})),
 	}
 	policies = []func() Condition{
 		leaf(Always()), leaf(Never()), leaf(Not(ToolRunning())), leaf(Words(2)), leaf(Speech(400 * time.Millisecond)), leaf(Not(FirstAnswer())),
@@ -150,8 +156,8 @@ func newModelled(t *rapid.T) *modelled {
 		cfg.Recovery.Words = rapid.IntRange(0, 2).Draw(t, "recovery words")
 	}
 	cfg.Mute = drawCondition(t, "mute", 1, mutes)
-	for i := range rapid.IntRange(0, 3).Draw(t, "prompts") {
-		cfg.Idle = append(cfg.Idle, Prompt{After: time.Duration(i+1) * 4 * time.Second, Do: Say("")})
+	for i := range rapid.IntRange(0, 3).Draw(t, "reminders") {
+		cfg.Idle = append(cfg.Idle, Reminder{After: time.Duration(i+1) * 4 * time.Second, Do: Say("")})
 	}
 	s.m = newMachine(cfg)
 	s.m.take()
@@ -171,7 +177,7 @@ func (s *modelled) words(final, located bool, text string) {
 	s.event(name, false, func(m *machine) { v = m.hearWords(t) })
 	if v == hold {
 		s.held++
-		s.must(final && s.m.state != talking && !s.external && !s.muted, "a transcript is kept back")
+		s.must(s.m.state != talking && !s.external && !s.muted, "a transcript is kept back")
 	}
 	s.event("text has gone on", true, nil)
 }
@@ -222,7 +228,7 @@ func TestWhateverHappensTurnsAlternateAndEveryStateHasAWayOut(t *testing.T) {
 				})
 			case 19:
 				s.event("service stopped", true, (*machine).serviceStopped)
-				s.event("prompt done", true, func(m *machine) { m.idle.prompted() })
+				s.event("reminder done", true, func(m *machine) { m.idle.reminded() })
 			}
 		}
 		if rapid.Bool().Draw(t, "the run ends") {

@@ -50,7 +50,7 @@ func TestNothingIsHeardOfAMutedCaller(t *testing.T) {
 		c.text("what is")
 		c.wait(time.Second)
 		c.botStops()
-		c.wait(time.Second)
+		c.wait(500 * ms)
 		for _, f := range c.All() {
 			switch f := f.(type) {
 			case *frames.VADStarted, *frames.VADStopped, *frames.UserStartedSpeaking, *frames.InterimTranscription, *frames.Transcription, *interrupted:

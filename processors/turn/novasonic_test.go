@@ -60,7 +60,7 @@ func TestNovaSonicDecidesTurnsAndTheRestWorksAllTheSame(t *testing.T) {
 		mic, before, behind := &microphone{}, &witness{}, &witness{}
 		turns := turn.New(turn.Config{
 			Start: turn.External(), End: turn.External(),
-			Idle: []turn.Prompt{{After: 10 * time.Second, Do: turn.Say("The caller is silent. Ask whether they are there.")}},
+			Idle: []turn.Reminder{{After: 10 * time.Second, Do: turn.Say("The caller is silent. Ask whether they are there.")}},
 		})
 		output := playout.New(playout.Config{Format: audio.Mono(audio.Rate24k)}, playout.SinkFunc(func(context.Context, playout.Chunk) error { return nil }))
 		p := pipeline.New(pipeline.Config{OnError: func(f *frames.Error) { t.Errorf("reported: %v", f) }},
@@ -74,7 +74,7 @@ func TestNovaSonicDecidesTurnsAndTheRestWorksAllTheSame(t *testing.T) {
 		mic.says("345") // barges in
 		time.Sleep(7 * time.Second)
 		heard := turns.Stats()
-		if heard.Turns != 2 || heard.Interruptions != 0 || heard.Doubts != 0 || heard.Prompts != 0 {
+		if heard.Turns != 2 || heard.Interruptions != 0 || heard.Doubts != 0 || heard.Reminders != 0 {
 			t.Errorf("after two turns it counts %+v", heard)
 		}
 		for where, w := range map[string]*witness{"before it": before, "behind the service": behind} {
@@ -92,8 +92,8 @@ func TestNovaSonicDecidesTurnsAndTheRestWorksAllTheSame(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		turns.Mute(false)
 		time.Sleep(15 * time.Second)
-		if got := turns.Stats(); got.Turns != 2 || got.Prompts != 1 {
-			t.Errorf("after a mute and a silence it counts %+v, want one prompt and no turn", got)
+		if got := turns.Stats(); got.Turns != 2 || got.Reminders != 1 {
+			t.Errorf("after a mute and a silence it counts %+v, want one reminder and no turn", got)
 		}
 		var said []string
 		for _, f := range saw[*frames.Transcription](behind) {
@@ -107,7 +107,7 @@ func TestNovaSonicDecidesTurnsAndTheRestWorksAllTheSame(t *testing.T) {
 			answers = append(answers, f.Text)
 		}
 		if len(answers) != 3 || answers[2] != "Yes, I am." {
-			t.Errorf("the agent said %q, want the prompt answered at last", answers)
+			t.Errorf("the agent said %q, want the reminder answered at last", answers)
 		}
 		p.End("the test is over")
 		if err := <-done; err != nil {

@@ -71,9 +71,9 @@ func (p *Processor) perform(e effect) func(out *pipeline.Port) {
 		p.released, p.kept = append(p.released, p.kept...), nil
 		signal(p.pass)
 	case doDrop:
-		p.stats.Ignored += len(p.kept)
-		p.kept = nil
+		p.forget()
 	case doMute:
+		p.recall()
 		if p.told {
 			p.told = false
 			return down(&frames.VADStopped{Track: p.track, Position: e.mark.pos, Rate: e.mark.rate})
@@ -83,9 +83,14 @@ func (p *Processor) perform(e effect) func(out *pipeline.Port) {
 			p.told = true
 			return down(&frames.VADStarted{Track: p.track, Position: e.mark.pos, Rate: e.mark.rate})
 		}
-	case doPrompt:
-		p.stats.Prompts++
-		p.prompt(e.prompt)
+	case doVoice:
+		_, p.told = e.frame.(*frames.VADStarted)
+		return func(out *pipeline.Port) { _ = out.Send(context.Background(), e.frame, e.dir) }
+	case doKeep:
+		p.keep(e.frame)
+	case doRemind:
+		p.stats.Reminders++
+		p.remind(e.handler)
 	case doCalm:
 		if p.calm != nil {
 			p.calm()

@@ -31,8 +31,10 @@ type Processor struct {
 	told     bool          // the last VADStarted that went on has had no VADStopped
 	track    string        // of the caller's audio
 	recent   recording
-	kept     []frames.Frame // transcripts that are kept back …
-	released []frames.Frame // … and those that are to be sent on
+	kept     []frames.Frame               // transcripts that are kept back …
+	released []frames.Frame               // … and those that are to be sent on
+	shown    *frames.InterimTranscription // the last of what went on, if no final one did since …
+	recalled bool                         // … and it is to be withdrawn
 	seen     seen
 	silence  []int16 // zeros, for muted frames to share
 	work     []job   // for Run to start
@@ -56,7 +58,7 @@ type Stats struct {
 	Resumed       int  // … and went on
 	Ignored       int  // final transcripts that went no further
 	Watchdogs     int  // things that lasted too long and were ended
-	Prompts       int  // handlers that were called because it was quiet
+	Reminders     int  // handlers that were called because it was quiet
 	Muted         bool // now
 	Speaking      bool // the caller has the turn now
 }
@@ -172,11 +174,13 @@ func (p *Processor) ProcessSystem(ctx context.Context, f frames.Frame, dir frame
 		}
 	case *frames.VADStarted:
 		if p.isCallers(f.Track) {
-			return p.voice(ctx, f, dir, out, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOn)
+			p.voice(f, dir, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOn)
+			return nil
 		}
 	case *frames.VADStopped:
 		if p.isCallers(f.Track) {
-			return p.voice(ctx, f, dir, out, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOff)
+			p.voice(f, dir, spot{f.Track, f.Position, f.Rate}, (*machine).voiceOff)
+			return nil
 		}
 	case *frames.UserStartedSpeaking:
 		return p.service(ctx, f, dir, out, func(m *machine) { m.serviceStarted(p.clock.mark(time.Now(), f.Position, f.Rate)) })
@@ -220,8 +224,13 @@ func (p *Processor) Process(ctx context.Context, f frames.Frame, dir frames.Dire
 			return p.words(ctx, f, dir, out, transcript{text: f.Text})
 		}
 	case *frames.UpdateSettings:
-		if s, ok := f.Settings.(Settings); ok {
+		switch s := f.Settings.(type) {
+		case Settings:
 			return p.update(s)
+		case *Settings:
+			if s != nil {
+				return p.update(*s)
+			}
 		}
 	case *frames.Text:
 		if dir == frames.Downstream {
@@ -234,7 +243,7 @@ func (p *Processor) Process(ctx context.Context, f frames.Frame, dir frames.Dire
 		}
 	case *frames.Stop:
 		if dir == frames.Downstream {
-			p.on((*machine).close)
+			p.on((*machine).stops)
 			return p.passLast(ctx, f, dir, out)
 		}
 	default:
@@ -300,23 +309,17 @@ type spot struct {
 
 // voice takes in what a detector tells, and passes it on unless the caller is
 // muted.
-func (p *Processor) voice(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port, at spot, event func(*machine, mark)) error {
-	_, started := f.(*frames.VADStarted)
+func (p *Processor) voice(f frames.Frame, dir frames.Direction, at spot, event func(*machine, mark)) {
 	p.mu.Lock()
-	muted := p.machine.facts.Muted
-	if !muted {
-		p.told = started
-	}
 	if p.track == "" {
 		p.track = at.track
 	}
-	p.mu.Unlock()
-	var err error
-	if !muted {
-		err = out.Send(ctx, f, dir)
+	if !p.machine.facts.Muted { // what is known by now, which may still be on its way, goes before it
+		p.outbox = append(p.outbox, effect{kind: doVoice, frame: f, dir: dir})
 	}
-	p.on(func(m *machine) { event(m, p.clock.mark(time.Now(), at.pos, at.rate)) })
-	return err
+	p.take(func(m *machine) { event(m, p.clock.mark(time.Now(), at.pos, at.rate)) }, true)
+	p.deliver()
+	p.delivered()
 }
 
 // service passes the service's word about turns on if it is the one that
@@ -397,8 +400,8 @@ func (p *Processor) start(j job) {
 	signal(p.wake)
 }
 
-// prompt calls a handler. p.mu is held.
-func (p *Processor) prompt(do Handler) {
+// remind calls a handler. p.mu is held.
+func (p *Processor) remind(do Handler) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.calm = cancel
 	p.start(func(run context.Context, out *pipeline.Port) {
@@ -407,8 +410,8 @@ func (p *Processor) prompt(do Handler) {
 		defer end()
 		defer context.AfterFunc(ctx, end)()
 		if err := do(handler, out); err != nil && handler.Err() == nil {
-			out.Report(fmt.Errorf("prompt a caller who says nothing: %w", err))
+			out.Report(fmt.Errorf("remind a caller who says nothing: %w", err))
 		}
-		p.on(func(m *machine) { m.idle.prompted() })
+		p.on(func(m *machine) { m.idle.reminded() })
 	})
 }

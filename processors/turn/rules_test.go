@@ -24,12 +24,12 @@ func TestTurnsKeepTheRules(t *testing.T) {
 		"with all that there is": func() pipeline.Processor {
 			return turn.New(turn.Config{
 				Start:     turn.Any(turn.Pressed(), turn.Wake(turn.WakeConfig{Phrases: []string{"hello"}})),
-				End:       turn.Semantic(turn.SemanticConfig{Judge: yes}),
+				End:       turn.Semantic(turn.SemanticConfig{Model: yes}),
 				Interrupt: turn.All(turn.Words(2), turn.Not(turn.FirstAnswer())),
 				Barred:    turn.Ignore,
 				Recovery:  turn.Recovery{On: true},
 				Mute:      turn.BotSpeaking(),
-				Idle:      []turn.Prompt{{After: time.Second, Do: turn.Say("Hello?")}},
+				Idle:      []turn.Reminder{{After: time.Second, Do: turn.Say("Hello?")}},
 			})
 		},
 		"with a service that decides": func() pipeline.Processor {

@@ -2,6 +2,8 @@ package turn
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
@@ -16,19 +18,22 @@ func (p *Processor) words(ctx context.Context, f frames.Frame, dir frames.Direct
 	p.mu.Lock()
 	p.seen.add(f.ID())
 	var v verdict
+	before := len(p.outbox)
 	p.take(func(m *machine) { v = m.hearWords(t) }, false)
+	interrupts := slices.ContainsFunc(p.outbox[before:], func(e effect) bool { return e.kind == doInterrupt })
 	if dir == frames.Upstream && v == hold {
 		v = pass // it comes from behind, where it has gone on already
 	}
 	switch {
 	case v == hold:
-		if len(p.kept) == maxKept {
-			p.kept = p.kept[1:]
-			p.stats.Ignored++
-		}
-		p.kept = append(p.kept, f)
+		p.outbox = append(p.outbox, effect{kind: doKeep, frame: f})
+	case v == pass && interrupts && dir == frames.Downstream && !t.final:
+		// The interruption would throw it away with all that came before it.
+		p.outbox = append(p.outbox, effect{kind: doKeep, frame: f}, effect{kind: doRelease})
+		v = hold
 	case v == drop && t.final:
 		p.stats.Ignored++
+		p.recall()
 	}
 	p.deliver()
 	var err error
@@ -38,6 +43,46 @@ func (p *Processor) words(ctx context.Context, f frames.Frame, dir frames.Direct
 	}
 	p.on(nil)
 	return err
+}
+
+// keep keeps a transcript back, in the place of an interim one that came before
+// it. p.mu is held.
+func (p *Processor) keep(f frames.Frame) {
+	if n := len(p.kept); n > 0 && isInterim(p.kept[n-1]) {
+		p.kept = p.kept[:n-1]
+	}
+	if i, ok := f.(*frames.InterimTranscription); ok && strings.TrimSpace(i.Text) == "" {
+		p.recall() // the recogniser has taken it back
+		return
+	}
+	if len(p.kept) == maxKept {
+		p.kept = p.kept[1:]
+		p.stats.Ignored++
+	}
+	p.kept = append(p.kept, f)
+}
+
+// forget lets go of what is kept back. p.mu is held.
+func (p *Processor) forget() {
+	for _, f := range p.kept {
+		if !isInterim(f) {
+			p.stats.Ignored++
+		}
+	}
+	p.kept = nil
+	p.recall()
+}
+
+// recall has an interim transcript withdrawn that went on, and that no final one
+// will follow. p.mu is held.
+func (p *Processor) recall() {
+	p.recalled = true
+	signal(p.pass)
+}
+
+func isInterim(f frames.Frame) bool {
+	_, ok := f.(*frames.InterimTranscription)
+	return ok
 }
 
 // passLast sends a frame on behind everything else.
@@ -57,24 +102,61 @@ func (p *Processor) sendBehind(ctx context.Context, f frames.Frame, dir frames.D
 	if err := p.sendReleased(ctx, out); err != nil {
 		return err
 	}
-	return out.Send(ctx, f, dir)
+	if err := out.Send(ctx, f, dir); err != nil {
+		return err
+	}
+	if dir == frames.Downstream {
+		p.mu.Lock()
+		p.show(f)
+		p.mu.Unlock()
+	}
+	return nil
 }
 
 // sendReleased sends what was released. p.passing is held.
 func (p *Processor) sendReleased(ctx context.Context, out *pipeline.Port) error {
 	for {
 		p.mu.Lock()
-		if len(p.released) == 0 {
-			p.released = nil
-			p.mu.Unlock()
+		f := p.nextReleased()
+		p.mu.Unlock()
+		if f == nil {
 			return nil
 		}
-		f := p.released[0]
-		p.released = p.released[1:]
-		p.mu.Unlock()
 		if err := out.Send(ctx, f, frames.Downstream); err != nil {
 			return err
 		}
+	}
+}
+
+// nextReleased returns what is to be sent next, or nil. p.mu is held.
+func (p *Processor) nextReleased() frames.Frame {
+	if len(p.released) > 0 {
+		f := p.released[0]
+		p.released = p.released[1:]
+		p.show(f)
+		return f
+	}
+	p.released = nil
+	shown := p.shown
+	if !p.recalled || shown == nil {
+		p.recalled = false
+		return nil
+	}
+	p.recalled, p.shown = false, nil
+	return &frames.InterimTranscription{Track: shown.Track} // it has no words: nothing was said
+}
+
+// show notes what is known behind of what the caller seems to be saying. p.mu is
+// held.
+func (p *Processor) show(f frames.Frame) {
+	switch f := f.(type) {
+	case *frames.InterimTranscription:
+		p.shown = f
+		if p.machine.facts.Muted {
+			p.recall() // the mute began while it was on its way
+		}
+	case *frames.Transcription:
+		p.shown = nil
 	}
 }
 

@@ -105,7 +105,7 @@ func TestWithoutARecogniserOnlyTheFirstTurnWaitsForATranscript(t *testing.T) {
 		c.then("the first turn", "interrupt", "started", "stopped")
 		c.speaks(time.Second)
 		c.wait(420 * ms)
-		c.then("600 ms after the second", "interrupt", "started", "stopped")
+		c.then("600 ms after the second", "started", "interrupt", "stopped")
 	})
 }
 
@@ -180,7 +180,7 @@ func TestTheAgentSleepsUntilAPhraseWakesItAndAgainAfterAWhile(t *testing.T) {
 		c.speaks(500 * ms)
 		c.text("and in Rome")
 		c.wait(time.Second)
-		c.then("while awake no phrase is needed", "interrupt", "started", "and in Rome", "stopped")
+		c.then("while awake no phrase is needed", "started", "interrupt", "and in Rome", "stopped")
 
 		c.wait(6 * time.Second)
 		c.speaks(500 * ms)
@@ -280,6 +280,57 @@ func TestWithPushToTalkNobodyIsHeardWithoutTheButton(t *testing.T) {
 		if !c.turns.Stats().Muted {
 			t.Error("the caller is heard afterwards")
 		}
+	})
+}
+
+func TestPushToTalkEndsAfterTheReleaseHoweverLoudItIs(t *testing.T) {
+	cfg := turn.Config{
+		Start: turn.Pressed(),
+		End:   turn.All(turn.Released(), turn.Transcript(0, time.Second)),
+		Mute:  turn.Func(func(f *turn.Facts) (bool, time.Duration) { return !f.Pressed && !f.Turn, 0 }),
+	}
+	holding(t, cfg, func(c *call) {
+		c.starts() // the noise, which the detector takes for a voice
+		c.wait(time.Second)
+		c.turns.Press(true)
+		c.wait(2 * time.Second)
+		c.text("hello")
+		c.wait(500 * ms)
+		c.turns.Press(false)
+		c.wait(980 * ms)
+		c.then("while something may still come of what was heard", "interrupt", "started", "hello")
+		c.wait(20 * ms)
+		c.then("a second after the release", "stopped")
+
+		c.turns.Press(true)
+		c.wait(2 * time.Second)
+		c.turns.Press(false)
+		c.wait(300 * ms)
+		c.text("go left")
+		c.wait(20 * ms)
+		c.then("when the transcript came", "interrupt", "started", "go left", "stopped")
+
+		c.turns.Press(true)
+		c.wait(2 * time.Second)
+		c.turns.Press(false)
+		for range 5 {
+			c.interim("and the news") // somebody else's
+			c.wait(200 * ms)
+		}
+		c.then("though interim transcripts go on and on", "interrupt", "started", "stopped")
+	})
+}
+
+func TestAfterTheReleaseNothingIsWaitedForThatIsThere(t *testing.T) {
+	cfg := turn.Config{Start: turn.Pressed(), End: turn.All(turn.Released(), turn.Transcript(0, time.Second))}
+	holding(t, cfg, func(c *call) {
+		c.turns.Press(true)
+		c.speaks(time.Second)
+		c.text("hello")
+		c.wait(time.Second)
+		c.turns.Press(false)
+		c.wait(20 * ms)
+		c.then("the transcript came before it", "interrupt", "started", "hello", "stopped")
 	})
 }
 
@@ -425,7 +476,8 @@ func TestASpeakerOnAnotherTrackIsNotTheCaller(t *testing.T) {
 }
 
 func TestTheRestOfATurnThatWasReleasedIsNotPartOfTheNext(t *testing.T) {
-	cfg := turn.Config{Start: turn.Any(turn.Pressed(), turn.Voice()), End: turn.Released()}
+	held := turn.Func(func(f *turn.Facts) (bool, time.Duration) { return f.Held, 0 })
+	cfg := turn.Config{Start: turn.Any(turn.Pressed(), turn.Voice()), End: turn.All(turn.Released(), turn.Any(held, turn.Silence(0)))}
 	holding(t, cfg, func(c *call) {
 		c.turns.Press(true)
 		c.starts()

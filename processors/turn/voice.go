@@ -24,7 +24,7 @@ func (m *machine) mute() {
 	m.close()
 	if f.Voice {
 		f.Voice, f.VoiceTo = false, f.Now
-		m.words.isOver(ofNobody, f.Now) // what is still to come of it is muted in part
+		m.words.isOver(ofMuted, f.Now) // what is still to come of it is muted in part
 	}
 	m.do(effect{kind: doMute, mark: m.here})
 	m.newUtterance()
@@ -39,7 +39,7 @@ func (m *machine) voiceOn(at mark) {
 	}
 	m.voice.on, m.facts.Detector = true, true
 	if m.facts.Muted {
-		m.words.isOver(ofNobody, m.facts.Now)
+		m.words.isOver(ofMuted, m.facts.Now)
 		return
 	}
 	m.hearVoice(at)
@@ -67,6 +67,9 @@ func (m *machine) voiceOff(at mark) {
 		return
 	}
 	m.voice.on = false
+	if f.Muted {
+		m.words.isOver(ofMuted, f.Now)
+	}
 	if !f.Voice {
 		return
 	}

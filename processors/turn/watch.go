@@ -22,6 +22,9 @@ func (m *machine) watch() {
 	if len(m.tools) > 0 {
 		m.watchTools()
 	}
+	if f.Awaited && m.at(m.askedAt+answerWait) {
+		f.Awaited = false
+	}
 	if m.bot.until > 0 && m.at(m.bot.until) {
 		if m.bot.held && f.BotSpeaking { // there was nothing left to say
 			f.BotSpeaking = false

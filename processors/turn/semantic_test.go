@@ -10,7 +10,7 @@ import (
 	"github.com/parley-go/parley/processors/turn"
 )
 
-// model is a Judge that notes down what it is asked, takes its time and says what
+// model is an end-of-turn model that notes down what it is asked, takes its time and says what
 // the test tells it to.
 type model struct {
 	asked     []turn.Utterance
@@ -20,7 +20,7 @@ type model struct {
 	cancelled int
 }
 
-func (m *model) Judge(ctx context.Context, u turn.Utterance) (float64, error) {
+func (m *model) EndOfTurn(ctx context.Context, u turn.Utterance) (float64, error) {
 	m.asked = append(m.asked, u)
 	says, err := m.says, m.err
 	select {
@@ -32,13 +32,13 @@ func (m *model) Judge(ctx context.Context, u turn.Utterance) (float64, error) {
 	}
 }
 
-func judged(m *model) turn.Config {
-	return turn.Config{End: turn.Semantic(turn.SemanticConfig{Judge: m, Pause: 300 * ms, Patience: 4 * time.Second})}
+func judging(m *model) turn.Config {
+	return turn.Config{End: turn.Semantic(turn.SemanticConfig{Model: m, Pause: 300 * ms, Patience: 4 * time.Second})}
 }
 
 func TestAModelThatSaysCompleteEndsTheTurnAtOnce(t *testing.T) {
 	m := &model{says: 0.8, takes: 100 * ms}
-	holding(t, judged(m), func(c *call) {
+	holding(t, judging(m), func(c *call) {
 		c.speaks(time.Second)
 		c.text("what time is it")
 		c.wait(80 * ms)
@@ -55,7 +55,7 @@ func TestAModelThatSaysCompleteEndsTheTurnAtOnce(t *testing.T) {
 
 func TestAModelHearsTheTurnAndALittleBefore(t *testing.T) {
 	m := &model{says: 1}
-	holding(t, judged(m), func(c *call) {
+	holding(t, judging(m), func(c *call) {
 		c.wait(5 * time.Second)
 		c.speaks(time.Second)
 		c.wait(400 * ms)
@@ -75,7 +75,7 @@ func TestAModelHearsTheTurnAndALittleBefore(t *testing.T) {
 		}
 	})
 	m = &model{says: 1}
-	holding(t, judged(m), func(c *call) {
+	holding(t, judging(m), func(c *call) {
 		c.speaks(20 * time.Second)
 		c.wait(400 * ms)
 		if u := m.asked[0]; u.Format.Duration(len(u.Samples)) != 8*time.Second {
@@ -86,7 +86,7 @@ func TestAModelHearsTheTurnAndALittleBefore(t *testing.T) {
 
 func TestAModelThatSaysIncompleteLetsTheCallerThink(t *testing.T) {
 	m := &model{says: 0.3}
-	holding(t, judged(m), func(c *call) {
+	holding(t, judging(m), func(c *call) {
 		c.speaks(time.Second)
 		c.text("I would like")
 		c.wait(3 * time.Second)
@@ -103,7 +103,7 @@ func TestAModelThatSaysIncompleteLetsTheCallerThink(t *testing.T) {
 }
 
 func TestPatienceEndsWhatAModelTakesForIncomplete(t *testing.T) {
-	holding(t, judged(&model{says: 0}), func(c *call) {
+	holding(t, judging(&model{says: 0}), func(c *call) {
 		c.speaks(time.Second)
 		c.wait(3780 * ms)
 		c.then("before 4 s", "interrupt", "started")
@@ -118,13 +118,13 @@ func TestAModelThatFailsOrIsSlowIsReplacedByTheFallbackAndReported(t *testing.T)
 		"is slow": {takes: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			holding(t, judged(m), func(c *call) {
+			holding(t, judging(m), func(c *call) {
 				c.speaks(time.Second)
 				c.wait(780 * ms)
 				c.then("before 1 s of silence", "interrupt", "started")
 				c.wait(40 * ms)
 				c.then("after it", "stopped")
-				if c.reported(turn.ErrJudge) != 1 {
+				if c.reported(turn.ErrEndOfTurn) != 1 {
 					t.Errorf("the errors are %v", c.Errors())
 				}
 			})
@@ -134,7 +134,7 @@ func TestAModelThatFailsOrIsSlowIsReplacedByTheFallbackAndReported(t *testing.T)
 
 func TestAModelIsCalledOffWhenTheCallerGoesOn(t *testing.T) {
 	m := &model{says: 1, takes: 400 * ms}
-	holding(t, judged(m), func(c *call) {
+	holding(t, judging(m), func(c *call) {
 		c.speaks(time.Second)
 		c.wait(200 * ms)
 		c.starts()
@@ -151,7 +151,7 @@ func TestAModelIsCalledOffWhenTheCallerGoesOn(t *testing.T) {
 
 func TestAnAnswerAboutWhatHasChangedSinceDoesNotCount(t *testing.T) {
 	m := &model{says: 1, takes: 400 * ms}
-	holding(t, judged(m), func(c *call) {
+	holding(t, judging(m), func(c *call) {
 		c.speaks(time.Second)
 		c.wait(300 * ms) // asked 200 ms ago
 		m.says = 0
@@ -166,7 +166,7 @@ func TestAnAnswerAboutWhatHasChangedSinceDoesNotCount(t *testing.T) {
 
 func TestAModelThatThinksHoldsUpNobody(t *testing.T) {
 	m := &model{takes: 450 * ms}
-	holding(t, judged(m), func(c *call) {
+	holding(t, judging(m), func(c *call) {
 		c.speaks(time.Second)
 		c.wait(100 * ms)
 		c.All()

@@ -9,24 +9,26 @@ import (
 	"github.com/parley-go/parley/audio"
 )
 
-// Judge is a model of where turns end: it tells a pause in which the caller
-// thinks from one in which they wait for an answer.
+// EndOfTurn is an end-of-turn model, which others call a turn detector: it tells
+// a pause in which the caller thinks from one in which they wait for an answer.
 //
-// Judge returns how likely it is, from 0 to 1, that the turn is complete. A model
-// that knows only yes and no returns 1 and 0. It is called on a goroutine of its
-// own, never on that of the pipeline's frames; ctx ends with the deadline, when
-// the caller goes on speaking, and with the run, and Judge must return soon after.
-// It may be called again while an earlier call has not returned yet. It must not
-// change u.Samples.
-type Judge interface {
-	Judge(ctx context.Context, u Utterance) (probability float64, err error)
+// Its method returns how likely it is, from 0 to 1, that the turn is complete. A
+// model that knows only yes and no returns 1 and 0. It is called on a goroutine of
+// its own, never on that of the pipeline's frames; ctx ends with the deadline,
+// when the caller goes on speaking, and with the run, and it must return soon
+// after. It may be called again while an earlier call has not returned yet. It
+// must not change u.Samples.
+type EndOfTurn interface {
+	EndOfTurn(ctx context.Context, u Utterance) (probability float64, err error)
 }
 
-// JudgeFunc makes a Judge of a function.
-type JudgeFunc func(ctx context.Context, u Utterance) (probability float64, err error)
+// EndOfTurnFunc makes an EndOfTurn of a function.
+type EndOfTurnFunc func(ctx context.Context, u Utterance) (probability float64, err error)
 
-// Judge calls fn.
-func (fn JudgeFunc) Judge(ctx context.Context, u Utterance) (float64, error) { return fn(ctx, u) }
+// EndOfTurn calls fn.
+func (fn EndOfTurnFunc) EndOfTurn(ctx context.Context, u Utterance) (float64, error) {
+	return fn(ctx, u)
+}
 
 // Utterance is what the caller has said so far in a turn.
 type Utterance struct {
@@ -43,12 +45,14 @@ type Utterance struct {
 // SemanticConfig says when a model is asked whether a turn has ended, and what if
 // it does not say.
 type SemanticConfig struct {
-	// Judge is the model. It is needed.
-	Judge Judge
+	// Model is asked. It is needed.
+	Model EndOfTurn
 
 	// Pause is how long the caller must have been silent before the model is
 	// asked. It is asked again after each pause, and when the transcript has
-	// changed. Default: 200 ms.
+	// changed. It is not asked before the detector has told the end of the voice,
+	// which takes 800 ms by default: give vad.Params a Stop of 200 ms.
+	// Default: 200 ms.
 	Pause time.Duration
 
 	// Threshold is how likely it must be that the turn is complete, from 0 to 1.
@@ -94,7 +98,8 @@ func (c SemanticConfig) withDefaults() SemanticConfig {
 }
 
 // Semantic holds when the caller is silent and a model takes what they have said
-// for a complete turn. It is for the end of a turn.
+// for a complete turn. It is for the end of a turn. The model cannot be quicker
+// than the detector: see [SemanticConfig.Pause].
 func Semantic(cfg SemanticConfig) Condition { return &semantic{cfg: cfg.withDefaults()} }
 
 // opinion is what is known of what the model thinks of a pause.
@@ -134,8 +139,8 @@ func (s *semantic) fresh() Condition {
 func (s *semantic) check() error {
 	c := s.cfg
 	switch {
-	case c.Judge == nil:
-		return errors.New("Semantic: there is no model; set SemanticConfig.Judge")
+	case c.Model == nil:
+		return errors.New("Semantic: there is no model; set SemanticConfig.Model")
 	case c.Pause < 0 || c.Deadline < 0 || c.Patience < 0 || c.Audio < 0:
 		return errors.New("Semantic: no time may be negative; 0 is the default")
 	case !(c.Threshold >= 0 && c.Threshold <= 1):
