@@ -4,6 +4,7 @@
 package tracks
 
 import (
+	"iter"
 	"maps"
 	"slices"
 )
@@ -36,7 +37,7 @@ func (m *Map[T]) Get(track string) (value T, ok bool) {
 }
 
 // Room returns which track must go before another can be put in, if any: the
-// caller finishes and deletes it.
+// caller finishes and deletes it. It is no use of it.
 func (m *Map[T]) Room() (leaves string, full bool) {
 	if len(m.items) < Most {
 		return "", false
@@ -67,6 +68,14 @@ func (m *Map[T]) Put(track string, value T) {
 // Delete forgets a track.
 func (m *Map[T]) Delete(track string) { delete(m.items, track) }
 
-// Names returns the tracks in the order of their names. The map may be changed
-// while they are gone through. It is no use of them.
-func (m *Map[T]) Names() []string { return slices.Sorted(maps.Keys(m.items)) }
+// All goes through the tracks in the order of their names. The map may be changed
+// meanwhile. It is no use of them.
+func (m *Map[T]) All() iter.Seq2[string, T] {
+	return func(yield func(string, T) bool) {
+		for _, track := range slices.Sorted(maps.Keys(m.items)) {
+			if i := m.items[track]; i != nil && !yield(track, i.value) {
+				return
+			}
+		}
+	}
+}

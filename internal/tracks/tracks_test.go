@@ -23,9 +23,18 @@ func TestTheTrackThatWasNotUsedForLongestMakesRoom(t *testing.T) {
 	}
 	m.Put("000", -2) // it is there: nobody goes
 	m.Put("new", 7)
-	names := m.Names()
+	var names []string
+	for track := range m.All() {
+		names = append(names, track)
+	}
 	if len(names) != Most || slices.Contains(names, "002") || !slices.IsSorted(names) {
 		t.Errorf("tracks %v", names)
+	}
+	for track := range m.All() {
+		m.Delete("010")
+		if track == "010" {
+			t.Error("what was deleted meanwhile was gone through")
+		}
 	}
 	for track, want := range map[string]int{"000": -2, "001": -1, "003": 3, "new": 7} {
 		if got, ok := m.Get(track); !ok || got != want {

@@ -93,11 +93,9 @@ func (p *Processor) update(s Settings) error {
 		return pipeline.Classify(frames.ErrorInvalidRequest, err)
 	}
 	p.cfg.Params = params
-	for _, name := range p.tracks.Names() {
-		if d, ok := p.tracks.Get(name); ok {
-			if err := d.Update(s); err != nil {
-				return err
-			}
+	for _, d := range p.tracks.All() {
+		if err := d.Update(s); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -148,7 +146,7 @@ func (p *Processor) forget(ctx context.Context, name string, out *pipeline.Port)
 // finish ends what is going on on all tracks.
 func (p *Processor) finish(ctx context.Context, out *pipeline.Port) error {
 	var failed error
-	for _, name := range p.tracks.Names() {
+	for name := range p.tracks.All() {
 		failed = errors.Join(failed, p.forget(ctx, name, out))
 	}
 	return failed
