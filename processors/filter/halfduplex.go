@@ -155,6 +155,9 @@ func (h *HalfDuplex) gate(f *frames.AudioInput) (*frames.AudioInput, error) {
 			err = h.complaints.Let(f.Track, "format", fmt.Errorf("gate track %q: %w; it is silent while the agent speaks", f.Track, err))
 		}
 		m.next = f.Position
+		if h.spoken {
+			m.at = 0 // nothing is faded that was never heard
+		}
 		m.inherit(was)
 		h.mics.Put(f.Track, m)
 	}
