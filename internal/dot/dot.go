@@ -20,3 +20,19 @@ func Generic(a, b []float32) float32 {
 	}
 	return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
 }
+
+// oneByOne is [Four] by one product after the other.
+func oneByOne(out *[4]float32, a, b []float32, stride int) {
+	b = checked(b, len(a), stride)
+	for i := range out {
+		out[i] = Fused(a, b[i*stride:])
+	}
+}
+
+// checked returns the four parts of b, and panics if they are not there.
+func checked(b []float32, n, stride int) []float32 {
+	if stride < 0 {
+		panic("dot: the stride is negative")
+	}
+	return b[: 3*stride+n : len(b)]
+}

@@ -25,3 +25,17 @@ func dotSSE(a, b []float32) float32
 
 //go:noescape
 func dotAVX2(a, b []float32) float32
+
+// Four puts the products of a with four parts of b, as long as a and stride
+// apart, into out, by the widest vectors that the processor has. It reads a once.
+// The length of a is a multiple of 8.
+func Four(out *[4]float32, a, b []float32, stride int) {
+	if hasAVX2 {
+		fourAVX2(out, a, checked(b, len(a), stride), stride)
+		return
+	}
+	oneByOne(out, a, b, stride)
+}
+
+//go:noescape
+func fourAVX2(out *[4]float32, a, b []float32, stride int)

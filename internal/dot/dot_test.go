@@ -28,6 +28,67 @@ func TestProductIsThatOfExactArithmeticForEveryLength(t *testing.T) {
 	}
 }
 
+func TestFourAreTheProductsOfOneWithFour(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for n := 0; n <= 432; n += 8 {
+		for _, stride := range []int{0, 3, n / 2, n, n + 8} {
+			a, b := make([]float32, n+1)[1:], make([]float32, n+3*stride+1)[1:]
+			for i := range a {
+				a[i] = rng.Float32()*2 - 1
+			}
+			for i := range b {
+				b[i] = rng.Float32()*2 - 1
+			}
+			var got, plain [4]float32
+			Four(&got, a, b, stride)
+			oneByOne(&plain, a, b, stride)
+			for i := range got {
+				want, size := 0.0, 1e-9
+				for j := range a {
+					p := float64(a[j]) * float64(b[i*stride+j])
+					want, size = want+p, size+math.Abs(p)
+				}
+				for name, v := range map[string]float32{"vector": got[i], "one by one": plain[i]} {
+					if math.Abs(float64(v)-want) > 1e-6*size {
+						t.Errorf("%s: product %d of %d, %d apart, is %v, want %v", name, i, n, stride, v, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestFourLooksAtNoMoreThanThereIs(t *testing.T) {
+	var out [4]float32
+	for _, c := range [][3]int{{16, 63, 16}, {16, 64, 17}, {8, 100, -8}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("four products of %d among %d, %d apart, are no mistake", c[0], c[1], c[2])
+				}
+			}()
+			Four(&out, make([]float32, c[0]), make([]float32, c[1]), c[2])
+		}()
+	}
+}
+
+func BenchmarkFour(b *testing.B) {
+	for _, n := range []int{128, 256, 408} {
+		x, y := make([]float32, n), make([]float32, 4*n)
+		var out [4]float32
+		b.Run(fmt.Sprint(n, "/at once"), func(b *testing.B) {
+			for b.Loop() {
+				Four(&out, x, y, n)
+			}
+		})
+		b.Run(fmt.Sprint(n, "/one by one"), func(b *testing.B) {
+			for b.Loop() {
+				oneByOne(&out, x, y, n)
+			}
+		})
+	}
+}
+
 func BenchmarkProduct(b *testing.B) {
 	for _, n := range []int{104, 128, 408} {
 		x, y := make([]float32, n), make([]float32, n)

@@ -1,8 +1,8 @@
 package filter_test
 
 import (
-	"fmt"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
