@@ -28,4 +28,9 @@ func BenchmarkLayers(b *testing.B) {
 			m.decode(w, &s)
 		}
 	})
+	b.Run("gates", func(b *testing.B) {
+		for b.Loop() {
+			m.gate(w, &s)
+		}
+	})
 }

@@ -95,17 +95,73 @@ func (m *Model) decode(w *scratch, s *State) float32 {
 	for g, b := range m.lstmBias {
 		w.gates[g] += b
 	}
+	return m.gate(w, s)
+}
+
+// gate computes the new state of the cells from their gates, and what comes of
+// it. It goes through the cells once for each step, so that the processor can work
+// on several at a time: from one gate to the end of a cell it would have to wait at
+// every step.
+func (m *Model) gate(w *scratch, s *State) float32 {
+	g := w.gates[:]
+	in, forget, news, out := g[:cells], g[cells:2*cells], g[2*cells:3*cells], g[3*cells:]
+	for j, x := range in {
+		in[j] = sigmoid(x)
+	}
+	for j, x := range forget {
+		forget[j] = sigmoid(x)
+	}
+	for j, x := range news {
+		news[j] = tanh(x)
+	}
+	for j, x := range out {
+		out[j] = sigmoid(x)
+	}
+	for j := range s.cell {
+		s.cell[j] = forget[j]*s.cell[j] + in[j]*news[j]
+	}
+	for j, x := range s.cell {
+		s.hidden[j] = out[j] * tanh(x)
+	}
 	sum := m.outputBias
-	for j := range cells {
-		in, forget := sigmoid(w.gates[j]), sigmoid(w.gates[cells+j])
-		news, out := tanh(w.gates[2*cells+j]), sigmoid(w.gates[3*cells+j])
-		s.cell[j] = forget*s.cell[j] + in*news
-		s.hidden[j] = out * tanh(s.cell[j])
-		sum += max(0, s.hidden[j]) * m.output[j]
+	for j, h := range s.hidden {
+		if h > 0 {
+			sum += h * m.output[j]
+		}
 	}
 	return sigmoid(sum)
 }
 
-func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
+func sigmoid(x float32) float32 { return 1 / (1 + exp(-x)) }
 
-func tanh(x float32) float32 { return float32(2/(1+math.Exp(-2*float64(x))) - 1) }
+func tanh(x float32) float32 {
+	e := exp(-2 * x)
+	return (1 - e) / (1 + e)
+}
+
+// exp is e^x to the precision of a float32, for x from -60 to 60, and the value
+// there beyond, where nobody can tell a sigmoid from 0 or 1. math.Exp is more
+// precise than is needed, and takes three times as long.
+//
+// It is 2^k times e^r, with an r of at most half of ln 2, for which a polynomial
+// suffices: that of expf in the Cephes library.
+func exp(x float32) float32 {
+	if x < -60 {
+		x = -60
+	}
+	if x > 60 {
+		x = 60
+	}
+	const round = 3 << 22 // added to it, a float32 has no fraction
+	shifted := x*(1/math.Ln2) + round
+	k := shifted - round
+	r := x - k*0.693359375 + k*2.12194440e-4 // ln 2 in two parts, of which the first is exact
+	p := float32(1.9875691500e-4)
+	p = p*r + 1.3981999507e-3
+	p = p*r + 8.3334519073e-3
+	p = p*r + 4.1665795894e-2
+	p = p*r + 1.6666665459e-1
+	p = p*r + 5.0000001201e-1
+	p = p*r*r + r + 1
+	return math.Float32frombits(math.Float32bits(p) + math.Float32bits(shifted)<<23) // k into the exponent
+}
