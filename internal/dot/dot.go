@@ -1,5 +1,5 @@
-// Package dot multiplies vectors of floats: for the resampler's filter, and for
-// the layers of a neural network. The compiler does not vectorise.
+// Package dot multiplies vectors of floats, and computes the logistic function of
+// them: for the resampler's filter, and for the layers of a neural network. The compiler does not vectorise.
 package dot
 
 // Generic is [Product] in Go, for processors without a version of their own, and

@@ -39,3 +39,16 @@ func Four(out *[4]float32, a, b []float32, stride int) {
 
 //go:noescape
 func fourAVX2(out *[4]float32, a, b []float32, stride int)
+
+// Logistic replaces each x by 1/(1+e^-x), to 1e-7. The length of x is a multiple
+// of 8.
+func Logistic(x []float32) {
+	if hasAVX2 {
+		logisticAVX2(x)
+		return
+	}
+	GenericLogistic(x)
+}
+
+//go:noescape
+func logisticAVX2(x []float32)

@@ -72,6 +72,47 @@ func TestFourLooksAtNoMoreThanThereIs(t *testing.T) {
 	}
 }
 
+func TestLogisticIsAsPreciseAsItsType(t *testing.T) {
+	var all []float32
+	for x := -61.0; x <= 61; x += 0.00137 {
+		all = append(all, float32(x))
+	}
+	all = append(all, 0, -200, 200, -math.MaxFloat32, math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)))
+	for len(all)%8 != 0 {
+		all = append(all, 1)
+	}
+	for name, f := range map[string]func([]float32){"vector": Logistic, "plain": GenericLogistic} {
+		got := append([]float32(nil), all...)
+		f(got)
+		for i, x := range all {
+			want := 1 / (1 + math.Exp(-float64(x)))
+			if d := math.Abs(float64(got[i]) - want); d > 1e-7 || d > 1e-6*want+1e-20 {
+				t.Fatalf("%s: of %v it is %v, want %v", name, x, got[i], want)
+			}
+		}
+	}
+	for x := -60.0; x <= 60; x += 0.00137 {
+		x := float64(float32(x))
+		if got, want := float64(exp(float32(x))), math.Exp(x); math.Abs(got-want) > 2e-7*want {
+			t.Fatalf("e^%v is %v, want %v", x, got, want)
+		}
+	}
+}
+
+func BenchmarkLogistic(b *testing.B) {
+	x := make([]float32, 512)
+	b.Run("vector", func(b *testing.B) {
+		for b.Loop() {
+			Logistic(x)
+		}
+	})
+	b.Run("plain", func(b *testing.B) {
+		for b.Loop() {
+			GenericLogistic(x)
+		}
+	})
+}
+
 func BenchmarkFour(b *testing.B) {
 	for _, n := range []int{128, 256, 408} {
 		x, y := make([]float32, n), make([]float32, 4*n)

@@ -47,26 +47,6 @@ func TestTheFastTransformIsTheDiscreteOne(t *testing.T) {
 	}
 }
 
-func TestTheFastExponentialIsAsPreciseAsItsType(t *testing.T) {
-	for x := -60.0; x <= 60; x += 0.00137 {
-		x := float64(float32(x))
-		if got, want := float64(exp(float32(x))), math.Exp(x); math.Abs(got-want) > 2e-7*want {
-			t.Fatalf("e^%v is %v, want %v", x, got, want)
-		}
-		if got, want := float64(tanh(float32(x))), math.Tanh(x); math.Abs(got-want) > 2e-7 {
-			t.Fatalf("tanh %v is %v, want %v", x, got, want)
-		}
-		if got, want := float64(sigmoid(float32(x))), 1/(1+math.Exp(-x)); math.Abs(got-want) > 1e-7 {
-			t.Fatalf("the sigmoid of %v is %v, want %v", x, got, want)
-		}
-	}
-	for x, want := range map[float32]float32{-math.MaxFloat32: 0, -200: 0, 0: 0.5, 200: 1, math.MaxFloat32: 1} {
-		if got := sigmoid(x); got-want > 1e-20 || want-got > 1e-20 {
-			t.Errorf("the sigmoid of %v is %v", x, got)
-		}
-	}
-}
-
 func TestAModelThatIsNotVersionFiveIsRefused(t *testing.T) {
 	for what, c := range map[string]struct {
 		old, new string

@@ -1,8 +1,6 @@
 package silero
 
 import (
-	"math"
-
 	"github.com/parley-go/parley/internal/dot"
 )
 
@@ -99,69 +97,34 @@ func (m *Model) decode(w *scratch, s *State) float32 {
 }
 
 // gate computes the new state of the cells from their gates, and what comes of
-// it. It goes through the cells once for each step, so that the processor can work
-// on several at a time: from one gate to the end of a cell it would have to wait at
-// every step.
+// it. It goes through all cells for each step: a cell by itself would wait at every
+// step for the one before.
 func (m *Model) gate(w *scratch, s *State) float32 {
-	g := w.gates[:]
-	in, forget, news, out := g[:cells], g[cells:2*cells], g[2*cells:3*cells], g[3*cells:]
-	for j, x := range in {
-		in[j] = sigmoid(x)
-	}
-	for j, x := range forget {
-		forget[j] = sigmoid(x)
-	}
-	for j, x := range news {
-		news[j] = tanh(x)
-	}
-	for j, x := range out {
-		out[j] = sigmoid(x)
-	}
+	in, forget := w.gates[:cells], w.gates[cells:2*cells]
+	news, out := w.gates[2*cells:3*cells], w.gates[3*cells:]
+	dot.Logistic(w.gates[:2*cells])
+	dot.Logistic(out)
+	tanh(news, news)
 	for j := range s.cell {
 		s.cell[j] = forget[j]*s.cell[j] + in[j]*news[j]
 	}
-	for j, x := range s.cell {
-		s.hidden[j] = out[j] * tanh(x)
+	tanh(s.hidden[:], s.cell[:])
+	sum := [8]float32{m.outputBias}
+	for j := range s.hidden {
+		s.hidden[j] *= out[j]
+		sum[0] += max(0, s.hidden[j]) * m.output[j]
 	}
-	sum := m.outputBias
-	for j, h := range s.hidden {
-		if h > 0 {
-			sum += h * m.output[j]
-		}
-	}
-	return sigmoid(sum)
+	dot.Logistic(sum[:])
+	return sum[0]
 }
 
-func sigmoid(x float32) float32 { return 1 / (1 + exp(-x)) }
-
-func tanh(x float32) float32 {
-	e := exp(-2 * x)
-	return (1 - e) / (1 + e)
-}
-
-// exp is e^x to the precision of a float32, for x from -60 to 60, and the value
-// there beyond, where nobody can tell a sigmoid from 0 or 1. math.Exp is more
-// precise than is needed, and takes three times as long.
-//
-// It is 2^k times e^r, with an r of at most half of ln 2, for which a polynomial
-// suffices: that of expf in the Cephes library.
-func exp(x float32) float32 {
-	if x < -60 {
-		x = -60
+// tanh puts the hyperbolic tangents of in into out.
+func tanh(out, in []float32) {
+	for j, x := range in {
+		out[j] = 2 * x
 	}
-	if x > 60 {
-		x = 60
+	dot.Logistic(out)
+	for j, x := range out {
+		out[j] = 2*x - 1
 	}
-	const round = 3 << 22 // added to it, a float32 has no fraction
-	shifted := x*(1/math.Ln2) + round
-	k := shifted - round
-	r := x - k*0.693359375 + k*2.12194440e-4 // ln 2 in two parts, of which the first is exact
-	p := float32(1.9875691500e-4)
-	p = p*r + 1.3981999507e-3
-	p = p*r + 8.3334519073e-3
-	p = p*r + 4.1665795894e-2
-	p = p*r + 1.6666665459e-1
-	p = p*r + 5.0000001201e-1
-	p = p*r*r + r + 1
-	return math.Float32frombits(math.Float32bits(p) + math.Float32bits(shifted)<<23) // k into the exponent
 }
