@@ -39,6 +39,50 @@ func TestFramesKeepTheirOrderThroughAllKindsOfProcessors(t *testing.T) {
 	})
 }
 
+func TestSendBothTellsBothNeighboursWithAFrameEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var first, last recorder
+		r := start(t, pipeline.Config{}, &first, on(func(ctx context.Context, f *probe, dir frames.Direction, out *pipeline.Port) error {
+			return out.SendBoth(ctx, func() frames.Frame { return &urgent{n: f.n} })
+		}), &last)
+		r.send(&probe{n: 1}, &probe{n: 2})
+		synctest.Wait() // until what goes upstream has arrived
+		r.finish()
+		up := slices.DeleteFunc(slices.Clone(first.seen), func(f frames.Frame) bool { _, ok := f.(*urgent); return !ok })
+		down := slices.DeleteFunc(slices.Clone(last.seen), func(f frames.Frame) bool { _, ok := f.(*urgent); return !ok })
+		expect(t, "upstream", brief(up), []string{"u1", "u2"})
+		expect(t, "downstream", brief(down), []string{"u1", "u2"})
+		for i := range up {
+			if up[i] == down[i] || up[i].ID() == down[i].ID() {
+				t.Errorf("%v went both ways", up[i])
+			}
+		}
+	})
+}
+
+func TestSendBothTellsTheOtherNeighbourIfOneCannotBeToldAndReturnsTheError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var last recorder
+		var failed error
+		r := start(t, pipeline.Config{}, on(func(ctx context.Context, f *probe, dir frames.Direction, out *pipeline.Port) error {
+			out.Interrupt("a test") // ctx is of the generation before
+			n := 0
+			failed = out.SendBoth(ctx, func() frames.Frame {
+				if n++; n == 1 {
+					return &probe{}
+				}
+				return &urgent{n: 7}
+			})
+			return nil
+		}), &last)
+		r.send(&probe{})
+		r.finish()
+		if !errors.Is(failed, pipeline.ErrInterrupted) || !slices.Contains(last.names(), "u7") {
+			t.Errorf("SendBoth returned %v, and what was seen downstream is %v", failed, last.names())
+		}
+	})
+}
+
 func TestFramesHaveDistinctIdentities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last recorder

@@ -46,6 +46,19 @@ func (p *Port) Send(ctx context.Context, f frames.Frame, dir frames.Direction) e
 	return n.run.send(ctx, p, n.links[dir&1], f, dir&1)
 }
 
+// SendBoth tells both neighbours: it sends a frame upstream, then another one
+// downstream, since a frame has one identity. make is called twice and returns a
+// new one each time. If the first cannot be sent, the second is all the same; the
+// error is the first. Otherwise it is like [Port.Send].
+func (p *Port) SendBoth(ctx context.Context, make func() frames.Frame) error {
+	up := p.Send(ctx, make(), frames.Upstream) // which never waits
+	down := p.Send(ctx, make(), frames.Downstream)
+	if up != nil {
+		return up
+	}
+	return down
+}
+
 // Interrupt begins a new generation: what was being said is no longer wanted.
 // Queued data and control frames are dropped, unless uninterruptible, contexts
 // of the old generation are cancelled, and every processor, this one included,

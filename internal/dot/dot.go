@@ -1,5 +1,5 @@
-// Package dot multiplies vectors of floats: for the resampler's filter, and for
-// the layers of a neural network. The compiler does not vectorise.
+// Package dot multiplies vectors of floats, and computes the logistic function of
+// them: for the resampler's filter, and for the layers of a neural network. The compiler does not vectorise.
 package dot
 
 // Generic is [Product] in Go, for processors without a version of their own, and
@@ -19,4 +19,20 @@ func Generic(a, b []float32) float32 {
 		a, b = a[8:], b[8:]
 	}
 	return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
+}
+
+// oneByOne is [Four] by one product after the other.
+func oneByOne(out *[4]float32, a, b []float32, stride int) {
+	b = checked(b, len(a), stride)
+	for i := range out {
+		out[i] = Fused(a, b[i*stride:])
+	}
+}
+
+// checked returns the four parts of b, and panics if they are not there.
+func checked(b []float32, n, stride int) []float32 {
+	if stride < 0 {
+		panic("dot: the stride is negative")
+	}
+	return b[: 3*stride+n : len(b)]
 }

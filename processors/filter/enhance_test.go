@@ -194,7 +194,7 @@ func TestWhatEnhanceCannotFilterIsReportedAndPasses(t *testing.T) {
 		"no format":                      {halver2(), []frames.Frame{counting(audio.Format{Channels: 1}, 0, 9)}, `filter track "caller": audio: sample rate 0 Hz`},
 		"half a frame":                   {halver2(), []frames.Frame{odd}, "7 samples at 0 are not whole frames of 2 channels"},
 		"a filter that makes NaN": {enhance.StageFunc(func(audio.Format) (enhance.Filter, error) { return liar{&told}, nil }),
-			[]frames.Frame{counting(mono, 0, 9), counting(mono, 9, 9)}, "the filters made no number of the sample at 1; they are reset"},
+			[]frames.Frame{counting(mono, 0, 9), counting(mono, 9, 9)}, `filter track "caller": at 0: the filters made no numbers; they are reset`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/tracks"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -56,10 +57,15 @@ type HalfDuplexConfig struct {
 // clock of the microphone's samples. Positions do not change: a closed microphone
 // sends silence, which keeps services going. While it is open, frames pass as they
 // are.
+//
+// A sound that is played behind the agent's voice (frames.PlayBackground) does not
+// close it: no BotStartedSpeaking tells of one. Use no such sounds with a
+// loudspeaker that the microphone hears, or none that would be taken for speech.
 type HalfDuplex struct {
-	cfg    HalfDuplexConfig
-	spoken bool // the agent is being heard
-	mics   map[string]*mic
+	cfg        HalfDuplexConfig
+	spoken     bool // the agent is being heard
+	mics       tracks.Map[*mic]
+	complaints tracks.Complaints
 }
 
 // mic is the state of a track.
@@ -89,7 +95,7 @@ func NewHalfDuplex(cfg HalfDuplexConfig) *HalfDuplex {
 	if cfg.BreakHold == 0 {
 		cfg.BreakHold = 600 * time.Millisecond
 	}
-	return &HalfDuplex{cfg: cfg, mics: make(map[string]*mic)}
+	return &HalfDuplex{cfg: cfg}
 }
 
 // Name returns "half duplex".
@@ -125,13 +131,14 @@ func (h *HalfDuplex) Process(ctx context.Context, f frames.Frame, dir frames.Dir
 	case *frames.BotStoppedSpeaking:
 		if h.spoken {
 			h.spoken = false
-			for _, m := range h.mics {
+			for _, m := range h.mics.All() {
 				m.hold = m.format.Rate.Samples(h.cfg.Hold)
 			}
 		}
 	case *frames.AudioInput:
 		if dir == frames.Downstream {
 			g, err := h.gate(f)
+			h.complaints.Heard(f.Track, f.Duration())
 			return errors.Join(out.Send(ctx, g, dir), err)
 		}
 	}
@@ -140,19 +147,19 @@ func (h *HalfDuplex) Process(ctx context.Context, f frames.Frame, dir frames.Dir
 
 // gate returns f, or a frame like it with what may pass of it.
 func (h *HalfDuplex) gate(f *frames.AudioInput) (*frames.AudioInput, error) {
-	m := h.mics[f.Track]
+	m, known := h.mics.Get(f.Track)
 	var err error
-	if m == nil || m.format != f.Format {
-		if len(h.mics) >= maxTracks {
-			clear(h.mics)
-		}
+	if !known || m.format != f.Format {
 		was := m
 		if m, err = h.newMic(f.Format); err != nil {
-			err = fmt.Errorf("gate track %q: %w; it is silent while the agent speaks", f.Track, err)
+			err = h.complaints.Let(f.Track, "format", fmt.Errorf("gate track %q: %w; it is silent while the agent speaks", f.Track, err))
 		}
 		m.next = f.Position
+		if h.spoken {
+			m.at = 0 // nothing is faded that was never heard
+		}
 		m.inherit(was)
-		h.mics[f.Track] = m
+		h.mics.Put(f.Track, m)
 	}
 	if !m.ok {
 		if !h.spoken {

@@ -2,6 +2,7 @@ package filter_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -213,6 +214,53 @@ func TestAChangeOfFormatDoesNotOpenTheMicrophone(t *testing.T) {
 		r.listen(t, 200*time.Millisecond)
 		if got, want := r.levels(), []level{{"none", 0}, {"between", 1600}, {"full", 1759}}; !alike(got, want) {
 			t.Errorf("behind the change it is %v, want %v", got, want)
+		}
+	})
+}
+
+func TestOtherTracksDoNotOpenTheMicrophone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
+		r.listen(t, 40*time.Millisecond)
+		r.h.Send(&frames.BotStartedSpeaking{})
+		r.listen(t, 100*time.Millisecond)
+		r.h.Send(&frames.BotStoppedSpeaking{})
+		r.out = nil
+		for i := range 100 { // more than it remembers
+			other := counting(audio.Mono(audio.Rate8k), 0, 160)
+			other.Track = fmt.Sprint(i)
+			r.h.Send(other)
+			pipelinetest.Next[*frames.AudioInput](r.h)
+			if i%10 == 0 {
+				r.listen(t, 20*time.Millisecond)
+			}
+		}
+		r.listen(t, 200*time.Millisecond)
+		if got, want := r.levels(), []level{{"none", 0}, {"between", 2400}, {"full", 2479}}; !alike(got, want) {
+			t.Errorf("the microphone is %v, want %v", got, want)
+		}
+	})
+}
+
+func TestAMicrophoneThatAppearsWhileTheAgentIsHeardIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
+		r.h.Send(&frames.BotStartedSpeaking{})
+		r.listen(t, 40*time.Millisecond)
+		if !audio.IsSilent(r.out) {
+			t.Errorf("it is %v", r.levels())
+		}
+	})
+}
+
+func TestFormatsThatAreNoneAndAlternateAreReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, audio.Format{}, filter.HalfDuplexConfig{})
+		for i := range 100 {
+			r.h.Send(&frames.AudioInput{Audio: frames.Audio{Format: audio.Format{Channels: i % 2}, Samples: []int16{1, 2}, Track: "mic"}})
+		}
+		if errs := r.h.Errors(); len(errs) != 1 {
+			t.Errorf("it reports %d times: %v", len(errs), errs)
 		}
 	})
 }

@@ -94,6 +94,11 @@ const (
 // Mute is a processor that keeps the caller from being heard while it is on: for
 // a greeting that cannot be interrupted, or while a card number is read out. Make
 // one with [NewMute]; it is on from the start.
+//
+// It changes audio and nothing else, and the application alone says when. In a
+// pipeline with package processors/turn, mute there instead (turn.Config.Mute,
+// SetMute): that can follow what happens in the conversation, keeps transcripts and
+// the detector's events back as well, and ends the turn that is in progress.
 type Mute struct {
 	policy Policy
 	off    atomic.Bool

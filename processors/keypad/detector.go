@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/dtmf"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/tracks"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -34,10 +34,12 @@ type DetectorConfig struct {
 // Its clock is that of the samples, on each track. A hole in their positions is
 // lost audio, and one of less than 40 ms does not end a press; audio that comes
 // twice is listened to once. All channels are heard together. Audio that it cannot
-// listen to is reported, once, and passed on.
+// listen to is passed on, and reported once in ten seconds of it. Of more than 64
+// tracks, the one that has been quiet for longest is closed.
 type Detector struct {
-	cfg   DetectorConfig
-	lines map[string]*line
+	cfg        DetectorConfig
+	lines      tracks.Map[*line]
+	complaints tracks.Complaints
 }
 
 // line is what is known of a track.
@@ -58,12 +60,9 @@ type span struct{ from, to audio.Position }
 
 const forever = audio.Position(1<<63 - 1)
 
-// maxLines bounds the tracks that are listened to at once.
-const maxLines = 64
-
 // NewDetector makes a Detector.
 func NewDetector(cfg DetectorConfig) *Detector {
-	return &Detector{cfg: cfg, lines: make(map[string]*line)}
+	return &Detector{cfg: cfg}
 }
 
 // Name returns "keypad detector".
@@ -76,12 +75,14 @@ func (d *Detector) Process(ctx context.Context, f frames.Frame, dir frames.Direc
 		return nil
 	case *frames.AudioInput:
 		if dir == frames.Downstream {
-			return d.listen(ctx, f, out)
+			err := d.listen(ctx, f, out)
+			d.complaints.Heard(f.Track, f.Duration())
+			return err
 		}
 	case *frames.End, *frames.Stop:
 		if dir == frames.Downstream {
-			for _, track := range slices.Sorted(maps.Keys(d.lines)) {
-				if err := d.close(ctx, track, out); err != nil {
+			for track, l := range d.lines.All() {
+				if err := d.close(ctx, track, l, out); err != nil {
 					return err
 				}
 			}
@@ -96,11 +97,12 @@ const maxPosition = audio.Position(1 << 60)
 // listen gives a frame to its track's detector.
 func (d *Detector) listen(ctx context.Context, f *frames.AudioInput, out *pipeline.Port) error {
 	if f.Position < -maxPosition || f.Position > maxPosition {
-		return errors.Join(out.Send(ctx, f, frames.Downstream), fmt.Errorf("listen to track %q: position %d is on no clock", f.Track, f.Position))
+		err := fmt.Errorf("position %d is on no clock", f.Position)
+		return errors.Join(out.Send(ctx, f, frames.Downstream), d.complain(f.Track, "position", err))
 	}
-	l := d.lines[f.Track]
+	l, _ := d.lines.Get(f.Track)
 	if l != nil && (l.format != f.Format || l.jumpsBack(f)) {
-		if err := d.close(ctx, f.Track, out); err != nil {
+		if err := d.close(ctx, f.Track, l, out); err != nil {
 			return err
 		}
 		l = nil
@@ -109,7 +111,7 @@ func (d *Detector) listen(ctx context.Context, f *frames.AudioInput, out *pipeli
 		var err error
 		if l, err = d.open(ctx, f, out); err != nil {
 			// The frame is not to blame: it goes on.
-			return errors.Join(out.Send(ctx, f, frames.Downstream), fmt.Errorf("listen to track %q: %w", f.Track, err))
+			return errors.Join(out.Send(ctx, f, frames.Downstream), d.complain(f.Track, "format", err))
 		}
 	}
 	if l.det == nil {
@@ -131,15 +133,14 @@ func (d *Detector) listen(ctx context.Context, f *frames.AudioInput, out *pipeli
 
 // open begins to listen to the track of f.
 func (d *Detector) open(ctx context.Context, f *frames.AudioInput, out *pipeline.Port) (*line, error) {
-	if len(d.lines) >= maxLines {
-		for _, track := range slices.Sorted(maps.Keys(d.lines)) {
-			if err := d.close(ctx, track, out); err != nil {
-				return nil, err
-			}
+	if leaves, full := d.lines.Room(); full {
+		old, _ := d.lines.Get(leaves)
+		if err := d.close(ctx, leaves, old, out); err != nil {
+			return nil, err
 		}
 	}
 	l := &line{format: f.Format, base: f.Position}
-	d.lines[f.Track] = l
+	d.lines.Put(f.Track, l)
 	if err := f.Format.Validate(); err != nil {
 		return nil, err
 	}
@@ -153,9 +154,8 @@ func (d *Detector) open(ctx context.Context, f *frames.AudioInput, out *pipeline
 
 // close tells of all that was heard on a track, passes on what was held back,
 // and forgets it.
-func (d *Detector) close(ctx context.Context, track string, out *pipeline.Port) error {
-	l := d.lines[track]
-	delete(d.lines, track)
+func (d *Detector) close(ctx context.Context, track string, l *line, out *pipeline.Port) error {
+	d.lines.Delete(track)
 	if l.det == nil {
 		return nil
 	}
@@ -164,6 +164,14 @@ func (d *Detector) close(ctx context.Context, track string, out *pipeline.Port) 
 		return err
 	}
 	return l.pass(ctx, forever, out)
+}
+
+// complain returns err if it is to be reported.
+func (d *Detector) complain(track, kind string, err error) error {
+	if err = d.complaints.Let(track, kind, err); err != nil {
+		return fmt.Errorf("listen to track %q: %w", track, err)
+	}
+	return nil
 }
 
 // tell sends the keys that were heard.

@@ -1,6 +1,7 @@
 package keypad_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -244,9 +245,6 @@ func TestAudioThatCannotBeListenedToIsReportedOnceAndPasses(t *testing.T) {
 				for range 2 {
 					list = append(list, &frames.AudioInput{Audio: frames.Audio{Format: c.format, Samples: make([]int16, 160), Track: "caller", Position: c.position}})
 				}
-				if c.position != 0 {
-					list = list[:1]
-				}
 				got, errs := through(t, keypad.NewDetector(keypad.DetectorConfig{Remove: true}), list...)
 				if len(audioIn(got)) != len(list) {
 					t.Errorf("%d frames of %d passed", len(audioIn(got)), len(list))
@@ -257,6 +255,64 @@ func TestAudioThatCannotBeListenedToIsReportedOnceAndPasses(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAudioThatCannotBeListenedToForLongIsReportedOnceInTenSeconds(t *testing.T) {
+	for name, frame := range map[string]func(i int) frames.Audio{
+		"positions on no clock": func(int) frames.Audio {
+			return frames.Audio{Format: phone, Samples: make([]int16, 160), Position: math.MinInt64}
+		},
+		"low rates that alternate": func(i int) frames.Audio {
+			f := audio.Mono([]audio.SampleRate{1000, 2000}[i%2])
+			return frames.Audio{Format: f, Samples: make([]int16, f.Rate/50), Position: audio.Position(i) * audio.Position(f.Rate/50)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 1000 // 20 s
+				var list []frames.Frame
+				for i := range n {
+					list = append(list, &frames.AudioInput{Audio: frame(i)})
+				}
+				got, errs := through(t, keypad.NewDetector(keypad.DetectorConfig{}), list...)
+				if len(audioIn(got)) != n || len(errs) != 2 || !strings.Contains(errs[1].Error(), "499 times more") {
+					t.Errorf("%d frames of %d passed, and it reports %v", len(audioIn(got)), n, errs)
+				}
+			})
+		})
+	}
+}
+
+func TestTheTrackThatHasBeenQuietForLongestMakesRoomAndItsKeyIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		on := func(track string, list []frames.Frame) []frames.Frame {
+			for _, f := range list {
+				f.(*frames.AudioInput).Track = track
+			}
+			return list
+		}
+		key := tones(t, phone.Rate, "8")
+		cut := key[:1200] // while it is down
+		list := append(on("a", packets(phone, 0, cut)), on("b", packets(phone, 0, cut))...)
+		list = append(list, on("a", packets(phone, 1200, key[1200:1360]))...)
+		for i := range 63 {
+			list = append(list, on(fmt.Sprint(i), packets(phone, 0, make([]int16, 160)))...)
+		}
+		list = append(list, &frames.AudioOutput{})
+		got, _ := through(t, keypad.NewDetector(keypad.DetectorConfig{Released: true}), list...)
+		var order []string
+		for _, f := range got {
+			switch f := f.(type) {
+			case *frames.DTMFInput:
+				order = append(order, f.Track)
+			case *frames.AudioOutput:
+				order = append(order, "mark")
+			}
+		}
+		if want := []string{"b", "mark", "a"}; !slices.Equal(order, want) {
+			t.Errorf("keys are told in the order %v, want %v", order, want)
+		}
+	})
 }
 
 func TestAKeyThatIsDownAtTheEndIsToldBeforeIt(t *testing.T) {

@@ -61,15 +61,16 @@ type Detector struct {
 	format audio.Format   // of what was heard last; zero before
 	next   audio.Position // behind it
 
-	// The stream's clock counts from base, a position on the track, on which the
-	// first sample of the first window since then lies.
+	// The stream's clock counts from base, a position on the track. Where the rate
+	// has changed in the middle of a window, that began before base.
 	stream    Stream
 	base      audio.Position
-	judged    int64 // samples in the windows since base
+	judged    int64 // where the next window begins on that clock
 	window    []float32
 	filled    int
 	resampler *audio.Resampler
-	skip      int // of its output: its delay
+	skip      int  // of its output: its delay
+	flushed   bool // nothing was heard since Flush
 
 	mono, resampled []int16 // memory for a piece
 
@@ -81,9 +82,23 @@ type Detector struct {
 	state               state
 	run                 int // windows that count while starting; that do not while speaking
 	startRuns, stopRuns int
-	start, end          audio.Position // of the speech
-	free                audio.Position // from here on there was no speech yet
+	start, end          mark // of the speech
+	free                mark // from here on there was no speech yet
 }
+
+// mark is a position, at the rate that the track had then: what is converted
+// again and again is rounded again and again.
+type mark struct {
+	at   audio.Position
+	rate audio.SampleRate
+}
+
+// in returns the position at a rate.
+func (m mark) in(r audio.SampleRate) audio.Position { return m.at.At(m.rate, r) }
+
+// mark returns a position at the track's rate as one that stays right when that
+// changes.
+func (d *Detector) mark(at audio.Position) mark { return mark{at, d.format.Rate} }
 
 type state uint8
 
@@ -145,7 +160,8 @@ func (d *Detector) Speaking() bool { return d.state == speaking }
 // Detect hears the next piece of audio, of any length, and appends to dst what
 // it tells. Several channels are mixed. Audio that is missing, by the positions,
 // counts as silence. The format may change from piece to piece; the positions
-// then go on at the new rate.
+// then go on at the new rate, and the engine hears on at the one that it began at,
+// until Flush.
 //
 // An error says which audio could not be heard, and why. Detection goes on with
 // the rest: the events count in any case.
@@ -157,23 +173,23 @@ func (d *Detector) Detect(dst []Event, a *frames.Audio) ([]Event, error) {
 		return dst, fmt.Errorf("position %d is beyond any clock: positions count samples from the beginning of the track", a.Position)
 	}
 	d.track = a.Track
-	dst, err := d.tune(dst, a)
-	if err != nil {
-		return dst, err
+	dst, complaint := d.tune(dst, a)
+	if d.format != a.Format { // it could not be
+		return dst, complaint
 	}
 	samples := a.Samples
-	var complaint error
+	var err error
 	switch ahead := int64(a.Position - d.next); {
 	case ahead > 0:
 		dst, err = d.miss(dst, a.Position)
 	case ahead < -a.Format.Rate.Samples(setBack):
-		complaint = fmt.Errorf("%w from %d to %d: a new stream needs a track of its own", ErrRestart, d.next, a.Position)
+		complaint = errors.Join(complaint, fmt.Errorf("%w from %d to %d: a new stream needs a track of its own", ErrRestart, d.next, a.Position))
 		dst, err = d.Flush(dst)
 		d.restart(a.Position)
-		d.free = a.Position
+		d.free = d.mark(a.Position)
 	case ahead < 0:
 		twice := min(-ahead, a.Len())
-		complaint = fmt.Errorf("%w, from %d to %d: positions must count every sample once", ErrOverlap, a.Position, a.Position+audio.Position(twice))
+		complaint = errors.Join(complaint, fmt.Errorf("%w, from %d to %d: positions must count every sample once", ErrOverlap, a.Position, a.Position+audio.Position(twice)))
 		samples = samples[int(twice)*a.Format.Channels:]
 	}
 	d.next = max(d.next, a.End())
@@ -198,6 +214,7 @@ func (d *Detector) Flush(dst []Event) ([]Event, error) {
 	}
 	d.state, d.run = quiet, 0
 	d.restart(d.next)
+	d.flushed = true
 	return dst, err
 }
 
@@ -211,53 +228,89 @@ func (d *Detector) window2input() audio.Position {
 	return audio.Position(n).At(d.stream.Rate(), d.format.Rate) + 1
 }
 
-// tune makes d ready for a's format.
+// tune makes d ready for a's format. An error without that is one of the engine,
+// about the last of what was heard before.
 func (d *Detector) tune(dst []Event, a *frames.Audio) ([]Event, error) {
-	if d.format == a.Format && d.stream != nil {
-		return dst, nil
-	}
-	if d.stream != nil && d.format.Rate == a.Format.Rate { // channels are mixed before anything else
-		d.format = a.Format
-		return dst, nil
-	}
-	stream, err := d.engine.Open(a.Format.Rate)
-	if err != nil {
-		return dst, fmt.Errorf("open engine for %v: %w", a.Format, err)
-	}
-	if w, r := stream.Window(), stream.Rate(); w <= 0 || w > int(audio.Rate48k) || r <= 0 {
-		return dst, fmt.Errorf("open engine for %v: it takes windows of %d samples at %v", a.Format, w, r)
-	}
-	var resampler *audio.Resampler
-	if stream.Rate() != a.Format.Rate {
-		if resampler, err = audio.NewResampler(a.Format.Rate, stream.Rate(), 1); err != nil {
+	switch {
+	case d.stream == nil:
+		stream, resampler, err := d.open(a.Format.Rate)
+		if err != nil {
 			return dst, fmt.Errorf("open engine for %v: %w", a.Format, err)
 		}
-	}
-	if old := d.format.Rate; d.stream != nil {
-		for _, p := range []*audio.Position{&d.next, &d.start, &d.end, &d.free} {
-			*p = p.At(old, a.Format.Rate)
+		d.next, d.format = a.Position, a.Format
+		d.free = d.mark(d.next)
+		d.begin(stream, resampler)
+	case d.format.Rate == a.Format.Rate:
+		d.format = a.Format // channels are mixed before anything else
+	case d.flushed: // nothing is in the way of the engine that suits the rate best
+		stream, resampler, err := d.open(a.Format.Rate)
+		if err != nil {
+			return dst, fmt.Errorf("open engine for %v: %w", a.Format, err)
 		}
-		if off := a.Position - d.next; off >= -1 && off <= 1 { // rounding
-			d.next = a.Position
+		d.move(a)
+		d.begin(stream, resampler)
+	default:
+		resampler, err := newResampler(a.Format.Rate, d.stream.Rate())
+		if err != nil {
+			return dst, fmt.Errorf("go on with %v: %w", a.Format, err)
 		}
-		if d.stream.Rate() == stream.Rate() && d.stream.Window() == stream.Window() {
-			stream = d.stream // it remembers the same voice
+		if d.resampler != nil { // which still holds the last milliseconds
+			d.resampled = d.resampler.Flush(d.resampled[:0])
+			dst, err = d.fill(dst, d.resampled)
 		}
-	} else {
-		d.next, d.free = a.Position, a.Position
+		d.move(a)
+		d.resampler = resampler
+		d.rebase(d.next)
+		return dst, err
 	}
-	d.stream, d.resampler, d.format = stream, resampler, a.Format
-	if len(d.window) != stream.Window() {
-		d.window = make([]float32, stream.Window())
-	}
-	d.rebase(d.next)
-	d.reckon()
+	d.flushed = false
 	return dst, nil
 }
 
-// rebase puts the beginning of the next window at a position of the track.
+// open opens a stream of the engine, and what converts the audio for it, if
+// anything must.
+func (d *Detector) open(rate audio.SampleRate) (Stream, *audio.Resampler, error) {
+	stream, err := d.engine.Open(rate)
+	if err != nil {
+		return nil, nil, err
+	}
+	if w, r := stream.Window(), stream.Rate(); w <= 0 || w > int(audio.Rate48k) || r <= 0 {
+		return nil, nil, fmt.Errorf("it takes windows of %d samples at %v", w, r)
+	}
+	resampler, err := newResampler(rate, stream.Rate())
+	return stream, resampler, err
+}
+
+// newResampler returns nil if there is nothing to convert.
+func newResampler(from, to audio.SampleRate) (*audio.Resampler, error) {
+	if from == to {
+		return nil, nil
+	}
+	return audio.NewResampler(from, to, 1)
+}
+
+// begin begins with a stream that has heard nothing, at next.
+func (d *Detector) begin(stream Stream, resampler *audio.Resampler) {
+	d.stream, d.resampler = stream, resampler
+	d.window, d.filled = make([]float32, stream.Window()), 0
+	d.rebase(d.next)
+	d.reckon()
+}
+
+// move goes on at the rate of a.
+func (d *Detector) move(a *frames.Audio) {
+	old := d.format.Rate
+	d.next = d.next.At(old, a.Format.Rate)
+	// A sample, at the lower of the rates, is rounding.
+	if off, most := a.Position-d.next, 1+audio.Position(a.Format.Rate/old); off >= -most && off <= most {
+		d.next = a.Position
+	}
+	d.format = a.Format
+}
+
+// rebase puts the next sample of the window at a position of the track.
 func (d *Detector) rebase(at audio.Position) {
-	d.base, d.judged, d.filled, d.skip = at, 0, 0, 0
+	d.base, d.judged, d.skip = at, -int64(d.filled), 0
 	if d.resampler != nil {
 		d.resampler.Reset()
 		d.skip = d.resampler.Delay()
@@ -268,7 +321,7 @@ func (d *Detector) rebase(at audio.Position) {
 func (d *Detector) restart(at audio.Position) {
 	d.stream.Reset()
 	d.forgetLevels()
-	d.next = at
+	d.next, d.filled = at, 0
 	d.rebase(at)
 }
 
@@ -308,7 +361,7 @@ func (d *Detector) miss(dst []Event, to audio.Position) ([]Event, error) {
 		}
 	}
 	d.restart(to)
-	d.free = to
+	d.free = d.mark(to)
 	return dst, err
 }
 
@@ -337,10 +390,17 @@ func (d *Detector) hear(dst []Event, samples []int16) ([]Event, error) {
 func (d *Detector) hearMono(dst []Event, samples []int16) ([]Event, error) {
 	if d.resampler != nil {
 		d.resampled = d.resampler.Resample(d.resampled[:0], samples)
-		n := min(d.skip, len(d.resampled))
-		d.skip -= n
-		samples = d.resampled[n:]
+		samples = d.resampled
 	}
+	return d.fill(dst, samples)
+}
+
+// fill puts samples at the stream's rate into the window, and judges it as often
+// as it is full.
+func (d *Detector) fill(dst []Event, samples []int16) ([]Event, error) {
+	n := min(d.skip, len(samples))
+	d.skip -= n
+	samples = samples[n:]
 	var failed error
 	for len(samples) > 0 {
 		n := min(len(samples), len(d.window)-d.filled)
@@ -411,11 +471,11 @@ func (d *Detector) step(dst []Event, w Window) []Event {
 	switch {
 	case d.state == quiet && w.Counts:
 		d.state, d.run = starting, 0
-		d.start = max(d.free, w.From-(w.To-w.From)*audio.Position(d.onset()))
+		d.start = d.mark(max(d.free.in(w.Rate), w.From-(w.To-w.From)*audio.Position(d.onset())))
 	case d.state == starting && !w.Counts:
 		d.state, d.run = quiet, 0
 	case d.state == speaking && w.Counts:
-		d.run, d.end = 0, min(w.To, d.next)
+		d.run, d.end = 0, d.mark(min(w.To, d.next))
 	case d.state == speaking:
 		if d.run++; d.run >= d.stopRuns {
 			dst = d.stop(dst)
@@ -423,8 +483,8 @@ func (d *Detector) step(dst []Event, w Window) []Event {
 	}
 	if d.state == starting {
 		if d.run++; d.run >= d.startRuns {
-			d.state, d.run, d.end = speaking, 0, min(w.To, d.next)
-			dst = append(dst, Event{Speech: true, Position: d.start, Rate: d.format.Rate})
+			d.state, d.run, d.end = speaking, 0, d.mark(min(w.To, d.next))
+			dst = append(dst, Event{Speech: true, Position: d.start.in(w.Rate), Rate: w.Rate})
 		}
 	}
 	return dst
@@ -458,7 +518,8 @@ const (
 
 func (d *Detector) stop(dst []Event) []Event {
 	d.state, d.run = quiet, 0
-	d.end = max(d.end, d.start)
-	d.free = d.end
-	return append(dst, Event{Position: d.end, Rate: d.format.Rate})
+	rate := d.format.Rate
+	end := max(d.end.in(rate), d.start.in(rate))
+	d.free = d.mark(end)
+	return append(dst, Event{Position: end, Rate: rate})
 }

@@ -59,5 +59,6 @@
 // goes back by more than a second ends the speech and begins anew ([ErrRestart]).
 // Both, and formats that are none, are reported as Error frames, at most once in
 // ten seconds of a track's audio for each kind; the audio is passed on in any case.
-// A rate or a number of channels may change from frame to frame.
+// A rate or a number of channels may change from frame to frame: the engine goes on
+// at the rate at which it began on the track, and what comes is converted to that.
 package vad

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"time"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/tracks"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -27,43 +25,19 @@ type Config struct {
 	Observe func(Window)
 }
 
-// Processor finds speech in the caller's audio, on each track by itself. Make one
-// with [New].
+// Processor finds speech in the caller's audio, on each track by itself, of up to
+// 64: the one that has been quiet for longest makes room. Make one with [New].
 type Processor struct {
-	cfg    Config
-	tracks map[string]*track
-	events []Event
-	turn   int64 // counts the pieces of audio, to find the track that is quiet for longest
+	cfg        Config
+	tracks     tracks.Map[*Detector]
+	complaints tracks.Complaints
+	events     []Event
 }
-
-// track is what is known of one.
-type track struct {
-	detector   *Detector
-	used       int64
-	heard      time.Duration // how much audio has arrived
-	complaints map[string]*complaint
-}
-
-// complaint is an error that is not reported each time.
-type complaint struct {
-	next  time.Duration // of what is heard, before it is reported again
-	since int           // how often it has happened since the last report
-}
-
-const (
-	// maxTracks bounds what is remembered. A track that has been quiet for longest
-	// makes room.
-	maxTracks = 64
-
-	// complainEvery is how much audio of a track goes by before the same error is
-	// reported again.
-	complainEvery = 10 * time.Second
-)
 
 // New returns a processor. That cfg cannot work is an error of the run's start;
 // [Config.Validate] tells before.
 func New(cfg Config) *Processor {
-	return &Processor{cfg: cfg, tracks: make(map[string]*track)}
+	return &Processor{cfg: cfg}
 }
 
 // Name returns "vad".
@@ -119,8 +93,8 @@ func (p *Processor) update(s Settings) error {
 		return pipeline.Classify(frames.ErrorInvalidRequest, err)
 	}
 	p.cfg.Params = params
-	for _, t := range p.tracks {
-		if err := t.detector.Update(s); err != nil {
+	for _, d := range p.tracks.All() {
+		if err := d.Update(s); err != nil {
 			return err
 		}
 	}
@@ -128,35 +102,27 @@ func (p *Processor) update(s Settings) error {
 }
 
 func (p *Processor) hear(ctx context.Context, a *frames.Audio, out *pipeline.Port) error {
-	t, err := p.track(ctx, a.Track, out)
+	d, err := p.track(ctx, a.Track, out)
 	if err != nil {
 		return err
 	}
-	events, err := t.detector.Detect(p.events[:0], a)
+	events, err := d.Detect(p.events[:0], a)
 	p.events = events
 	if failed := tell(ctx, a.Track, events, out); failed != nil {
 		return failed
 	}
-	err = t.complain(a, err)
-	t.heard += a.Duration()
+	err = p.complain(a, err)
+	p.complaints.Heard(a.Track, a.Duration())
 	return err
 }
 
-// track returns what is known of a track.
-func (p *Processor) track(ctx context.Context, name string, out *pipeline.Port) (*track, error) {
-	p.turn++
-	if t := p.tracks[name]; t != nil {
-		t.used = p.turn
-		return t, nil
+// track returns the detector of a track.
+func (p *Processor) track(ctx context.Context, name string, out *pipeline.Port) (*Detector, error) {
+	if d, ok := p.tracks.Get(name); ok {
+		return d, nil
 	}
-	if len(p.tracks) == maxTracks {
-		oldest := ""
-		for n, t := range p.tracks {
-			if oldest == "" || t.used < p.tracks[oldest].used {
-				oldest = n
-			}
-		}
-		if err := p.forget(ctx, oldest, out); err != nil {
+	if leaves, full := p.tracks.Room(); full {
+		if err := p.forget(ctx, leaves, out); err != nil {
 			return nil, err
 		}
 	}
@@ -164,68 +130,54 @@ func (p *Processor) track(ctx context.Context, name string, out *pipeline.Port) 
 	if err != nil {
 		return nil, pipeline.Classify(frames.ErrorInvalidRequest, err)
 	}
-	t := &track{detector: d, used: p.turn, complaints: make(map[string]*complaint)}
-	p.tracks[name] = t
-	return t, nil
+	p.tracks.Put(name, d)
+	return d, nil
 }
 
 // forget ends what is going on on a track.
 func (p *Processor) forget(ctx context.Context, name string, out *pipeline.Port) error {
-	events, err := p.tracks[name].detector.Flush(p.events[:0])
+	d, _ := p.tracks.Get(name)
+	p.tracks.Delete(name)
+	events, err := d.Flush(p.events[:0])
 	p.events = events
-	delete(p.tracks, name)
 	return errors.Join(tell(ctx, name, events, out), err)
 }
 
 // finish ends what is going on on all tracks.
 func (p *Processor) finish(ctx context.Context, out *pipeline.Port) error {
 	var failed error
-	for _, name := range slices.Sorted(maps.Keys(p.tracks)) {
+	for name := range p.tracks.All() {
 		failed = errors.Join(failed, p.forget(ctx, name, out))
 	}
 	return failed
 }
 
-// tell sends the events in both directions, as two frames each, since a frame
-// has one identity.
+// tell sends the events in both directions.
 func tell(ctx context.Context, track string, events []Event, out *pipeline.Port) error {
 	for _, e := range events {
-		for _, dir := range []frames.Direction{frames.Downstream, frames.Upstream} {
-			var f frames.Frame = &frames.VADStopped{Track: track, Position: e.Position, Rate: e.Rate}
+		err := out.SendBoth(ctx, func() frames.Frame {
 			if e.Speech {
-				f = &frames.VADStarted{Track: track, Position: e.Position, Rate: e.Rate}
+				return &frames.VADStarted{Track: track, Position: e.Position, Rate: e.Rate}
 			}
-			if err := out.Send(ctx, f, dir); err != nil {
-				return err
-			}
+			return &frames.VADStopped{Track: track, Position: e.Position, Rate: e.Rate}
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // complain returns err, for audio that was a, unless it was told of lately.
-func (t *track) complain(a *frames.Audio, err error) error {
-	if err == nil {
-		return nil
-	}
+func (p *Processor) complain(a *frames.Audio, err error) error {
 	kind := "other"
 	for _, k := range []error{ErrOverlap, ErrRestart} {
 		if errors.Is(err, k) {
 			kind = k.Error()
 		}
 	}
-	c := t.complaints[kind]
-	if c == nil {
-		c = &complaint{}
-		t.complaints[kind] = c
-	}
-	if t.heard < c.next {
-		c.since++
+	if err = p.complaints.Let(a.Track, kind, err); err == nil {
 		return nil
 	}
-	if c.since > 0 {
-		err = fmt.Errorf("%w (and %d times more since the last report)", err, c.since)
-	}
-	c.next, c.since = t.heard+complainEvery, 0
 	return pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("detect speech on track %q: %w", a.Track, err))
 }

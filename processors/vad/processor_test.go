@@ -258,3 +258,19 @@ func TestTwoProcessorsShareAnEngine(t *testing.T) {
 		}
 	})
 }
+
+func TestTheTrackThatHasBeenQuietForLongestMakesRoom(t *testing.T) {
+	f := audio.Mono(audio.Rate16k)
+	synctest.Test(t, func(t *testing.T) {
+		h := pipelinetest.New(t, vad.New(vad.Config{Engine: loud{window: 512}}))
+		h.Send(input("a", f, 0, track(f.Rate, 10240, span{0, 10240}))...)
+		h.Send(input("b", f, 0, track(f.Rate, 10240, span{0, 10240}))...)
+		h.Send(input("a", f, 10240, track(f.Rate, 320, span{0, 320}))...)
+		for i := range 63 {
+			h.Send(input(fmt.Sprint(i), f, 0, make([]int16, 320))...)
+		}
+		if diff := cmp.Diff([]string{"VADStarted(a @0)", "VADStarted(b @0)", "VADStopped(b @10240)"}, told(h.All())); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+}

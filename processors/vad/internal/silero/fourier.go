@@ -17,9 +17,9 @@ import (
 type fourier struct {
 	size    int // of a frame: a power of two, at most 256
 	window  []float32
-	reverse []uint8     // where each complex number goes before the first stage
-	stage   []complex64 // e^(-2πik/n), n = size/2, for the stages
-	last    []complex64 // e^(-2πik/size), to take the spectra apart
+	reverse []uint8       // where each complex number goes before the first stage
+	stages  [][]complex64 // from the third on, of h each, e^(-πik/h)
+	last    []complex64   // e^(-2πik/size), to take the spectra apart
 }
 
 func newFourier(size int) *fourier {
@@ -35,8 +35,12 @@ func newFourier(size int) *fourier {
 	for i := range n {
 		f.reverse = append(f.reverse, uint8(bits.Reverse8(uint8(i))>>(8-bits.Len(uint(n-1)))))
 	}
-	for k := range n / 2 {
-		f.stage = append(f.stage, unit(k, n))
+	for half := 4; half < n; half *= 2 {
+		var factors []complex64
+		for k := range half {
+			factors = append(factors, unit(k, 2*half))
+		}
+		f.stages = append(f.stages, factors)
 	}
 	for k := range n + 1 {
 		f.last = append(f.last, unit(k, size))
@@ -73,31 +77,33 @@ func (f *fourier) magnitudes(out, x []float32) {
 	}
 	f.transform(z)
 	n := len(z)
-	out = out[:n+1]
-	for k := range out {
-		a, b := z[k&(n-1)], z[(n-k)&(n-1)]
-		// The spectrum of the even samples, and that of the odd ones.
+	out, last := out[:n+1], f.last[:n+1]
+	for k := 0; k <= n/2; k++ {
+		a, b := z[k], z[(n-k)&(n-1)]
+		// The spectrum of the even samples, and that of the odd ones, turned.
 		evenR, evenI := 0.5*(real(a)+real(b)), 0.5*(imag(a)-imag(b))
 		oddR, oddI := 0.5*(imag(a)+imag(b)), 0.5*(real(b)-real(a))
-		w := f.last[k]
-		re := evenR + oddR*real(w) - oddI*imag(w)
-		im := evenI + oddR*imag(w) + oddI*real(w)
-		out[k] = float32(math.Sqrt(float64(re*re + im*im)))
+		w := last[k]
+		turnR, turnI := oddR*real(w)-oddI*imag(w), oddR*imag(w)+oddI*real(w)
+		out[k] = magnitude(evenR+turnR, evenI+turnI)
+		out[n-k] = magnitude(evenR-turnR, evenI-turnI) // the same, but for signs
 	}
 }
 
+func magnitude(re, im float32) float32 { return float32(math.Sqrt(float64(re*re + im*im))) }
+
 // transform does the stages on z, which is in reversed order.
 func (f *fourier) transform(z []complex64) {
-	for i := 0; i+1 < len(z); i += 2 { // the first has no factors
-		a, b := z[i], z[i+1]
-		z[i], z[i+1] = a+b, a-b
+	for q := z; len(q) >= 4; q = q[4:] { // the first two have no factors but 1 and -i
+		a, b, c, d := q[0]+q[1], q[0]-q[1], q[2]+q[3], q[2]-q[3]
+		d = complex(imag(d), -real(d))
+		q[0], q[1], q[2], q[3] = a+c, b+d, a-c, b-d
 	}
-	for half := 2; half < len(z); half *= 2 {
-		step := len(z) / (2 * half)
-		for i := 0; i < len(z); i += 2 * half {
-			low, high := z[i:i+half], z[i+half:i+2*half]
-			for j := range low {
-				w := f.stage[j*step]
+	for _, factors := range f.stages {
+		half := len(factors)
+		for q := z; len(q) >= 2*half; q = q[2*half:] {
+			low, high := q[:half], q[half:2*half]
+			for j, w := range factors {
 				a, b := low[j], high[j]
 				re := real(b)*real(w) - imag(b)*imag(w)
 				im := real(b)*imag(w) + imag(b)*real(w)

@@ -1,8 +1,6 @@
 package silero
 
 import (
-	"math"
-
 	"github.com/parley-go/parley/internal/dot"
 )
 
@@ -59,47 +57,74 @@ func (m *Model) transform(w *scratch, s *State, window []float32) {
 
 // encode computes the convolutions.
 func (m *Model) encode(w *scratch) {
+	var four [4]float32
 	n := 3 * m.row
-	for o := range encoded1 {
-		kernel := m.conv1[o*n : (o+1)*n]
-		for t := range frames {
-			w.layer1[(t+1)*encoded1+o] = max(0, m.bias1[o]+dot.Fused(kernel, w.magnitude[t*m.row:t*m.row+n]))
+	for o := range encoded1 { // the four frames at once: the kernels are read once
+		dot.Four(&four, m.conv1[o*n:(o+1)*n], w.magnitude[:], m.row)
+		for t, v := range four {
+			w.layer1[(t+1)*encoded1+o] = max(0, m.bias1[o]+v)
 		}
 	}
-	n = 3 * encoded1
-	for o := range encoded2 { // every second frame
-		kernel := m.conv2[o*n : (o+1)*n]
-		for t := range frames / 2 {
-			w.layer2[t*encoded2+o] = max(0, m.bias2[o]+dot.Fused(kernel, w.layer1[2*t*encoded1:2*t*encoded1+n]))
+	for t := range frames / 2 { // every second frame
+		layer(w.layer2[t*encoded2:(t+1)*encoded2], m.conv2, m.bias2, w.layer1[2*t*encoded1:(2*t+3)*encoded1])
+	}
+	layer(w.layer3[:], m.conv3, m.bias3, w.layer2[:]) // one frame is left
+	layer(w.input[:encoded4], m.conv4, m.bias4, w.layer3[:])
+}
+
+// layer puts what a layer makes of in into out. There are rows of weights for a
+// multiple of four outputs, as many as out takes.
+func layer(out, weights, bias, in []float32) {
+	var four [4]float32
+	for o := 0; o < len(out); o += 4 {
+		dot.Four(&four, in, weights[o*len(in):], len(in))
+		for i, v := range four {
+			out[o+i] = max(0, bias[o+i]+v)
 		}
-	}
-	n = 2 * encoded2
-	for o := range encoded3 { // one frame is left
-		w.layer3[o] = max(0, m.bias3[o]+dot.Fused(m.conv3[o*n:(o+1)*n], w.layer2[:]))
-	}
-	n = encoded3
-	for o := range encoded4 {
-		w.input[o] = max(0, m.bias4[o]+dot.Fused(m.conv4[o*n:(o+1)*n], w.layer3[:]))
 	}
 }
 
 // decode computes the LSTM cell and what it makes of its state.
 func (m *Model) decode(w *scratch, s *State) float32 {
 	copy(w.input[cells:], s.hidden[:])
-	for g := range gates {
-		w.gates[g] = m.lstmBias[g] + dot.Fused(m.lstm[g*2*cells:(g+1)*2*cells], w.input[:])
+	for g := 0; g < gates; g += 4 {
+		dot.Four((*[4]float32)(w.gates[g:]), w.input[:], m.lstm[g*2*cells:], 2*cells)
 	}
-	sum := m.outputBias
-	for j := range cells {
-		in, forget := sigmoid(w.gates[j]), sigmoid(w.gates[cells+j])
-		news, out := tanh(w.gates[2*cells+j]), sigmoid(w.gates[3*cells+j])
-		s.cell[j] = forget*s.cell[j] + in*news
-		s.hidden[j] = out * tanh(s.cell[j])
-		sum += max(0, s.hidden[j]) * m.output[j]
+	for g, b := range m.lstmBias {
+		w.gates[g] += b
 	}
-	return sigmoid(sum)
+	return m.gate(w, s)
 }
 
-func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
+// gate computes the new state of the cells from their gates, and what comes of
+// it. It goes through all cells for each step: a cell by itself would wait at every
+// step for the one before.
+func (m *Model) gate(w *scratch, s *State) float32 {
+	in, forget := w.gates[:cells], w.gates[cells:2*cells]
+	news, out := w.gates[2*cells:3*cells], w.gates[3*cells:]
+	dot.Logistic(w.gates[:2*cells])
+	dot.Logistic(out)
+	tanh(news, news)
+	for j := range s.cell {
+		s.cell[j] = forget[j]*s.cell[j] + in[j]*news[j]
+	}
+	tanh(s.hidden[:], s.cell[:])
+	sum := [8]float32{m.outputBias}
+	for j := range s.hidden {
+		s.hidden[j] *= out[j]
+		sum[0] += max(0, s.hidden[j]) * m.output[j]
+	}
+	dot.Logistic(sum[:])
+	return sum[0]
+}
 
-func tanh(x float32) float32 { return float32(2/(1+math.Exp(-2*float64(x))) - 1) }
+// tanh puts the hyperbolic tangents of in into out.
+func tanh(out, in []float32) {
+	for j, x := range in {
+		out[j] = 2 * x
+	}
+	dot.Logistic(out)
+	for j, x := range out {
+		out[j] = 2*x - 1
+	}
+}

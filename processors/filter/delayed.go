@@ -1,0 +1,185 @@
+package filter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/tracks"
+	"github.com/parley-go/parley/pipeline"
+)
+
+// delayed is a processor whose work on one side's audio, on each track by itself,
+// comes late, and which puts every sample where its position says all the same.
+// Resample and Enhance are made of it.
+type delayed struct {
+	side   Side
+	verb   string // what it does to a track, for errors
+	strict bool   // what it cannot work on is dropped
+
+	// open begins the work on a format. nil is that there is nothing to do.
+	open func(audio.Format) (work, error)
+
+	tracks     tracks.Map[*stretch]
+	complaints tracks.Complaints
+}
+
+// work is done on the samples of one track.
+type work interface {
+	// do returns, in memory of its own, what comes of samples. An error says that
+	// it is no good, and how that was mended; it goes on all the same.
+	do(samples []int16) ([]int16, error)
+
+	// rest returns what is still held back, and resets.
+	rest() ([]int16, error)
+
+	// format is that of what comes.
+	format() audio.Format
+
+	// delay is how many samples on each channel what comes is late, and as many
+	// come before the first that count.
+	delay() int
+
+	// reset says that what comes next does not continue what came before.
+	reset()
+}
+
+// stretch is contiguous audio of one track.
+type stretch struct {
+	in       audio.Format
+	work     work           // nil: it goes on as it is
+	refused  bool           // because it cannot be worked on
+	next     audio.Position // of the input
+	position audio.Position // of the output
+	skip     int            // samples to leave out at its beginning
+	last     frames.Frame   // what its rest is a part of; nil if there is none
+}
+
+// Process works on audio, and passes everything else on.
+func (d *delayed) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	switch f.(type) {
+	case *frames.Interruption:
+		if d.side == Output { // what follows does not continue what was being said
+			for _, s := range d.tracks.All() {
+				s.restart()
+			}
+		}
+		return nil
+	case *frames.TTSStop, *frames.End, *frames.Stop:
+		// The agent falls silent in the middle of what the caller says.
+		if _, tts := f.(*frames.TTSStop); dir == frames.Downstream && (!tts || d.side == Output) {
+			var failed error
+			for _, s := range d.tracks.All() {
+				failed = errors.Join(failed, d.finish(ctx, s, out))
+			}
+			return errors.Join(failed, out.Send(ctx, f, dir))
+		}
+	}
+	a := d.side.of(f, dir)
+	if a == nil {
+		return out.Send(ctx, f, dir)
+	}
+	err := d.take(ctx, f, a, out)
+	d.complaints.Heard(a.Track, a.Duration())
+	return err
+}
+
+// take works on a frame, whose audio is a.
+func (d *delayed) take(ctx context.Context, f frames.Frame, a *frames.Audio, out *pipeline.Port) error {
+	s, known := d.tracks.Get(a.Track)
+	var failed error
+	if known && (s.in != a.Format || s.next != a.Position) {
+		failed = d.finish(ctx, s, out)
+	}
+	if !known || s.in != a.Format {
+		if leaves, full := d.tracks.Room(); full && !known {
+			old, _ := d.tracks.Get(leaves)
+			failed = d.finish(ctx, old, out)
+			d.tracks.Delete(leaves)
+		}
+		var err error
+		s, err = d.begin(a)
+		failed = errors.Join(failed, d.complain(a.Track, "format", err))
+	}
+	if s.work == nil {
+		return errors.Join(failed, d.pass(ctx, f, s.refused, out))
+	}
+	if extra := len(a.Samples) % a.Format.Channels; extra != 0 {
+		// The frame is not to blame: it goes on.
+		err := fmt.Errorf("%d samples at %d are not whole frames of %d channels", len(a.Samples), a.Position, a.Format.Channels)
+		return errors.Join(failed, d.complain(a.Track, "samples", err), d.pass(ctx, f, true, out))
+	}
+	if s.last == nil {
+		s.position = a.Position.At(s.in.Rate, s.work.format().Rate)
+	}
+	s.next, s.last = a.End(), f
+	samples, err := s.work.do(a.Samples)
+	return errors.Join(failed, d.send(ctx, s, samples, err, out))
+}
+
+// pass sends a frame on as it is, unless nobody could do anything with it.
+func (d *delayed) pass(ctx context.Context, f frames.Frame, refused bool, out *pipeline.Port) error {
+	if refused && d.strict {
+		return nil
+	}
+	return out.Send(ctx, f, frames.Downstream)
+}
+
+// begin begins the work on a track.
+func (d *delayed) begin(a *frames.Audio) (*stretch, error) {
+	s := &stretch{in: a.Format, next: a.Position}
+	d.tracks.Put(a.Track, s)
+	w, err := d.open(a.Format)
+	if err != nil {
+		s.refused = true
+		return s, err
+	}
+	s.work = w
+	s.restart()
+	return s, nil
+}
+
+// restart makes a stretch ready for what does not continue.
+func (s *stretch) restart() {
+	if s.work != nil {
+		s.work.reset()
+		s.skip, s.last = s.work.delay(), nil
+	}
+}
+
+// finish sends what is still held back of a stretch.
+func (d *delayed) finish(ctx context.Context, s *stretch, out *pipeline.Port) error {
+	if s.last == nil {
+		return nil
+	}
+	samples, err := s.work.rest()
+	err = d.send(ctx, s, samples, err, out)
+	s.restart()
+	return err
+}
+
+// send sends what has come of a stretch, of which bad is told.
+func (d *delayed) send(ctx context.Context, s *stretch, samples []int16, bad error, out *pipeline.Port) error {
+	track, format := d.side.of(s.last, frames.Downstream).Track, s.work.format()
+	if bad != nil {
+		bad = d.complain(track, "work", fmt.Errorf("at %d: %w", s.position, bad))
+	}
+	n := min(s.skip, format.Frames(len(samples)))
+	s.skip -= n
+	if samples = samples[n*format.Channels:]; len(samples) == 0 {
+		return bad
+	}
+	a := frames.Audio{Format: format, Track: track, Position: s.position, Samples: samples}
+	s.position = a.End()
+	return errors.Join(out.Send(ctx, with(s.last, a), frames.Downstream), bad)
+}
+
+// complain returns err if it is to be reported.
+func (d *delayed) complain(track, kind string, err error) error {
+	if err = d.complaints.Let(track, kind, err); err != nil {
+		return fmt.Errorf("%s track %q: %w", d.verb, track, err)
+	}
+	return nil
+}
