@@ -325,7 +325,9 @@ func (v *conversation) handle(ctx context.Context, event any) {
 	case *frames.Interruption:
 		v.interrupted()
 	case *frames.Text:
-		v.say(e.Text, e.Instruction)
+		if said := v.say(e.Text); said != nil {
+			said.instruction = e.Instruction
+		}
 	case *frames.DTMFInput:
 		v.key(ctx, e.Digit)
 	case keysPressed:

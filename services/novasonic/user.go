@@ -80,19 +80,20 @@ func (v *conversation) keepAlive() time.Duration {
 }
 
 // say passes on what the user has typed, or what the application instructs the
-// model to do. It is answered, or interrupts the answer in progress.
-func (v *conversation) say(text string, instruction bool) {
+// model to do. It is answered, or interrupts the answer in progress. It returns
+// what it has written down; nil if nothing.
+func (v *conversation) say(text string) *entry {
 	if v.cfg.Model == ModelV1 {
 		v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("%w: %s", ErrTextUnsupported, v.cfg.Model)))
-		return
+		return nil
 	}
 	if strings.TrimSpace(text) == "" {
-		return // which the service would take for a mistake
+		return nil // which the service would take for a mistake
 	}
 	v.takeTurn(v.listening)
 	e := v.past.add(User, text)
-	e.instruction = instruction
 	v.ask(e)
+	return e
 }
 
 // ask puts a text to the stream that listens, or to the next one if none does.
@@ -173,7 +174,7 @@ func (v *conversation) keysDone() {
 	}
 	text := v.cfg.DTMF.Format(string(v.digits))
 	v.digits = v.digits[:0]
-	v.say(text, false)
+	v.say(text)
 }
 
 // ---- what is known of the user's speech
