@@ -49,7 +49,7 @@
 //     of unknown tracks) is never dropped in silence: see [Transcript.Issues].
 //   - Memory is bounded, and says what it dropped: see [Config].
 //   - Keys of a telephone ([frames.DTMFInput]) are not written down as such; as a
-//     text, which filter.Keys makes of them, they are, by TapCaller.
+//     text, which keypad.NewKeys makes of them, they are, by TapCaller.
 //   - Nothing that was said is logged: entries given to a slog.Logger tell their
 //     state only.
 //

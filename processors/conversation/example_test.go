@@ -28,7 +28,7 @@ func Example_turns() {
 	var stt, llm, tts pipeline.Processor // of your choice; llm answers when UserStoppedSpeaking comes, from talk.Messages()
 	turns := turn.New(turn.Config{
 		Interrupt: turn.Words(3), Barred: turn.Ignore, // "uh huh" is no turn
-		Idle: []turn.Prompt{{After: 10 * time.Second, Do: turn.Say("Ask whether the caller is still there.")}},
+		Idle: []turn.Reminder{{After: 10 * time.Second, Do: turn.Say("Ask whether the caller is still there.")}},
 	})
 	talk := conversation.New(conversation.Config{
 		OnTurn: func(t conversation.Turn) { fmt.Printf("%s: %s\n", t.Who, t.Text()) },

@@ -135,7 +135,7 @@ func TestATranscriptBehindTurnsHasNothingThatIsNoTurn(t *testing.T) {
 		talk := conversation.New(l.config())
 		turns := turn.New(turn.Config{
 			Interrupt: turn.Words(3), Barred: turn.Ignore,
-			Idle: []turn.Prompt{{After: 5 * time.Second, Do: turn.Say("ask who is there")}},
+			Idle: []turn.Reminder{{After: 5 * time.Second, Do: turn.Say("ask who is there")}},
 		})
 		p := &phone{}
 		p.hum(remarks)
