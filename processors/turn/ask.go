@@ -47,7 +47,11 @@ func (p *Processor) ask(e effect) {
 		defer context.AfterFunc(ctx, end)()
 		u := Utterance{Text: e.text}
 		u.Format, u.Samples = joined(heard, s.cfg.Audio)
-		probability, err := s.cfg.Model.EndOfTurn(run, u)
+		var probability float64
+		err := guarded(func() (err error) {
+			probability, err = s.cfg.Model.EndOfTurn(run, u)
+			return err
+		})
 		if ctx.Err() != nil || run.Err() != nil {
 			return // it is too late, or nobody asks any more
 		}

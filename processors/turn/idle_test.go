@@ -3,6 +3,7 @@ package turn_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,6 +141,19 @@ func TestAHandlersErrorIsReported(t *testing.T) {
 		if c.reported(broken) != 1 {
 			t.Errorf("the errors are %v", c.Errors())
 		}
+	})
+}
+
+func TestAHandlerThatPanicsIsReportedAndEndsNothing(t *testing.T) {
+	panics := func(context.Context, *pipeline.Port) error { panic("no, thanks") }
+	holding(t, turn.Config{Idle: []turn.Reminder{{After: time.Second, Do: panics}}}, func(c *call) {
+		c.wait(2 * time.Second)
+		if len(c.Errors()) != 1 || !strings.Contains(c.Errors()[0].Err.Error(), "no, thanks") {
+			t.Errorf("the errors are %v", c.Errors())
+		}
+		c.speaks(time.Second)
+		c.wait(2 * time.Second)
+		c.then("the call goes on", "interrupt", "started", "stopped")
 	})
 }
 

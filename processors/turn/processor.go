@@ -400,6 +400,17 @@ func (p *Processor) start(j job) {
 	signal(p.wake)
 }
 
+// guarded calls what is somebody else's. A panic there is an error of that call's,
+// and not the end of the program.
+func guarded(call func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("it panicked: %v", v)
+		}
+	}()
+	return call()
+}
+
 // remind calls a handler. p.mu is held.
 func (p *Processor) remind(do Handler) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -409,7 +420,7 @@ func (p *Processor) remind(do Handler) {
 		handler, end := context.WithCancel(run)
 		defer end()
 		defer context.AfterFunc(ctx, end)()
-		if err := do(handler, out); err != nil && handler.Err() == nil {
+		if err := guarded(func() error { return do(handler, out) }); err != nil && handler.Err() == nil {
 			out.Report(fmt.Errorf("remind a caller who says nothing: %w", err))
 		}
 		p.on(func(m *machine) { m.idle.reminded() })

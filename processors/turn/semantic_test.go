@@ -132,6 +132,18 @@ func TestAModelThatFailsOrIsSlowIsReplacedByTheFallbackAndReported(t *testing.T)
 	}
 }
 
+func TestAModelThatPanicsIsReplacedByTheFallbackAndReported(t *testing.T) {
+	cfg := turn.Config{End: turn.Semantic(turn.SemanticConfig{Model: turn.EndOfTurnFunc(func(context.Context, turn.Utterance) (float64, error) { panic("no, thanks") })})}
+	holding(t, cfg, func(c *call) {
+		c.speaks(time.Second)
+		c.wait(5 * time.Second)
+		c.then("without the model", "interrupt", "started", "stopped")
+		if c.reported(turn.ErrEndOfTurn) == 0 {
+			t.Errorf("the errors are %v", c.Errors())
+		}
+	})
+}
+
 func TestAModelIsCalledOffWhenTheCallerGoesOn(t *testing.T) {
 	m := &model{says: 1, takes: 400 * ms}
 	holding(t, judging(m), func(c *call) {
