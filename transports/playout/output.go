@@ -111,19 +111,19 @@ func (c Config) validate() error {
 	}
 	switch {
 	case c.Chunk < time.Millisecond || c.Chunk > time.Second:
-		return fmt.Errorf("Chunk is %v, and not between 1ms and 1s: 0 is the default, 20ms", c.Chunk)
+		return fmt.Errorf("its Chunk is %v, and not between 1ms and 1s: 0 is the default, 20ms", c.Chunk)
 	case c.Format.Rate.Samples(c.Chunk) < 1:
 		return fmt.Errorf("a chunk of %v at %v holds no sample: raise Format.Rate or Chunk", c.Chunk, c.Format.Rate)
 	case c.Lead > maxLead:
-		return fmt.Errorf("Lead is %v, and more than %v: a network needs 40 to 200 ms", c.Lead, maxLead)
+		return fmt.Errorf("its Lead is %v, and more than %v: a network needs 40 to 200 ms", c.Lead, maxLead)
 	case c.Fade > c.Chunk:
-		return fmt.Errorf("Fade is %v, and longer than a chunk, %v: 0 is the default, 5ms", c.Fade, c.Chunk)
+		return fmt.Errorf("its Fade is %v, and longer than a chunk, %v: 0 is the default, 5ms", c.Fade, c.Chunk)
 	case c.EndSilence < 0 || c.EndSilence > maxEndSilence:
-		return fmt.Errorf("EndSilence is %v, and not between 0 and %v", c.EndSilence, maxEndSilence)
+		return fmt.Errorf("its EndSilence is %v, and not between 0 and %v", c.EndSilence, maxEndSilence)
 	case c.MaxQueued < 0:
-		return fmt.Errorf("MaxQueued is %v, and can hold nothing: 0 is the default, 10 minutes", c.MaxQueued)
+		return fmt.Errorf("its MaxQueued is %v, and can hold nothing: 0 is the default, 10 minutes", c.MaxQueued)
 	case c.StopDelay < 0:
-		return fmt.Errorf("StopDelay is %v, and before the end of the speech: 0 is the default, 500ms", c.StopDelay)
+		return fmt.Errorf("its StopDelay is %v, and before the end of the speech: 0 is the default, 500ms", c.StopDelay)
 	}
 	return nil
 }
