@@ -164,3 +164,19 @@ func TestErrorClassesSayWhetherToTryAgain(t *testing.T) {
 		t.Errorf("the opposite of upstream is %v", d)
 	}
 }
+
+func TestSettingsAreTakenByValueAndByPointer(t *testing.T) {
+	type mine struct{ n int }
+	type others struct{ n int }
+	for _, c := range []struct {
+		settings any
+		want     mine
+		ok       bool
+	}{
+		{mine{1}, mine{1}, true}, {&mine{2}, mine{2}, true}, {(*mine)(nil), mine{}, false}, {others{3}, mine{}, false}, {nil, mine{}, false},
+	} {
+		if got, ok := frames.SettingsOf[mine](&frames.UpdateSettings{Settings: c.settings}); got != c.want || ok != c.ok {
+			t.Errorf("%#v: %v, %v", c.settings, got, ok)
+		}
+	}
+}

@@ -157,6 +157,20 @@ type UpdateSettings struct {
 
 func (f *UpdateSettings) String() string { return fmt.Sprintf("UpdateSettings(%T)", f.Settings) }
 
+// SettingsOf returns the settings that f carries if they are of type T, given by
+// value or by pointer. ok is false if they are another's, or a nil pointer.
+func SettingsOf[T any](f *UpdateSettings) (settings T, ok bool) {
+	switch s := f.Settings.(type) {
+	case T:
+		return s, true
+	case *T:
+		if s != nil {
+			return *s, true
+		}
+	}
+	return settings, false
+}
+
 // SwitchService tells a switch to make another of its services the active one.
 type SwitchService struct {
 	Control

@@ -17,7 +17,12 @@ type Text struct {
 	Instruction bool
 }
 
-func (f *Text) String() string { return fmt.Sprintf("Text(%q)", f.Text) }
+func (f *Text) String() string {
+	if f.Instruction {
+		return fmt.Sprintf("Text(instruction %q)", f.Text)
+	}
+	return fmt.Sprintf("Text(%q)", f.Text)
+}
 
 // Transcription is what a speaker said, recognised and final. No interruption
 // drops it.

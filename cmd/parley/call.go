@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/parley-go/parley/internal/printing"
 	"github.com/parley-go/parley/internal/timeline"
 	"github.com/parley-go/parley/internal/virtualtime"
 	"github.com/parley-go/parley/pipeline"
@@ -394,7 +395,7 @@ func (s *Summary) print(w io.Writer) {
 		fmt.Fprintln(w, "the caller was not heard: is there speech in the recording?")
 	}
 	if len(s.Errors) > 0 {
-		fmt.Fprintf(w, "survived: %s\n", printable(strings.Join(s.Errors, "; ")))
+		fmt.Fprintf(w, "survived: %s\n", printing.OneLine(strings.Join(s.Errors, "; ")))
 	}
 	for _, line := range swapTable(s.Swaps) {
 		fmt.Fprintln(w, line)

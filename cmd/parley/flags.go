@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/parley-go/parley/internal/printing"
 )
 
 // mappers read the values of flags and arguments that kong would take empty: a
@@ -75,5 +77,5 @@ func explain(err error) string {
 	if !strings.HasSuffix(text, "?") {
 		text += "."
 	}
-	return printable(fmt.Sprintf("%s Try %s", text, help))
+	return printing.OneLine(fmt.Sprintf("%s Try %s", text, help))
 }

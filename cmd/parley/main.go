@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"github.com/alecthomas/kong"
+	"github.com/parley-go/parley/internal/printing"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest/script"
 )
@@ -206,7 +207,7 @@ func oneLine(err error) string {
 		}
 		parts = append(parts, line)
 	}
-	return printable(strings.Join(parts, "; "))
+	return printing.OneLine(strings.Join(parts, "; "))
 }
 
 // version is the module's version, or that of the commit it was built from.

@@ -3,11 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
+	"github.com/parley-go/parley/internal/printing"
 	"github.com/parley-go/parley/transports/file"
 	"github.com/schollz/progressbar/v3"
 )
@@ -55,31 +54,11 @@ func (s *screen) progress(p file.Progress) {
 // line prints what one side says. A sentence that was interrupted is printed
 // again when it is known how much of it was heard.
 func (s *screen) line(l Line) {
-	text := printable(l.Text)
+	text := printing.OneLine(l.Text)
 	if l.Interrupted {
 		text = "(interrupted; heard was: " + text + ")"
 	}
-	s.println(fmt.Sprintf("%s  %-6s  %s", clock(l.Start.Duration()), l.Who, text))
-}
-
-// clock is an instant in the call, to the tenth of a second.
-func clock(at time.Duration) string {
-	tenths := at.Round(100*time.Millisecond) / (100 * time.Millisecond)
-	return fmt.Sprintf("%02d:%02d.%d", tenths/600, tenths/10%60, tenths%10)
-}
-
-// printable is text from elsewhere, on one line and without what would steer a
-// terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.IsPrint(r), r == '\u200c', r == '\u200d': // the last two join letters, and parts of emoji
-			return r
-		}
-		return '\ufffd'
-	}, text)
+	s.println(fmt.Sprintf("%s  %-6s  %s", printing.Clock(l.Start.Duration()), l.Who, text))
 }
 
 func (s *screen) println(text string) {

@@ -9,23 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-go/parley/internal/printing"
 	"github.com/parley-go/parley/services/novasonic"
 )
-
-func TestALineIsPrintedWithItsTimeToTheTenthOfASecond(t *testing.T) {
-	for at, want := range map[time.Duration]string{
-		0:                                       "00:00.0",
-		949 * time.Millisecond:                  "00:00.9",
-		59_949 * time.Millisecond:               "00:59.9",
-		59_960 * time.Millisecond:               "01:00.0",
-		3_599_960 * time.Millisecond:            "60:00.0",
-		12*time.Minute + 34500*time.Millisecond: "12:34.5",
-	} {
-		if got := clock(at); got != want {
-			t.Errorf("%v is printed as %s, want %s", at, got, want)
-		}
-	}
-}
 
 func TestTextFromTheServiceCannotSteerTheTerminal(t *testing.T) {
 	evil := "Hi\x1b[2J\x1b]0;owned\a\r\nparley: all is well\u202e\u009b31m\tna\u00efve \u4f60\u597d \U0001f469\u200d\U0001f680"
@@ -52,11 +38,11 @@ func TestASentenceThatWasInterruptedIsCorrectedOnTheScreen(t *testing.T) {
 		t.Fatalf("nothing was interrupted: %+v", s.Lines)
 	}
 	cut := s.Lines[i]
-	said := clock(cut.Start.Duration()) + "  agent   " + cut.Text
+	said := printing.Clock(cut.Start.Duration()) + "  agent   " + cut.Text
 	if n := strings.Count(stdout, said); n != 1 {
 		t.Errorf("%q is printed %d times, want when it begins", said, n)
 	}
-	if heard := clock(cut.Start.Duration()) + "  agent   (interrupted; heard was: " + cut.Text + ")\n"; strings.Count(stdout, heard) != 1 {
+	if heard := printing.Clock(cut.Start.Duration()) + "  agent   (interrupted; heard was: " + cut.Text + ")\n"; strings.Count(stdout, heard) != 1 {
 		t.Errorf("no %q in\n%s", heard, stdout)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/parley-go/parley/internal/printing"
 	"github.com/parley-go/parley/services/novasonic"
 )
 
@@ -147,7 +148,7 @@ func (m *moves) unheard() error {
 		last := m.list[n-1]
 		if _, heard := last.cutAt(); last.Reason == novasonic.SwapFailure && !heard {
 			i := slices.IndexFunc(last.reached, func(r reached) bool { return r.reason == novasonic.SwapFailure })
-			err := fmt.Errorf("the service was lost at %s and did not come back: nobody heard the caller from there on", clock(m.at(last.reached[i].at)))
+			err := fmt.Errorf("the service was lost at %s and did not come back: nobody heard the caller from there on", printing.Clock(m.at(last.reached[i].at)))
 			if last.Err != nil {
 				err = fmt.Errorf("%w: %w", err, last.Err)
 			}

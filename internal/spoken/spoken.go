@@ -1,8 +1,8 @@
 // Package spoken has the rules, one for the whole of Parley, by which an answer
 // that was cut short is put into words: how much of it the caller heard, whether
-// two texts say the same, and how a model is told of it. The memory that
-// novasonic takes from stream to stream and the transcript of record in
-// processors/conversation both keep them.
+// two texts say the same, what a word is, and how a model is told of it. The memory
+// that novasonic takes from stream to stream, the transcript of record in
+// processors/conversation and the turns in processors/turn keep them.
 package spoken
 
 import (
@@ -82,6 +82,29 @@ func Words(text string) []string {
 		return unicode.ToLower(r)
 	}, text)
 	return strings.FieldsFunc(joined, func(r rune) bool { return !ofAWord(r) })
+}
+
+// Count returns how many words a text has. Two characters of a script that is
+// written without spaces make one.
+func Count(text string) int {
+	n := 0
+	for _, w := range Words(text) {
+		dense, spaced := 0, false
+		for _, r := range w {
+			switch {
+			case unicode.IsMark(r):
+			case isWord(r):
+				dense++
+			default:
+				spaced = true
+			}
+		}
+		n += (dense + 1) / 2
+		if spaced {
+			n++
+		}
+	}
+	return n
 }
 
 // HasPrefix reports whether all words begin with those of prefix.

@@ -93,3 +93,14 @@ func TestACallIsToldWithItsResultOrWithoutOne(t *testing.T) {
 		t.Errorf("a long result is told in %d bytes, with %q at the end", len(long), long[len(long)-10:])
 	}
 }
+
+func TestWordsAreCountedInScriptsWithAndWithoutSpaces(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, " , ": 0, "one": 1, "It's five o'clock!": 3, "¿qué hora es?": 3, "24/7": 2,
+		"はい": 1, "今何時ですか": 3, "สวัสดี": 2, "iPhoneを": 2,
+	} {
+		if got := spoken.Count(text); got != want {
+			t.Errorf("%q has %d words, want %d", text, got, want)
+		}
+	}
+}

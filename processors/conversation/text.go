@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
-	"unicode"
+
+	"github.com/parley-go/parley/internal/printing"
 )
 
 // WriteText writes the transcript for people: a line for each entry, with when it
@@ -26,7 +26,7 @@ func (t Transcript) WriteText(w io.Writer) error {
 	for _, e := range t.Entries {
 		at := "   --  "
 		if !e.Place.IsZero() {
-			at = clock(e.Place.From())
+			at = printing.Clock(e.Place.From())
 			if e.Rough {
 				at = "~" + at
 			}
@@ -34,7 +34,7 @@ func (t Transcript) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "%8s  %-6s  %s\n", at, e.speaker(), e.line())
 	}
 	for _, i := range t.Issues {
-		fmt.Fprintf(&b, "[in doubt: %s, %d times; first: %s]\n", i.Kind, i.Count, oneLine(i.First))
+		fmt.Fprintf(&b, "[in doubt: %s, %d times; first: %s]\n", i.Kind, i.Count, printing.OneLine(i.First))
 	}
 	if _, err := w.Write(b.Bytes()); err != nil {
 		return fmt.Errorf("write transcript: %w", err)
@@ -78,7 +78,7 @@ func (e Entry) line() string {
 	if note != "" {
 		note = "[" + note + "]"
 	}
-	return oneLine(strings.TrimSpace(e.Text + " " + note))
+	return printing.OneLine(strings.TrimSpace(e.Text + " " + note))
 }
 
 func (c *Call) line(s State) string {
@@ -87,29 +87,10 @@ func (c *Call) line(s State) string {
 		text += " " + string(c.Arguments)
 	}
 	if c.Result == nil {
-		return oneLine(fmt.Sprintf("%s [%s]", text, s))
+		return printing.OneLine(fmt.Sprintf("%s [%s]", text, s))
 	}
 	if s != Returned {
 		text += " [" + string(s) + "]"
 	}
-	return oneLine(fmt.Sprintf("%s → %s (%v)", text, c.Result, c.Elapsed))
-}
-
-// clock is an instant in the call, to the tenth of a second.
-func clock(at time.Duration) string {
-	tenths := at.Round(100*time.Millisecond) / (100 * time.Millisecond)
-	return fmt.Sprintf("%02d:%02d.%d", tenths/600, tenths/10%60, tenths%10)
-}
-
-// oneLine is text from elsewhere on one line, without what would steer a terminal.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.IsPrint(r), r == '\u200c', r == '\u200d': // the last two join letters, and parts of emoji
-			return r
-		}
-		return '\ufffd'
-	}, text)
+	return printing.OneLine(fmt.Sprintf("%s → %s (%v)", text, c.Result, c.Elapsed))
 }

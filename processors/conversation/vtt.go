@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/parley-go/parley/internal/printing"
 )
 
 // WriteVTT writes what was heard as WebVTT: captions for a recording of the call.
@@ -34,7 +36,7 @@ func (t Transcript) WriteVTT(w io.Writer) error {
 	for _, e := range rest {
 		at := ""
 		if !e.Place.IsZero() {
-			at = clock(e.Place.From()) + " "
+			at = printing.Clock(e.Place.From()) + " "
 		}
 		comment(&b, fmt.Sprintf("%s%s: %s", at, e.speaker(), e.line()))
 	}
@@ -74,12 +76,12 @@ func cueStart(e Entry) time.Duration { return e.Place.From().Truncate(time.Milli
 
 // comment writes a block that players leave out. An arrow would end it.
 func comment(b *bytes.Buffer, text string) {
-	fmt.Fprintf(b, "\nNOTE %s\n", strings.ReplaceAll(oneLine(text), "-->", "→"))
+	fmt.Fprintf(b, "\nNOTE %s\n", strings.ReplaceAll(printing.OneLine(text), "-->", "→"))
 }
 
 // escape makes a text fit to be in a cue.
 func escape(text string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(strings.Join(strings.Fields(oneLine(text)), " "))
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(strings.Join(strings.Fields(printing.OneLine(text)), " "))
 }
 
 // stamp is a time as WebVTT writes it.

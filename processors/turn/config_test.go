@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/turn"
 )
@@ -77,6 +78,28 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 					if !strings.Contains(err.Error(), want) {
 						t.Errorf("the error does not say %q: %v", want, err)
 					}
+				}
+			})
+		})
+	}
+}
+
+func TestATapThatIsNotInThePipelineIsMissed(t *testing.T) {
+	for name, placed := range map[string]bool{"it is": true, "it is not": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				turns := turn.New(turn.Config{Interrupt: turn.Not(turn.ToolRunning())})
+				ps := []pipeline.Processor{turns}
+				if tap := turns.Tap(); placed {
+					ps = append(ps, tap)
+				}
+				h := pipelinetest.New(&failing{}, ps...)
+				if placed {
+					h.End()
+				}
+				err := h.Wait()
+				if refused := err != nil && strings.Contains(err.Error(), "put the processor's Tap() behind the service"); refused == placed {
+					t.Errorf("Run: %v", err)
 				}
 			})
 		})

@@ -3,6 +3,8 @@ package turn
 import (
 	"strings"
 	"time"
+
+	"github.com/parley-go/parley/internal/spoken"
 )
 
 // on takes in what happens at a mark, and decides what follows; but no turn ends
@@ -172,7 +174,7 @@ func (m *machine) withdraw() {
 func (m *machine) read(final bool) {
 	f, w := &m.facts, &m.words
 	f.Text = strings.TrimSpace(strings.Join(w.finals, " ") + " " + w.interim)
-	f.Words, f.Final, f.TextAt = countWords(f.Text), final, f.Now
+	f.Words, f.Final, f.TextAt = spoken.Count(f.Text), final, f.Now
 }
 
 // isLate reports whether a transcript is of the last utterance, which is over,

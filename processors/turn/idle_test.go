@@ -19,8 +19,8 @@ var reminders = []turn.Reminder{
 }
 
 const (
-	there = `Text("there?")`
-	hello = `Text("hello?")`
+	there = `Text(instruction "there?")`
+	hello = `Text(instruction "hello?")`
 )
 
 func TestACallerWhoSaysNothingIsRemindedAndThenTheCallEnds(t *testing.T) {
@@ -108,6 +108,16 @@ func TestAnAnswerThatDoesNotComeIsSilence(t *testing.T) {
 		c.then("10 s for the answer, and not quite 10 s of silence")
 		c.wait(200 * ms)
 		c.then("and 10 s", there)
+	})
+}
+
+func TestAnInstructionIsNoSignOfTheCallersLife(t *testing.T) {
+	holding(t, turn.Config{Idle: reminders}, func(c *call) {
+		c.wait(9 * time.Second)
+		c.Send(&frames.Text{Text: "be brief", Instruction: true})
+		c.story()
+		c.wait(1100 * ms)
+		c.then("10 s after nobody has said anything", there)
 	})
 }
 

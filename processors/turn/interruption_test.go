@@ -357,7 +357,7 @@ func TestAnAgentThatHadNothingLeftToSayHasStopped(t *testing.T) {
 		c.wait(2 * time.Second)
 		c.then("it was held and let go", "pause", "resume")
 		c.wait(12 * time.Second)
-		c.then("and counts as silent a second later", `Text("Hm?")`)
+		c.then("and counts as silent a second later", `Text(instruction "Hm?")`)
 	})
 }
 

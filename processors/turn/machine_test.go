@@ -307,14 +307,3 @@ func TestTheClockIsTheAudiosAndTheWallsWhileNoneComes(t *testing.T) {
 	pos = 1 << 40
 	is("when they leap", audio(20*time.Millisecond), 4*time.Second+100*time.Millisecond)
 }
-
-func TestWordsAreCountedInScriptsWithAndWithoutSpaces(t *testing.T) {
-	for text, want := range map[string]int{
-		"": 0, " , ": 0, "one": 1, "It's five o'clock!": 3, "¿qué hora es?": 3, "24/7": 2,
-		"はい": 1, "今何時ですか": 3, "สวัสดี": 2, "iPhoneを": 2,
-	} {
-		if got := countWords(text); got != want {
-			t.Errorf("%q has %d words, want %d", text, got, want)
-		}
-	}
-}

@@ -104,14 +104,10 @@ func (p *Processor) perform(e effect) func(out *pipeline.Port) {
 	return nil
 }
 
-// both sends a frame in both directions: two frames, since a frame has one
-// identity. System frames never wait, and what Send says of them is only that the
-// run is over.
+// both tells both neighbours. System frames never wait, and what is said of them
+// is only that the run is over.
 func both(make func() frames.Frame) func(out *pipeline.Port) {
-	return func(out *pipeline.Port) {
-		_ = out.Send(context.Background(), make(), frames.Upstream)
-		_ = out.Send(context.Background(), make(), frames.Downstream)
-	}
+	return func(out *pipeline.Port) { _ = out.SendBoth(context.Background(), make) }
 }
 
 func down(f frames.Frame) func(out *pipeline.Port) {

@@ -15,8 +15,9 @@ import (
 // Processor takes turns. Make one with [New], for each conversation. Its methods
 // may be called by any goroutine.
 type Processor struct {
-	name, callers string // from the configuration
-	tapped        atomic.Bool
+	name, callers string      // from the configuration
+	tapped        atomic.Bool // there is a Tap
+	placed        atomic.Bool // … in the pipeline
 	live          atomic.Bool // frames can be sent
 
 	mu       sync.Mutex // guards all below
@@ -224,16 +225,11 @@ func (p *Processor) Process(ctx context.Context, f frames.Frame, dir frames.Dire
 			return p.words(ctx, f, dir, out, transcript{text: f.Text})
 		}
 	case *frames.UpdateSettings:
-		switch s := f.Settings.(type) {
-		case Settings:
+		if s, ok := frames.SettingsOf[Settings](f); ok {
 			return p.update(s)
-		case *Settings:
-			if s != nil {
-				return p.update(*s)
-			}
 		}
 	case *frames.Text:
-		if dir == frames.Downstream {
+		if dir == frames.Downstream && !f.Instruction {
 			p.on((*machine).active)
 		}
 	case *frames.End:
@@ -349,7 +345,7 @@ func (p *Processor) final(f *frames.Transcription) transcript {
 func (p *Processor) update(s Settings) error {
 	p.mu.Lock()
 	cfg := s.apply(p.config)
-	if err := cfg.validate(p.tapped.Load()); err != nil {
+	if err := cfg.validate(p.placed.Load()); err != nil {
 		p.mu.Unlock()
 		return pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("change settings of turn: %w", err))
 	}
@@ -362,6 +358,9 @@ func (p *Processor) update(s Settings) error {
 // Run waits for what happens by the passing of time, and runs what may take a
 // while.
 func (p *Processor) Run(ctx context.Context, out *pipeline.Port) error {
+	if err := p.complete(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var crew sync.WaitGroup
 	defer crew.Wait()
@@ -392,6 +391,17 @@ func (p *Processor) Run(ctx context.Context, out *pipeline.Port) error {
 			timer.Reset(max(0, left))
 		}
 	}
+}
+
+// complete checks what could not be known before all processors had started: that
+// a Tap that is needed is in the pipeline.
+func (p *Processor) complete() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.config.validate(p.placed.Load()); err != nil {
+		return fmt.Errorf("configure turn: %w", err)
+	}
+	return nil
 }
 
 // start has Run do something. p.mu is held.

@@ -221,6 +221,12 @@ type tap struct{ turns *Processor }
 // Name returns "turn tap".
 func (t *tap) Name() string { return t.turns.Name() + " tap" }
 
+// Start tells that the tap is in the pipeline.
+func (t *tap) Start(context.Context, *pipeline.Port) error {
+	t.turns.placed.Store(true)
+	return nil
+}
+
 // Process shows what is of interest, and passes everything on.
 func (t *tap) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	p := t.turns

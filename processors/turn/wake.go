@@ -3,9 +3,9 @@ package turn
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
+
+	"github.com/parley-go/parley/internal/spoken"
 )
 
 // WakeConfig says what wakes the agent.
@@ -35,7 +35,7 @@ func Wake(cfg WakeConfig) Condition {
 	}
 	w := &wake{cfg: cfg}
 	for _, p := range cfg.Phrases {
-		w.phrases = append(w.phrases, wordsOf(p))
+		w.phrases = append(w.phrases, spoken.Words(p))
 	}
 	return w
 }
@@ -93,7 +93,7 @@ func (w *wake) Holds(f *Facts) (bool, time.Duration) {
 
 // heard reports whether one of the phrases is in a text.
 func (w *wake) heard(text string) bool {
-	words := wordsOf(text)
+	words := spoken.Words(text)
 	for _, p := range w.phrases {
 		for i := range words {
 			if len(words)-i >= len(p) && slices.Equal(words[i:i+len(p)], p) {
@@ -102,35 +102,4 @@ func (w *wake) heard(text string) bool {
 		}
 	}
 	return false
-}
-
-// wordsOf returns the words of a text, in one case and without punctuation.
-func wordsOf(text string) []string {
-	text = strings.NewReplacer("'", "", "’", "").Replace(strings.ToLower(text))
-	return strings.FieldsFunc(text, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r)
-	})
-}
-
-// countWords counts the words of a text. Two characters of a script without
-// spaces make one.
-func countWords(text string) int {
-	n := 0
-	for _, w := range wordsOf(text) {
-		dense, spaced := 0, false
-		for _, r := range w {
-			switch {
-			case unicode.IsMark(r):
-			case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar):
-				dense++
-			default:
-				spaced = true
-			}
-		}
-		n += (dense + 1) / 2
-		if spaced {
-			n++
-		}
-	}
-	return n
 }

@@ -62,14 +62,8 @@ func (p *Processor) Process(ctx context.Context, f frames.Frame, dir frames.Dire
 	case *frames.Interruption:
 		return nil // the engine tells everybody
 	case *frames.UpdateSettings:
-		switch s := f.Settings.(type) {
-		case Settings:
+		if s, ok := frames.SettingsOf[Settings](f); ok {
 			return p.update(s)
-		case *Settings:
-			if s != nil {
-				return p.update(*s)
-			}
-			return nil
 		}
 	case *frames.End, *frames.Stop:
 		if dir == frames.Downstream {

@@ -119,13 +119,8 @@ func (s *Service) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 			return s.talk.post(ctx, f)
 		}
 	case *frames.UpdateSettings:
-		switch change := f.Settings.(type) {
-		case Settings:
+		if change, ok := frames.SettingsOf[Settings](f); ok {
 			return s.talk.post(ctx, change)
-		case *Settings:
-			if change != nil {
-				return s.talk.post(ctx, *change)
-			}
 		}
 	case *frames.End:
 		if dir == frames.Downstream && s.drain(ctx) {

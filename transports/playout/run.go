@@ -140,23 +140,21 @@ func (o *Output) tellOne(ctx context.Context, e event, out *pipeline.Port) {
 			}
 		})
 	case eventGap:
-		o.send(ctx, out, &frames.Metrics{Processor: out.Name(), Values: []frames.Metric{
+		o.check(out.Send(ctx, &frames.Metrics{Processor: out.Name(), Values: []frames.Metric{
 			{Name: "parley.playout.gap", Value: rate.Duration(e.gap).Seconds(), Unit: "s"},
-		}}, frames.Upstream)
+		}}, frames.Upstream), out)
 	case eventMark:
 		o.letGo(e.mark)
 	}
 }
 
-// both sends a frame in both directions: two frames, since a frame has one
-// identity.
+// both tells both neighbours.
 func (o *Output) both(ctx context.Context, out *pipeline.Port, make func() frames.Frame) {
-	o.send(ctx, out, make(), frames.Upstream)
-	o.send(ctx, out, make(), frames.Downstream)
+	o.check(out.SendBoth(ctx, make), out)
 }
 
-func (o *Output) send(ctx context.Context, out *pipeline.Port, f frames.Frame, dir frames.Direction) {
-	if err := out.Send(ctx, f, dir); err != nil && !over(err) {
+func (o *Output) check(err error, out *pipeline.Port) {
+	if err != nil && !over(err) {
 		out.Report(fmt.Errorf("report playout: %w", err))
 	}
 }
