@@ -74,6 +74,23 @@ func TestSpeechThatIsCutFadesOutAtTheBeginningOfTheNextChunk(t *testing.T) {
 	}
 }
 
+func TestAFadeEndsWhereAnotherAnswerBegins(t *testing.T) {
+	p := fading(10)
+	p.addAudio(flat(0, 44))
+	other := flat(44, 1000)
+	other.Response = "s"
+	p.addAudio(other)
+	chunks(t, p, 1)
+	settled, _ := p.flush(p.position, false)
+	if got, _ := chunks(t, p, 1); !slices.Equal(got, append(faded(4, false), make([]int16, 36)...)) {
+		t.Errorf("after the cut: %v", got)
+	}
+	want := []string{fmt.Sprintf("heard 44 @44 fade %d flushed true to 1044", frames.FadeOut), "stopped @44"}
+	if diff := cmp.Diff(want, settledAs(settled)); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
 func TestWhatIsSaidAfterACutFollowsTheFade(t *testing.T) {
 	p := fading(10)
 	p.addAudio(flat(0, 1000))
@@ -142,6 +159,17 @@ func TestSpeechThatIsHeldGoesOnWhereItStopped(t *testing.T) {
 	}
 	if p.stats.Gaps != 0 || p.stats.Speech != 120 {
 		t.Errorf("stats %+v", p.stats)
+	}
+}
+
+func TestAnInterruptionInThePauseAfterTheLastWordCutsNothing(t *testing.T) {
+	p := fading(10)
+	p.addAudio(flat(0, 30))
+	chunks(t, p, 2) // heard to its end, and not long enough ago to have stopped
+	settled, _ := p.flush(p.position, false)
+	want := []string{"stopped @30", "but not as interrupted"}
+	if diff := cmp.Diff(want, settledAs(settled)); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
 	}
 }
 

@@ -84,6 +84,40 @@ func TestWhatTheFarEndConfirmsIsWhatWasHeard(t *testing.T) {
 	})
 }
 
+func TestAFarEndIsNoFurtherBehindForAMachineThatWasAsleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := &sleeper{}
+		far.output = playout.New(playout.Config{Lead: -1, MaxLate: time.Second}, far)
+		got := upstream(t, far.output, func(ctx context.Context, out *pipeline.Port) error {
+			time.Sleep(9 * time.Second) // of which five were slept
+			if err := out.Send(out.Generation(), speech(0, 480), frames.Downstream); err != nil {
+				return err
+			}
+			time.Sleep(time.Second)
+			return out.Send(ctx, end(), frames.Downstream)
+		})
+		if !strings.Contains(got, "9.02s BotStartedSpeaking") && !strings.Contains(got, "9s BotStartedSpeaking") {
+			t.Errorf("it is heard as soon as it is given:\n%s", got)
+		}
+	})
+}
+
+// sleeper takes five seconds over a chunk, once, and confirms each as it is due.
+type sleeper struct {
+	wire
+	output *playout.Output
+	slept  bool
+}
+
+func (s *sleeper) Play(ctx context.Context, c playout.Chunk) error {
+	if c.Position >= 24_000 && !s.slept {
+		s.slept = true
+		time.Sleep(5 * time.Second)
+	}
+	s.output.Confirm(c.Position)
+	return s.wire.Play(ctx, c)
+}
+
 func TestAnInterruptionCutsWhereTheFarEndIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far := &peer{behind: 150 * time.Millisecond}
