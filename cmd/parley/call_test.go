@@ -671,7 +671,7 @@ func signalled(t *testing.T, signal os.Signal, args ...string) (status int, stdo
 	interrupter.Go(func() {
 		select {
 		case <-said.seen:
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // the signal is to find a process of its own, in real time, at work
 			cmd.Process.Signal(signal)
 		case <-ctx.Done():
 		}

@@ -193,12 +193,10 @@ func (c *listenCommand) params() (vad.Params, error) {
 
 // plotFormat is how the picture is to be written.
 func (c *listenCommand) plotFormat() (hearplot.Format, error) {
-	switch strings.ToLower(filepath.Ext(c.Plot)) {
-	case "", ".svg":
-		if c.Plot == "" || filepath.Ext(c.Plot) != "" {
-			return hearplot.SVG, nil
-		}
-	case ".png":
+	switch ext := strings.ToLower(filepath.Ext(c.Plot)); {
+	case c.Plot == "" || ext == ".svg":
+		return hearplot.SVG, nil
+	case ext == ".png":
 		return hearplot.PNG, nil
 	}
 	return 0, usageError{fmt.Errorf("--plot %s: its name decides how it is drawn: name a .svg or .png file", c.Plot)}
@@ -410,6 +408,8 @@ func (h Heard) print(w io.Writer) {
 	}
 }
 
+// stamp is an instant, to the hundredth of a second.
 func stamp(m Millis) string {
+	m = (m + 5) / 10 * 10
 	return fmt.Sprintf("%d:%05.2f", m/60_000, float64(m%60_000)/1000)
 }

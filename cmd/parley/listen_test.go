@@ -199,3 +199,11 @@ func TestAListenerThatCannotHearSaysWhy(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+func TestAnInstantIsRoundedAsAWhole(t *testing.T) {
+	for m, want := range map[Millis]string{0: "0:00.00", 59_994: "0:59.99", 59_995: "1:00.00", 754_321: "12:34.32"} {
+		if got := stamp(m); got != want {
+			t.Errorf("%d ms is printed as %s, want %s", m, got, want)
+		}
+	}
+}
