@@ -173,6 +173,26 @@ func TestAnInterruptionInThePauseAfterTheLastWordCutsNothing(t *testing.T) {
 	}
 }
 
+func TestWhereNothingIsLeftToHoldTheAgentHasJustStopped(t *testing.T) {
+	p := fading(10)
+	p.addAudio(flat(0, 40))
+	_, told := chunks(t, p, 1)
+	p.hold()
+	_, more := chunks(t, p, 1)
+	if want := []string{"started r @0", "heard a 40 @40", "stopped r @40"}; !slices.Equal(append(told, more...), want) {
+		t.Errorf("told %v, want %v", append(told, more...), want)
+	}
+	if p.paused || p.rising {
+		t.Error("something is held")
+	}
+	p.addAudio(flat(40, 40)) // which comes late, and waits
+	p.flush(p.position, false)
+	p.addAudio(flat(80, 40))
+	if got, told := chunks(t, p, 1); !slices.Equal(got, slices.Repeat([]int16{1000}, 40)) || told[0] != "started r @80" {
+		t.Errorf("what is said next: %v, %v", got, told)
+	}
+}
+
 func TestASecondHoldAtOnceFadesOutAndInAgain(t *testing.T) {
 	p := fading(10)
 	p.addAudio(flat(0, 1000))

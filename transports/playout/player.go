@@ -181,10 +181,21 @@ func (p *player) hold() {
 	p.fall()
 	p.held = true
 	if p.speaking {
-		p.event(event{due: p.speechEnd, kind: eventStopped, span: p.last, held: true})
+		p.paused = p.waits()
+		p.event(event{due: p.speechEnd, kind: eventStopped, span: p.last, held: p.paused})
 		p.speaking, p.finished = false, true // a pause of ours is no gap
-		p.rising, p.paused = p.fade > 0, true
+		p.rising = p.fade > 0 && p.paused
 	}
+}
+
+// waits reports whether there is speech that was not built.
+func (p *player) waits() bool {
+	if s := p.segment; s != nil && len(s.pieces) > 0 {
+		if s.turnPage(); s.end() > s.trackPosition() {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.items, func(it item) bool { return it.audio != nil })
 }
 
 // release lets the speech go on.
