@@ -1,6 +1,7 @@
 package conversation_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,6 +66,34 @@ func TestWhatWasNotToldBeforeTheEndIsToldAtTheEnd(t *testing.T) {
 	})
 }
 
+func TestEveryTurnOfALongCallIsToldThoughTheTranscriptIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l told
+		cfg := l.config()
+		cfg.MaxEntries = 5
+		h := pipelinetest.New(t, conversation.New(cfg))
+		const rounds = 12
+		var want []string
+		for i := range int64(rounds) {
+			at, response := i*8000, fmt.Sprint("r", i)
+			question, answer := fmt.Sprint("question ", i), fmt.Sprint("answer ", i)
+			feed(h, said(at, at+1000, question), text(response, answer), sound(response, i*3200, (i+1)*3200), &frames.TTSStop{Response: response},
+				heard((i+1)*3200, at+5000), &frames.LLMResponseEnd{Response: response})
+			want = append(want, question, answer)
+		}
+		if err := h.End(); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, turn := range l.turns {
+			got = append(got, turn.Text())
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestAHookThatPanicsCostsOneCallOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -81,6 +110,21 @@ func TestAHookThatPanicsCostsOneCallOfIt(t *testing.T) {
 		errs := h.Errors()
 		if len(errs) != 1 || errs[0].Fatal || !strings.Contains(errs[0].Err.Error(), "OnEntry panicked: oops") {
 			t.Errorf("reported was %v", errs)
+		}
+	})
+}
+
+func TestAHookThatPanicsAtTheEndIsNotPassedOverInSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		talk := conversation.New(conversation.Config{OnToolCall: func(conversation.Entry) { panic("oops") }})
+		h := pipelinetest.New(t, talk)
+		feed(h, &frames.FunctionCall{CallID: "x", Name: "get"})
+		err := h.End()
+		for _, e := range h.Errors() {
+			err = errors.Join(err, e.Err)
+		}
+		if err == nil || !strings.Contains(err.Error(), "OnToolCall panicked: oops") {
+			t.Errorf("the end says %v", err)
 		}
 	})
 }
