@@ -9,6 +9,11 @@
 // ratio says more than the times. What is done to audio runs on one goroutine,
 // so that each side reports its fastest second, in which nothing else ran.
 //
+// Detectors of speech are compared in noise, with a table of what each misses and
+// what it takes for speech:
+//
+//	go test ./bench -run TestSpeechIsFoundInNoise -v
+//
 // The codec of Nova Sonic's wire is measured against encoding/json, turn by
 // turn as well, where Go lets it be reached, in its own package:
 //

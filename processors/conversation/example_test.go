@@ -35,10 +35,10 @@ func Example_turns() {
 	})
 	err = pipeline.Run(context.Background(),
 		call.Input(),
-		vad.New(vad.Config{}), // hears a voice
-		stt,                   // understands words
-		turns,                 // decides what is a turn
-		talk.TapCaller(),      // shows the transcript what the model is asked
+		vad.New(vad.Config{Params: vad.Params{Stop: 200 * time.Millisecond}}), // hears a voice; the pause is the turns' affair
+		stt,              // understands words
+		turns,            // decides what is a turn
+		talk.TapCaller(), // shows the transcript what the model is asked
 		llm,
 		talk.TapAgent(), // only if tts keeps the words to itself
 		tts,
