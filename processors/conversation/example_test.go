@@ -17,7 +17,7 @@ import (
 
 // A telephone agent of four services. A tap before the model shows the transcript
 // what the caller said, behind the turns: what they keep from the model (what was
-// muted, a backchannel) is in no transcript, and their prompts are told as the
+// muted, a backchannel) is in no transcript, and their reminders are told as the
 // application's. The transcript itself is the last before the output.
 func Example_turns() {
 	call, err := file.New(file.Config{Input: "caller.wav", Output: "conversation.wav"})
