@@ -416,6 +416,60 @@ func TestAnswerThatComesBitByBitIsHTTP2AllTheSame(t *testing.T) {
 	}
 }
 
+// A server that answers in HTTP/1.1 and hangs up may be gone before its answer
+// is read: then a write fails first, and has to say the same.
+func TestAnAnswerBehindAFailedWriteIsStillRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer    string
+		read      bool // somebody reads, as well
+		answersIn bool // HTTP/2
+	}{
+		"nobody reads":                    {answer: "HTTP/1.1 400 Bad Request\r\n\r\n"},
+		"somebody reads":                  {answer: "HTTP/1.1 400 Bad Request\r\n\r\n", read: true},
+		"it says nothing":                 {answersIn: true},
+		"it says nothing, somebody reads": {answersIn: true, read: true},
+		"it says something of HTTP/2":     {answer: "\x00\x00\x00\x04\x00\x00\x00\x00\x00", answersIn: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			near, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer near.Close()
+			far, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn := &clearTextConn{Conn: near}
+			reading := make(chan error, 1)
+			if c.read {
+				go func() {
+					_, err := io.Copy(io.Discard, conn)
+					reading <- err
+				}()
+			}
+			io.WriteString(far, c.answer)
+			far.Close()
+			for err = nil; err == nil; time.Sleep(time.Millisecond) {
+				_, err = conn.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+			}
+			if refused := errors.Is(err, ErrNotHTTP2); refused == c.answersIn {
+				t.Errorf("the write failed with %v", err)
+			}
+			if c.read {
+				if err := <-reading; errors.Is(err, ErrNotHTTP2) == c.answersIn {
+					t.Errorf("the read failed with %v", err)
+				}
+			}
+		})
+	}
+}
+
 func TestEndpointWithoutTLSIsSaidAtOnce(t *testing.T) {
 	srv := http1(t, false)
 	err := unreachable(t, configFor(strings.Replace(srv.URL, "http:", "https:", 1)), Options{})

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -197,21 +198,66 @@ func watchClearText(tr *http.Transport) {
 // clearTextConn is a connection on which HTTP/2 is expected.
 type clearTextConn struct {
 	net.Conn
-	begin    []byte // of the answer; only the goroutine that reads uses it
-	answered bool   // in HTTP/2
+	reading  sync.Mutex // held while one reads; it guards what follows
+	begin    []byte     // of the answer
+	answered bool       // in HTTP/2
+	refused  error      // [ErrNotHTTP2], once the answer was anything else
 }
 
 func (c *clearTextConn) Read(p []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	return c.read(p)
+}
+
+func (c *clearTextConn) read(p []byte) (int, error) {
+	if c.refused != nil {
+		return 0, c.refused
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.answered {
 		c.begin = append(c.begin, p[:min(n, frameHeader-len(c.begin))]...)
 		if !mayBeSettings(c.begin) {
-			return 0, fmt.Errorf("%w: it answered %.20q", ErrNotHTTP2, p[:n])
+			c.refused = fmt.Errorf("%w: it answered %.20q", ErrNotHTTP2, p[:n])
+			return 0, c.refused
 		}
 		c.answered = len(c.begin) == frameHeader
 	}
 	return n, err
 }
+
+// Write fails as the answer does, if there is one: a server of HTTP/1.1 says
+// so and hangs up, and who writes may notice the second before anybody has
+// read the first.
+func (c *clearTextConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		if refused := c.lastWords(); refused != nil {
+			return n, refused
+		}
+	}
+	return n, err
+}
+
+// lastWords reads what the peer of a connection that cannot be written to has
+// said before, and returns an error if it was not HTTP/2.
+func (c *clearTextConn) lastWords() error {
+	// Nobody can use the connection any more, so that nobody misses what is
+	// read here, and a reader that waits may be woken.
+	c.Conn.SetReadDeadline(time.Now().Add(lastWordsTimeout))
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	var p [64]byte
+	for !c.answered && c.refused == nil {
+		if _, err := c.read(p[:]); err != nil {
+			break
+		}
+	}
+	return c.refused
+}
+
+// lastWordsTimeout bounds the reading of what must have arrived already.
+const lastWordsTimeout = 50 * time.Millisecond
 
 // frameHeader is the length of an HTTP/2 frame's header (RFC 9113, section 4.1).
 const frameHeader = 9
