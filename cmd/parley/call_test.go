@@ -60,6 +60,9 @@ func who(s Summary, who string) []string {
 }
 
 func TestEveryShippedRecordingMakesAConversation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	for _, tc := range []struct {
 		recording              string
 		turns, bargeIns, tools int
@@ -203,6 +206,9 @@ func stereo(t *testing.T, path string) (left, right []int16, rate audio.SampleRa
 }
 
 func TestFastCallsAreRepeatable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	dir := t.TempDir()
 	var files [2][]byte
 	for i := range files {
@@ -546,6 +552,9 @@ func TestACallWhoseServiceDoesNotComeBackFails(t *testing.T) {
 }
 
 func TestAFileThatCouldNotBeWrittenIsNotSaidToBe(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("there is no /dev/full to play a full disk")
 	}

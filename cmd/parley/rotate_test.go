@@ -38,6 +38,9 @@ func sameSamples(t *testing.T, what string, want, got []int16, rate audio.Sample
 // The emulator answers the same words in the same time whichever stream hears
 // them, so that nothing but the moves can make a difference.
 func TestACallThatMovesSoundsSampleForSampleAsOneThatDoesNot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	for _, recording := range []string{demo.Order, demo.BargeIn, demo.Noisy} {
 		dir := t.TempDir()
 		whole := summaryOf(t, calls+recording, "-o", filepath.Join(dir, "whole.wav"))
@@ -66,6 +69,9 @@ func TestACallThatMovesSoundsSampleForSampleAsOneThatDoesNot(t *testing.T) {
 }
 
 func TestTheSummaryTellsOfEveryMove(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	status, stdout, stderr := parley(t, "call", "--fast", "--json", "--rotate-every", "5s", calls+demo.BargeIn)
 	if status != 0 {
 		t.Fatal(stderr)
@@ -130,6 +136,9 @@ func named(t *testing.T, path string) (names []string) {
 }
 
 func TestATimelineShowsWhoSpokeAndWhichStreamListened(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	path := write(t, "call.svg", []byte("an older and very much longer drawing: "+strings.Repeat("x", 1<<20)))
 	s := summaryOf(t, calls+demo.BargeIn, "--rotate-every", "5s", "--timeline", path)
 	if s.Timeline != path {

@@ -13,6 +13,9 @@ import (
 )
 
 func TestATranscriptIsWrittenInTheFormThatItsNameAsksFor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	longer := []byte(strings.Repeat("an older and longer transcript\n", 1<<12))
 	saved := func(name string) (Summary, string) {
 		path := write(t, name, longer)

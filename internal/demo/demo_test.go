@@ -161,6 +161,9 @@ func heard(us []*hearing.Utterance) []string {
 }
 
 func TestTheShippedFilesAreSound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	if err := shippedScript(t).Check(); err != nil {
 		t.Error(err)
 	}
@@ -276,6 +279,9 @@ func throughFFmpeg(t *testing.T, samples []int16, rate audio.SampleRate) []int16
 }
 
 func TestEachCallerIsUnderstoodHoweverTheyCall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	library := shippedScript(t).Library()
 	for recording := range spoken {
 		samples, rate := read(t, recording)
@@ -325,6 +331,9 @@ func TestAListenerThatJoinsLateHearsTheRestOfTheSentence(t *testing.T) {
 }
 
 func TestTheAgentIsNotTakenForACaller(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	library := shippedScript(t).Library()
 	clips, err := fs.Glob(Files(), "clips/s*.mp3") // some are enough: it takes a while under the race detector
 	if err != nil || len(clips) < 6 {
@@ -345,6 +354,9 @@ func TestTheAgentIsNotTakenForACaller(t *testing.T) {
 }
 
 func TestACallerIsNotTakenForAnother(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	for recording := range spoken {
 		// A library of all callers but this one.
 		library := new(hearing.Library)

@@ -93,6 +93,9 @@ func TestAConversationIsHeldAndJudged(t *testing.T) {
 // TestABrokenServiceIsFoundOut has conversations whose service is not moved in
 // time, and hears of it.
 func TestABrokenServiceIsFoundOut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	var failed []Failure
 	r, err := Run(context.Background(), Options{
 		Calls: 1, Seed: 1, Faults: "none",
@@ -113,6 +116,9 @@ func TestABrokenServiceIsFoundOut(t *testing.T) {
 }
 
 func TestReplayHoldsOneConversation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	seed := SeedOf(3, 4)
 	r, err := Run(context.Background(), Options{Hours: 100, Replay: &seed, Faults: "none"})
 	if err != nil || r.Conversations != 1 {

@@ -144,6 +144,9 @@ func TestPositionsAreThoseOfTheTrackWhereverItBegins(t *testing.T) {
 }
 
 func TestHowAudioIsCutMakesNoDifference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	list := sounds(t)
 	voice := list[0].Samples[:6*list[0].Rate]
 	f := audio.Mono(list[0].Rate)
@@ -180,6 +183,9 @@ func TestHowAudioIsCutMakesNoDifference(t *testing.T) {
 }
 
 func TestPositionsAreRightAtEveryRateAndDoNotDrift(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	for _, rate := range []audio.SampleRate{8000, 11025, 22050, 24000, 44100, 48000} {
 		for channels := 1; channels <= 2; channels++ {
 			f := audio.Format{Rate: rate, Channels: channels}
@@ -470,7 +476,7 @@ func TestDetectingAllocatesNothing(t *testing.T) {
 
 func TestFiveMinutesOfNoiseDoNotMakeItDeaf(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short: too much to compute under the race detector; run without it")
 	}
 	sound := sounds(t)[0]
 	f := audio.Mono(sound.Rate)

@@ -81,6 +81,9 @@ func farthest(t testing.TB, a, b []float32) (most float64, at int) {
 const tolerance = 1e-5
 
 func TestSileroComputesWhatONNXRuntimeHasComputed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	compared := 0
 	for _, sound := range sounds(t) {
 		want, same, err := recorded.Read(sound)
@@ -135,6 +138,9 @@ func TestStreamsOfAnEngineDoNotHearEachOther(t *testing.T) {
 }
 
 func TestAResetStreamIsANewOne(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	sound := sounds(t)[0]
 	for name, e := range engines(t) {
 		s := open(t, e, sound.Rate)
@@ -147,6 +153,9 @@ func TestAResetStreamIsANewOne(t *testing.T) {
 }
 
 func TestAWindowThatCannotBeJudgedIsRefusedAndForgotten(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	sound := sounds(t)[0]
 	sound.Samples = sound.Samples[2*sound.Rate : 4*sound.Rate] // in the middle of an utterance
 	for name, e := range engines(t) {

@@ -37,6 +37,9 @@ func atRates(t testing.TB, samples []int16, length time.Duration, rates ...audio
 }
 
 func TestSpeechIsHeardHoweverOftenTheRateChanges(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	const second = int(audio.Rate48k)
 	const tones = 5
 	var samples []int16
@@ -83,6 +86,9 @@ func TestSpeechIsHeardHoweverOftenTheRateChanges(t *testing.T) {
 }
 
 func TestSileroHearsTheSameVoiceWhenTheRateChangesAllTheTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	sound := sounds(t)[0]
 	up, err := audio.NewResampler(sound.Rate, audio.Rate48k, 1)
 	if err != nil {

@@ -115,6 +115,9 @@ func TestMissingCredentialsAndRegionAreNamedAtOnce(t *testing.T) {
 }
 
 func TestAConversationOutlivesItsStream(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	for name, fault := range map[string]sonictest.Action{
 		"timed out":       sonictest.TimedOut(),
 		"idle":            sonictest.Idle532(),
@@ -271,6 +274,9 @@ func TestAudioThatMakesNoSenseIsReportedOnce(t *testing.T) {
 }
 
 func TestACallLastsLongerThanAConnection(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	sc := sonictest.Config{Brain: sonictest.BrainFunc(func(_ *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
 		return sonictest.Say("You said " + turn.Text + ".")
 	})}

@@ -240,6 +240,9 @@ func TestAPanicInTheApplicationsCodeClosesTheStream(t *testing.T) {
 }
 
 func TestNothingOfACutAnswerComesAfterAnInterruption(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	leaks := 0
 	for i := range 60 {
 		sc := sonictest.Config{Brain: sonictest.Sequence(sonictest.Say("The first sentence is long enough to be cut.", "The second one must not be heard."))}

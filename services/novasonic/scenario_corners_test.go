@@ -32,6 +32,7 @@ func (l *late) Recv(ctx context.Context) ([]byte, error) {
 }
 
 func TestScenarioAWordThatIsReportedAfterTheCutIsAnswered(t *testing.T) {
+	t.Parallel()
 	for _, by := range []time.Duration{300 * time.Millisecond, 600 * time.Millisecond, 800 * time.Millisecond} {
 		t.Run(by.String(), func(t *testing.T) {
 			nc := brief()
@@ -52,6 +53,7 @@ func TestScenarioAWordThatIsReportedAfterTheCutIsAnswered(t *testing.T) {
 }
 
 func TestScenarioARefusedChangeOutlivesADeath(t *testing.T) {
+	t.Parallel()
 	sc := short(echo())
 	sc.Behaviour.Blocked = []string{"forbidden"}
 	sc.Faults = []sonictest.Fault{{Streams: []int{1}, Do: sonictest.SlowOpen(time.Second)}}
@@ -97,6 +99,7 @@ func (s *scene) isLeftForSilence() {
 }
 
 func TestScenarioAMoveAwayFromAStreamThatHasGoneSilentTakesAllThatWasSaidAlong(t *testing.T) {
+	t.Parallel()
 	want := outcome{doomed: []int{0}, again: 6 * time.Second, agent: []string{youSaid("1"), youSaid("23456")}}
 	play(t, short(echo()), novasonic.Config{}, want, func(s *scene) {
 		s.at(5 * time.Second)
@@ -114,6 +117,7 @@ func TestScenarioAMoveAwayFromAStreamThatHasGoneSilentTakesAllThatWasSaidAlong(t
 }
 
 func TestScenarioWhatWasTypedAfterWordsThatNobodyHeardComesAfterThem(t *testing.T) {
+	t.Parallel()
 	want := outcome{doomed: []int{0}, again: time.Minute, agent: []string{youSaid("12"), "You said hello.", youSaid("3")}}
 	play(t, short(echo()), novasonic.Config{}, want, func(s *scene) {
 		s.at(5 * time.Second)
@@ -136,6 +140,7 @@ func TestScenarioWhatWasTypedAfterWordsThatNobodyHeardComesAfterThem(t *testing.
 }
 
 func TestScenarioAToolAtWorkHidesNoStreamThatHasGoneSilent(t *testing.T) {
+	t.Parallel()
 	want := outcome{doomed: []int{0}, errors: -1, again: time.Minute, agent: []string{youSaid("3")}}
 	play(t, sonictest.Config{Brain: forecaster()}, novasonic.Config{Tools: forecast(0)}, want, func(s *scene) {
 		s.at(5 * time.Second)
@@ -148,6 +153,7 @@ func TestScenarioAToolAtWorkHidesNoStreamThatHasGoneSilent(t *testing.T) {
 }
 
 func TestScenarioAStreamThatGoesSilentWhileTheOldOneDrainsIsLeft(t *testing.T) {
+	t.Parallel()
 	nc := brief()
 	nc.Continuation.Limit, nc.Continuation.Drain = 480*time.Second, time.Minute
 	nc.Tools = forecast(0)
@@ -162,6 +168,7 @@ func TestScenarioAStreamThatGoesSilentWhileTheOldOneDrainsIsLeft(t *testing.T) {
 }
 
 func TestScenarioAStreamWithAToolAtWorkDoesNotAnswerAFragment(t *testing.T) {
+	t.Parallel()
 	const long = "12345678901234567890"
 	want := outcome{agent: []string{youSaid(long)}, user: []string{"one", hearing.Words(long)}, again: 10 * time.Second, errors: -1}
 	nc := novasonic.Config{Tools: forecast(0)}
@@ -183,6 +190,7 @@ func TestScenarioAStreamWithAToolAtWorkDoesNotAnswerAFragment(t *testing.T) {
 }
 
 func TestScenarioWhatTheAgentSaidFirstIsRemembered(t *testing.T) {
+	t.Parallel()
 	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
 		if turn.Kind == sonictest.Written {
 			return sonictest.Say("Your order is number 42.")
@@ -202,6 +210,7 @@ func TestScenarioWhatTheAgentSaidFirstIsRemembered(t *testing.T) {
 }
 
 func TestScenarioAStreamAndItsSuccessorShareNoConnection(t *testing.T) {
+	t.Parallel()
 	nc := brief()
 	nc.Continuation.StandbyLife = 3 * time.Second // it is replaced again and again
 	const long = "12345678901234567890"
@@ -225,6 +234,7 @@ func TestScenarioAStreamAndItsSuccessorShareNoConnection(t *testing.T) {
 }
 
 func TestScenarioWhoNobodyListensToIsHurried(t *testing.T) {
+	t.Parallel()
 	nc := brief()
 	novasonic.SlowStandbys(&nc, time.Minute)
 	want := outcome{agent: []string{youSaid("8")}, doomed: []int{0}, errors: -1, again: 10 * time.Second}
@@ -247,6 +257,7 @@ func TestScenarioWhoNobodyListensToIsHurried(t *testing.T) {
 }
 
 func TestScenarioATextThatNobodyAnswersIsRemembered(t *testing.T) {
+	t.Parallel()
 	mute := sonictest.BrainFunc(func(*sonictest.Conversation, sonictest.Turn) sonictest.Answer { return sonictest.Answer{} })
 	// The first stream says nothing at all, and is doubted; the next one tells of
 	// what it hears, and so is known to live.
@@ -267,6 +278,7 @@ func TestScenarioATextThatNobodyAnswersIsRemembered(t *testing.T) {
 }
 
 func TestScenarioAnInstructionIsAnsweredAndIsNoWordOfTheUsers(t *testing.T) {
+	t.Parallel()
 	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
 		if turn.Kind == sonictest.Written && turn.Text == "Ask whether the caller is still there." {
 			return sonictest.Say("Are you still there?")
@@ -286,6 +298,7 @@ func TestScenarioAnInstructionIsAnsweredAndIsNoWordOfTheUsers(t *testing.T) {
 }
 
 func TestScenarioAClickBeforeAMuteWithholdsNoResult(t *testing.T) {
+	t.Parallel()
 	nc := brief()
 	nc.Tools = forecast(40 * time.Second)
 	play(t, short(forecaster()), nc, outcome{agent: []string{"I read of fog."}, errors: -1}, func(s *scene) {

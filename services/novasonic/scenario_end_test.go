@@ -55,6 +55,7 @@ func slowly(phase string) sonictest.Config {
 }
 
 func TestScenarioAnOrderlyEndInAnyPhaseLetsTheAgentFinish(t *testing.T) {
+	t.Parallel()
 	for name, reach := range phases() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -97,6 +98,7 @@ func TestScenarioAnOrderlyEndInAnyPhaseLetsTheAgentFinish(t *testing.T) {
 }
 
 func TestScenarioACancelInAnyPhaseEndsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, reach := range phases() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

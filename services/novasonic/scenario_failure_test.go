@@ -25,6 +25,7 @@ func deaths() map[string]sonictest.Action {
 }
 
 func TestScenarioAListeningStreamThatDiesIsReplacedUnheard(t *testing.T) {
+	t.Parallel()
 	sentences := tale(3)
 	for name, tc := range map[string]struct {
 		brain   sonictest.Brain
@@ -136,6 +137,7 @@ func TestScenarioAListeningStreamThatDiesIsReplacedUnheard(t *testing.T) {
 }
 
 func TestScenarioAStreamThatStallsIsReplaced(t *testing.T) {
+	t.Parallel()
 	idle := func(s *scene, stalls func()) { s.at(5 * time.Second); stalls(); s.at(40 * time.Second) }
 	before := func(s *scene, stalls func()) {
 		s.at(5 * time.Second)
@@ -190,6 +192,7 @@ func TestScenarioAStreamThatStallsIsReplaced(t *testing.T) {
 }
 
 func TestScenarioAfterAFailureTheAnswerIsAtMostASecondAndAHalfLater(t *testing.T) {
+	t.Parallel()
 	answer := func(t *testing.T, dies bool) (after time.Duration) {
 		sc := sonictest.Config{Brain: echo(), Latency: sonictest.Latency{Jitter: -1}}
 		want := outcome{agent: []string{youSaid("12345")}, user: []string{"one two three four five"}, again: 2 * time.Second}
@@ -217,6 +220,7 @@ func TestScenarioAfterAFailureTheAnswerIsAtMostASecondAndAHalfLater(t *testing.T
 }
 
 func TestScenarioAConversationThatCannotBeContinuedEndsWithAnError(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := short(echo())
 		for i := 1; i < 100; i++ {
@@ -244,6 +248,7 @@ func TestScenarioAConversationThatCannotBeContinuedEndsWithAnError(t *testing.T)
 }
 
 func TestScenarioAConversationSurvivesManyFailures(t *testing.T) {
+	t.Parallel()
 	// LiveKit's second restart is silent: see reference/other-peers.md, B.5.
 	var want outcome
 	want.again, want.deaf, want.errors = time.Minute, time.Minute, 6
@@ -265,6 +270,7 @@ func TestScenarioAConversationSurvivesManyFailures(t *testing.T) {
 }
 
 func TestScenarioTheNextStreamIsToldWhatPlaysOnAfterADrainingOneDied(t *testing.T) {
+	t.Parallel()
 	// The agent speaks from 28.2 s on, and the microphone moves at 30 s.
 	sentences := tale(3)
 	nc := brief()

@@ -86,6 +86,7 @@ func (m microphone) Run(ctx context.Context, out *pipeline.Port) error {
 }
 
 func TestScenarioTwoHundredConversationsRotateWithinAQuotaOfTwentyStreams(t *testing.T) {
+	t.Parallel()
 	const conversations, quota = 200, 20
 	synctest.Test(t, func(t *testing.T) {
 		srv := sonictest.NewServer(sonictest.Config{

@@ -334,6 +334,7 @@ var rivals = []struct {
 }
 
 func TestScenarioNoFaultOfARivalsIsOurs(t *testing.T) {
+	t.Parallel()
 	for _, r := range rivals {
 		t.Run(r.fault, func(t *testing.T) {
 			sc, nc := short(teller(tale(5)...)), brief()
@@ -353,6 +354,7 @@ func TestScenarioNoFaultOfARivalsIsOurs(t *testing.T) {
 
 // P14
 func TestScenarioConversationsThatBeginTogetherMoveApart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := sonictest.NewServer(sonictest.Config{Limits: sonictest.Limits{Life: 60 * time.Second}})
 		if err := srv.StartPipe(); err != nil {
@@ -393,6 +395,7 @@ func TestScenarioConversationsThatBeginTogetherMoveApart(t *testing.T) {
 // ---- figures
 
 func TestScenarioTheFiguresOfASwapAreTrue(t *testing.T) {
+	t.Parallel()
 	// Forced at 40 s: the user speaks from 36 s on. Then on account of age, in
 	// silence. Then a failure, while the user speaks.
 	want := outcome{agent: []string{youSaid("1"), youSaid(hearingKeys(20)), youSaid("12345")}, again: 10 * time.Second, errors: 1}
@@ -496,6 +499,7 @@ func (s *scene) checkMetrics() {
 }
 
 func TestScenarioTheFirstAnswerAfterASwapIsNotLate(t *testing.T) {
+	t.Parallel()
 	// The same call with swaps and without them: what is said to the same words
 	// begins at the same time.
 	answers := func(t *testing.T, nc novasonic.Config) (begin []time.Duration) {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestScenarioWheneverTheTextsOfRecordComeTheMemoryIsTheSame(t *testing.T) {
+	t.Parallel()
 	for name, b := range map[string]sonictest.Behaviour{
 		"by the input's clock":   {},
 		"by the wall clock":      {FinalText: sonictest.FinalOnWallClock},
@@ -62,6 +63,7 @@ func TestScenarioWheneverTheTextsOfRecordComeTheMemoryIsTheSame(t *testing.T) {
 }
 
 func TestScenarioWithoutEventsOfTheUsersSpeechEveryUtteranceIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	long := hearingKeys(90) // 25 s
 	sentences := tale(4)
 	for name, tc := range map[string]struct {
@@ -146,6 +148,7 @@ func TestScenarioWithoutEventsOfTheUsersSpeechEveryUtteranceIsAnsweredOnce(t *te
 }
 
 func TestScenarioTheFirstModelIsContinuedToo(t *testing.T) {
+	t.Parallel()
 	// It has neither events of the user's speech nor text in mid-call.
 	var want outcome
 	for _, k := range []string{"1", "23", "4", "56"} {

@@ -46,6 +46,7 @@ func renewing(keys []sonictest.Credentials, there func() bool, missing error) fu
 }
 
 func TestScenarioAConversationOutlivesItsCredentials(t *testing.T) {
+	t.Parallel()
 	const expires = 170 * time.Second
 	for name, tc := range map[string]struct {
 		renewed time.Duration // before the end
@@ -91,6 +92,7 @@ func TestScenarioAConversationOutlivesItsCredentials(t *testing.T) {
 }
 
 func TestScenarioAConversationWhoseCredentialsAreGoneEndsWithThatError(t *testing.T) {
+	t.Parallel()
 	for name, missing := range map[string]error{"never renewed": nil, "not to be had": errors.New("the metadata service is down")} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -112,6 +114,7 @@ func TestScenarioAConversationWhoseCredentialsAreGoneEndsWithThatError(t *testin
 // ---- live changes
 
 func TestScenarioAChangeOfSettingsIsUnheard(t *testing.T) {
+	t.Parallel()
 	clock := tool.Must(tool.New("get_time", "Tells the time.", func(context.Context, noArguments) (string, error) { return "noon", nil }))
 	choice, endpointing, tokens := novasonic.ToolNamed("get_time"), novasonic.EndpointingLow, 2000
 	for name, tc := range map[string]struct {
@@ -165,6 +168,7 @@ func TestScenarioAChangeOfSettingsIsUnheard(t *testing.T) {
 }
 
 func TestScenarioChangesThatComeTogetherAreMadeTogether(t *testing.T) {
+	t.Parallel()
 	want := outcome{agent: []string{youSaid("1"), youSaid("8")}}
 	sc := short(echo())
 	sc.Faults = []sonictest.Fault{{Streams: []int{1, 2}, Do: sonictest.SlowOpen(2 * time.Second)}}
@@ -190,6 +194,7 @@ func TestScenarioChangesThatComeTogetherAreMadeTogether(t *testing.T) {
 }
 
 func TestScenarioAChangeOfToolsLosesNoCall(t *testing.T) {
+	t.Parallel()
 	book := &almanac{takes: map[string]time.Duration{"Ulm": 6 * time.Second}}
 	clock := tool.Must(tool.New("get_time", "Tells the time.", func(context.Context, noArguments) (string, error) { return "noon", nil }))
 	want := outcome{agent: []string{"I hear of fog.", youSaid("8")}, streams: 2}
@@ -208,6 +213,7 @@ func TestScenarioAChangeOfToolsLosesNoCall(t *testing.T) {
 }
 
 func TestScenarioAChangeThatTheServiceRefusesLeavesEverythingAsItWas(t *testing.T) {
+	t.Parallel()
 	refusal := func(event string) []sonictest.Fault {
 		var streams []int
 		for i := 1; i < 8; i++ {
@@ -267,6 +273,7 @@ func TestScenarioAChangeThatTheServiceRefusesLeavesEverythingAsItWas(t *testing.
 }
 
 func TestScenarioAChangeThatCannotWorkIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	choice := novasonic.ToolNamed("get_time")
 	for name, change := range map[string]novasonic.Settings{
 		"an unknown voice": {Voice: aws.String("joanna")},
@@ -293,6 +300,7 @@ func TestScenarioAChangeThatCannotWorkIsRefusedAtOnce(t *testing.T) {
 // ---- on request
 
 func TestScenarioAConversationMovesOnRequest(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		first  func(s *scene)
 		agent  []string
@@ -325,6 +333,7 @@ func TestScenarioAConversationMovesOnRequest(t *testing.T) {
 }
 
 func TestScenarioACallThatIsNotRunningCannotMove(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := prepare(t, sonictest.Config{}, novasonic.Config{})
 		if err := r.sonic.Rotate(context.Background(), "too early"); !errors.Is(err, novasonic.ErrNotRunning) {
@@ -342,6 +351,7 @@ func TestScenarioACallThatIsNotRunningCannotMove(t *testing.T) {
 // ---- memory
 
 func TestScenarioWhatNoLongerFitsIsSummarised(t *testing.T) {
+	t.Parallel()
 	history := func() []novasonic.Message {
 		var m []novasonic.Message
 		for i := range 200 {
@@ -393,6 +403,7 @@ func TestScenarioWhatNoLongerFitsIsSummarised(t *testing.T) {
 }
 
 func TestScenarioTheNextStreamDoesNotGreetAgain(t *testing.T) {
+	t.Parallel()
 	greeter := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
 		a := echo().Answer(c, turn)
 		if c.Turns() == 0 && !strings.Contains(c.Instructions(), "Do not greet the user again") {

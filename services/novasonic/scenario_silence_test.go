@@ -12,6 +12,7 @@ import (
 )
 
 func TestScenarioTwentyMinutesOfSilenceAreSurvived(t *testing.T) {
+	t.Parallel()
 	want := outcome{agent: []string{youSaid("1")}, user: []string{"one"}, streams: 4}
 	play(t, sonictest.Config{Brain: echo()}, novasonic.Config{Continuation: novasonic.Continuation{Jitter: -1}}, want, func(s *scene) {
 		s.waits(20 * time.Minute) // a stream lives for 8
@@ -21,6 +22,7 @@ func TestScenarioTwentyMinutesOfSilenceAreSurvived(t *testing.T) {
 }
 
 func TestScenarioAnAgentThatNeverSpokeIsContinued(t *testing.T) {
+	t.Parallel()
 	mute := sonictest.BrainFunc(func(*sonictest.Conversation, sonictest.Turn) sonictest.Answer { return sonictest.Answer{} })
 	want := outcome{user: []string{"one", "two", "three", "four"}, streams: 4}
 	play(t, short(mute), brief(), want, func(s *scene) {
@@ -35,6 +37,7 @@ func TestScenarioAnAgentThatNeverSpokeIsContinued(t *testing.T) {
 }
 
 func TestScenarioFiftySwapsBetweenNormalTurnsAreUnheard(t *testing.T) {
+	t.Parallel()
 	nc := novasonic.Config{Continuation: novasonic.Continuation{
 		Prepare: 8 * time.Second, Prefer: 12 * time.Second, Force: 16 * time.Second, Jitter: -1, Limit: 20 * time.Second,
 	}}
@@ -74,6 +77,7 @@ func TestScenarioFiftySwapsBetweenNormalTurnsAreUnheard(t *testing.T) {
 }
 
 func TestScenarioAMutedMicrophoneIsContinued(t *testing.T) {
+	t.Parallel()
 	want := outcome{agent: []string{youSaid("1"), youSaid("23")}, user: []string{"one", "two three"}}
 	play(t, short(echo()), brief(), want, func(s *scene) {
 		s.says("1")
@@ -87,6 +91,7 @@ func TestScenarioAMutedMicrophoneIsContinued(t *testing.T) {
 }
 
 func TestScenarioAMicrophoneThatIsMutedWhileTheAgentSpeaksLetsItFinish(t *testing.T) {
+	t.Parallel()
 	sentences := tale(4)
 	want := outcome{agent: append(sentences[:4:4], youSaid("1")), user: []string{"nine", "one"}}
 	play(t, short(teller(sentences...)), brief(), want, func(s *scene) {

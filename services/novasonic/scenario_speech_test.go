@@ -16,6 +16,7 @@ import (
 // until 30 s, force at 40 s.
 
 func TestScenarioAnAgentThatSpeaksAtADeadlineIsHeardToItsEnd(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		asked           time.Duration
 		sentences       int
@@ -52,6 +53,7 @@ func TestScenarioAnAgentThatSpeaksAtADeadlineIsHeardToItsEnd(t *testing.T) {
 }
 
 func TestScenarioAUserWhoSpeaksAtADeadlineIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		from   time.Duration
 		keys   int
@@ -93,6 +95,7 @@ func TestScenarioAUserWhoSpeaksAtADeadlineIsAnsweredOnce(t *testing.T) {
 }
 
 func TestScenarioAnUtteranceIsHeardWholeWhereverTheCutFalls(t *testing.T) {
+	t.Parallel()
 	// The cut is forced at 40 s; the utterance of 1.7 s begins around that.
 	for ms := -2400; ms <= 400; ms += 200 {
 		t.Run(fmt.Sprintf("%d ms from it", ms), func(t *testing.T) {
@@ -109,6 +112,7 @@ func TestScenarioAnUtteranceIsHeardWholeWhereverTheCutFalls(t *testing.T) {
 }
 
 func TestScenarioOfAMonologueLongerThanTheRingTheNewestPartIsHeardAgain(t *testing.T) {
+	t.Parallel()
 	nc := brief()
 	nc.Keep = 12 * time.Second
 	keys := strings.Repeat("1234567890", 13)[:125] // 35 s
@@ -131,6 +135,7 @@ func TestScenarioOfAMonologueLongerThanTheRingTheNewestPartIsHeardAgain(t *testi
 }
 
 func TestScenarioABargeInAroundTheCutSilencesTheAgentOnce(t *testing.T) {
+	t.Parallel()
 	// The agent speaks from 22.7 s on, and the microphone moves at 30 s.
 	sentences := tale(4)
 	for _, speed := range []float64{2.5, 50} {
@@ -180,6 +185,7 @@ func TestScenarioABargeInAroundTheCutSilencesTheAgentOnce(t *testing.T) {
 }
 
 func TestScenarioABargeInWithoutItsMarkerIsNoticed(t *testing.T) {
+	t.Parallel()
 	sentences := tale(4)
 	for name, form := range map[string]sonictest.Interruption{
 		"no marker":             {NoMarker: true},

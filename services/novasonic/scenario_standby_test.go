@@ -10,6 +10,7 @@ import (
 )
 
 func TestScenarioAStandbyThatMakesTroubleIsNotHeard(t *testing.T) {
+	t.Parallel()
 	throttled := sonictest.Refuse(429, "ThrottlingException", "Too many requests, please wait before trying again.")
 	quota := sonictest.Refuse(400, "ServiceQuotaExceededException", "Your request exceeds the service quota for your account.")
 	unavailable := sonictest.Refuse(503, "ServiceUnavailableException", "The service is unavailable.")
@@ -60,6 +61,7 @@ func TestScenarioAStandbyThatMakesTroubleIsNotHeard(t *testing.T) {
 }
 
 func TestScenarioAStandbyThatIsSlowDoesNotHoldUpTheUser(t *testing.T) {
+	t.Parallel()
 	// Nobody is answered later because a stream is being opened.
 	sc := short(echo())
 	sc.Latency.Jitter = -1
@@ -83,6 +85,7 @@ func TestScenarioAStandbyThatIsSlowDoesNotHoldUpTheUser(t *testing.T) {
 }
 
 func TestScenarioAStandbyIsReplacedBeforeItIdlesToDeath(t *testing.T) {
+	t.Parallel()
 	// Who speaks from 18 s to 38 s keeps the standby waiting, which the service
 	// would end after 8 s.
 	keys := hearingKeys(70)
@@ -102,6 +105,7 @@ func TestScenarioAStandbyIsReplacedBeforeItIdlesToDeath(t *testing.T) {
 }
 
 func TestScenarioWhileNoStreamCanBeOpenedTheOldOneGoesOn(t *testing.T) {
+	t.Parallel()
 	// From 15 s to 45 s the service refuses every stream.
 	sc := short(echo())
 	nc := brief()

@@ -73,6 +73,7 @@ func (a *almanac) tool() tool.Tool {
 }
 
 func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	// It is called at 35.8 s. The cut is forced at 40 s, and the stream that
 	// called it ends at 60 s at the latest.
 	for name, tc := range map[string]struct {
@@ -151,6 +152,7 @@ func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
 }
 
 func TestScenarioAToolWorksOnEveryStream(t *testing.T) {
+	t.Parallel()
 	book := &almanac{takes: map[string]time.Duration{"Ulm": time.Second}}
 	nc := brief()
 	nc.Tools = tool.Set{book.tool()}
@@ -182,6 +184,7 @@ func TestScenarioAToolWorksOnEveryStream(t *testing.T) {
 }
 
 func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing.T) {
+	t.Parallel()
 	for name, a := range map[string]sonictest.Action{"reset": sonictest.Reset(), "clean end": sonictest.EndStream(), "instability": sonictest.Instability()} {
 		t.Run(name, func(t *testing.T) {
 			book := &almanac{takes: map[string]time.Duration{"Ulm": 2 * time.Second, "Bonn": 5 * time.Second}}
@@ -207,6 +210,7 @@ func TestScenarioAToolThatIsPendingWhenTheStreamDiesIsAnsweredInWords(t *testing
 }
 
 func TestScenarioAResultOfWhichNothingWasHeardIsToldToTheNextStream(t *testing.T) {
+	t.Parallel()
 	// The tool is called at 5.8 s and returns at 7.8 s.
 	for name, tc := range map[string]struct {
 		do    sonictest.Action
@@ -252,6 +256,7 @@ func TestScenarioAResultOfWhichNothingWasHeardIsToldToTheNextStream(t *testing.T
 }
 
 func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAMute(t *testing.T) {
+	t.Parallel()
 	// A detector that hears nothing more never tells of the end of speech.
 	book := &almanac{takes: map[string]time.Duration{"Ulm": time.Second}}
 	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
@@ -273,6 +278,7 @@ func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAMute(t *testing.T) {
 }
 
 func TestScenarioAResultIsToldAgainThoughAnotherCallFollows(t *testing.T) {
+	t.Parallel()
 	// The call that "five" leads to comes after a sentence, and after the result
 	// of another.
 	book := &almanac{takes: map[string]time.Duration{"Ulm": 5 * time.Second, "Bonn": time.Second}}
@@ -299,6 +305,7 @@ func TestScenarioAResultIsToldAgainThoughAnotherCallFollows(t *testing.T) {
 }
 
 func TestScenarioAResultInWordsCutsNoAnswer(t *testing.T) {
+	t.Parallel()
 	sentences := tale(8) // 40 seconds
 	book := &almanac{takes: map[string]time.Duration{"Ulm": 6 * time.Second}}
 	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
@@ -321,6 +328,7 @@ func TestScenarioAResultInWordsCutsNoAnswer(t *testing.T) {
 }
 
 func TestScenarioResultsInWordsAreToldOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	// The stream that is told of both dies when it has spoken of the first.
 	book := &almanac{takes: map[string]time.Duration{"Ulm": 6 * time.Second, "Bonn": 4 * time.Second}}
 	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
@@ -355,6 +363,7 @@ func TestScenarioResultsInWordsAreToldOneAfterTheOther(t *testing.T) {
 }
 
 func TestScenarioAResultInWordsThatTheUserOvertookIsToldAgain(t *testing.T) {
+	t.Parallel()
 	// The user speaks as soon as the second stream is told, which dies when it has
 	// answered that.
 	book := &almanac{takes: map[string]time.Duration{"Ulm": 4 * time.Second}}
@@ -386,6 +395,7 @@ func TestScenarioAResultInWordsThatTheUserOvertookIsToldAgain(t *testing.T) {
 }
 
 func TestScenarioATextOnAFreshStreamLeavesTheUsersAudioAsItIs(t *testing.T) {
+	t.Parallel()
 	for name, mute := range map[string]bool{"the user sends audio": false, "the user is muted": true} {
 		t.Run(name, func(t *testing.T) {
 			want := outcome{agent: []string{"You said hello."}, streams: 2}

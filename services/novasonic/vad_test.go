@@ -35,6 +35,9 @@ var bargeIn = []struct {
 // recorded call with a barge-in, whether or not the service itself tells of
 // speech, and while the conversation moves to another stream in mid-sentence.
 func TestACallWithADetectorInFront(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	script, err := demo.Script()
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,9 @@ var verbatim = sonictest.BrainFunc(func(_ *sonictest.Conversation, t sonictest.T
 })
 
 func TestASentenceThatWouldTakeHoursCostsNoMoreThanItsLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	huge := strings.Repeat("a", 600_000) // eleven hours of speech, two gigabytes
 	tests := map[string]struct {
 		brain     sonictest.Brain

@@ -24,6 +24,9 @@ func kept(l sonictest.StreamLog) (bytes int) {
 }
 
 func TestTheOldestStreamsLoseTheirSamplesFirst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	tests := map[string]struct {
 		cfg     sonictest.Config
 		dropped int // of twelve streams with some 300 KB each
@@ -170,6 +173,9 @@ func TestWaitingCopiesNoRecordOfAStreamThatHasEnded(t *testing.T) {
 }
 
 func TestWhatAStreamMaySendIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	const (
 		throttled = "throttlingException: RequestId=% : Too many requests, please wait before trying again."
 		history   = "validationException: RequestId=% : Chat history is over max limit. Trim chat history and try again."
