@@ -28,6 +28,9 @@ func TestTextFromTheServiceCannotSteerTheTerminal(t *testing.T) {
 }
 
 func TestASentenceThatWasInterruptedIsCorrectedOnTheScreen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	status, stdout, stderr := parley(t, "call", "--fast", calls+"bargein.wav")
 	if status != 0 {
 		t.Fatal(stderr)

@@ -149,6 +149,9 @@ func TestARunThatIsCutShortSaysHowMuchOfItWasHeld(t *testing.T) {
 }
 
 func TestAnInterruptBehindTheLastConversationIsNone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	seed := SeedOf(1, 0)
