@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	ws "github.com/coder/websocket"
@@ -30,6 +31,8 @@ type Call struct {
 	clock   *playout.Clock
 	input   *Input
 	output  *playout.Output
+	marks   marks
+	left    atomic.Bool // the peer has hung up
 }
 
 func newCall(id string, r *http.Request, l *link, formats Formats, cfg Config) *Call {
@@ -46,6 +49,10 @@ func (c *Call) Input() *Input { return c.input }
 
 // Output returns the agent's voice: the last processor of the pipeline.
 func (c *Call) Output() *playout.Output { return c.output }
+
+// Serializer returns what speaks with the peer. A telephone provider's knows
+// the numbers and parameters of the call.
+func (c *Call) Serializer() Serializer { return c.link.serializer }
 
 // Formats returns what the peer sends, and what it is sent.
 func (c *Call) Formats() Formats { return c.formats }
@@ -91,9 +98,15 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		}
 		switch f := f.(type) {
 		case *frames.End:
+			in.call.left.Store(true)
 			return in.hangUp(ctx, f.Reason, out)
 		case *frames.Interruption:
 			out.Interrupt(f.Reason)
+			continue
+		case *Played:
+			if at, ok := in.call.marks.played(f.Mark); ok {
+				in.call.output.Confirm(at)
+			}
 			continue
 		case *frames.AudioInput:
 			if err := in.place(f); err != nil {
@@ -141,14 +154,31 @@ func (in *Input) place(f *frames.AudioInput) error {
 type sink struct{ call *Call }
 
 func (s sink) Play(_ context.Context, c playout.Chunk) error {
-	if c.Silent() && !s.call.config.SendSilence {
+	l := s.call.link
+	if !c.Silent() || s.call.config.SendSilence {
+		if err := l.sendAudio(func(dst []byte) (Message, error) { return l.serializer.Audio(dst, c) }); err != nil {
+			return err
+		}
+	}
+	m, ok := l.serializer.(Marker)
+	if !ok {
 		return nil
 	}
-	l := s.call.link
-	return l.sendAudio(func(dst []byte) (Message, error) { return l.serializer.Audio(dst, c) })
+	name := s.call.marks.after(c)
+	if name == "" {
+		return nil
+	}
+	encoded, err := m.Mark(name)
+	if err == nil && len(encoded.Data) > 0 {
+		l.send(encoded)
+	}
+	return err
 }
 
-func (s sink) Flush(context.Context) error { return s.call.link.flush() }
+func (s sink) Flush(context.Context) error {
+	s.call.marks.forget()
+	return s.call.link.flush()
+}
 
 func (s sink) Message(_ context.Context, message any) error {
 	m, ok := s.call.link.serializer.(Messenger)

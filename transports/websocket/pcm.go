@@ -34,6 +34,7 @@ import (
 //
 //	{"type": "interrupt"}   silences the agent
 //	{"type": "bye"}         ends the call, as closing the connection does
+//	{"type": "mark", "name": "7"}   sends a mark back, see below
 //
 // and the agent's side:
 //
@@ -43,11 +44,20 @@ import (
 // at all while there is nothing to hear, unless [Config.SendSilence] says so: a
 // peer plays what it gets without delay, and silence when it has nothing.
 // A type that is not known is ignored.
+//
+// A peer that knows when it has played what it got says "marks": true in its
+// hello. It is sent {"type": "mark", "name": "7"} every now and then, and sends the
+// same back when all audio before it has been played, at once if there is none.
+// Those of what it discards it may send back or not. Where it tells, what was
+// heard is known, and not reckoned from when it was due.
 func PCM() Serializer { return &pcm{} }
 
 const pcmVersion = 1
 
-type pcm struct{ formats Formats }
+type pcm struct {
+	formats Formats
+	marks   bool
+}
 
 type pcmFormat struct {
 	Rate     int `json:"rate"`
@@ -66,6 +76,7 @@ type pcmHello struct {
 	Call    string    `json:"call,omitempty"`
 	Input   pcmFormat `json:"input"`
 	Output  pcmFormat `json:"output"`
+	Marks   bool      `json:"marks,omitempty"`
 }
 
 const helloExample = `{"type":"hello","version":1}`
@@ -87,12 +98,13 @@ func (s *pcm) Open(ctx context.Context, peer Peer, id string) (Formats, error) {
 		return Formats{}, refuse(ws.StatusPolicyViolation, "version %d is not known here: send %s", hello.Version, helloExample)
 	}
 	s.formats = Formats{Input: hello.Input.format(), Output: hello.Output.format()}
+	s.marks = hello.Marks
 	for _, f := range []audio.Format{s.formats.Input, s.formats.Output} {
 		if err := checkFormat(f); err != nil {
 			return Formats{}, err
 		}
 	}
-	answer, err := json.Marshal(pcmHello{"hello", pcmVersion, id, pcmFormatOf(s.formats.Input), pcmFormatOf(s.formats.Output)})
+	answer, err := json.Marshal(pcmHello{"hello", pcmVersion, id, pcmFormatOf(s.formats.Input), pcmFormatOf(s.formats.Output), s.marks})
 	if err != nil {
 		return Formats{}, err
 	}
@@ -111,6 +123,7 @@ func (s *pcm) Decode(m Message) ([]frames.Frame, error) {
 		Type  string          `json:"type"`
 		Data  json.RawMessage `json:"data"`
 		Digit string          `json:"digit"`
+		Name  string          `json:"name"`
 	}
 	if err := json.Unmarshal(m.Data, &said); err != nil {
 		return nil, refuse(ws.StatusInvalidFramePayloadData, "a text message is not the JSON that is expected: %v", err)
@@ -123,6 +136,8 @@ func (s *pcm) Decode(m Message) ([]frames.Frame, error) {
 			return nil, refuse(ws.StatusPolicyViolation, "%.20q is not a key: 0–9, *, # and A–D are", said.Digit)
 		}
 		return []frames.Frame{&frames.DTMFInput{Digit: said.Digit[0]}}, nil
+	case "mark":
+		return []frames.Frame{&Played{Mark: said.Name}}, nil
 	case "interrupt":
 		return []frames.Frame{&frames.Interruption{Reason: "the peer asks for silence"}}, nil
 	case "bye":
@@ -138,6 +153,13 @@ func isKey(s string) bool {
 
 func (s *pcm) Audio(dst []byte, c playout.Chunk) (Message, error) {
 	return Message{Binary: true, Data: audio.EncodePCM(dst[:0], c.Samples)}, nil
+}
+
+func (s *pcm) Mark(name string) (Message, error) {
+	if !s.marks {
+		return Message{}, nil
+	}
+	return Message{Data: fmt.Appendf(nil, `{"type":"mark","name":%q}`, name)}, nil
 }
 
 func (s *pcm) Clear() (Message, error) { return Message{Data: []byte(`{"type":"clear"}`)}, nil }

@@ -194,7 +194,7 @@ func FuzzDecode(f *testing.F) {
 					if raw := f.Message.(json.RawMessage); raw != nil && !json.Valid(raw) {
 						t.Errorf("%s: message %q", name, raw)
 					}
-				case *frames.Text, *frames.Interruption, *frames.End, *Reply:
+				case *frames.Text, *frames.Interruption, *frames.End, *Reply, *Played:
 				default:
 					t.Errorf("%s: %v", name, f)
 				}

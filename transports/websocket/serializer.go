@@ -24,8 +24,8 @@ type Formats struct {
 }
 
 // Serializer is the language of a peer. Each connection has one of its own: see
-// [Config.Serializer]. One that can do more is a [Clearer], a [Messenger] or a
-// [Keypad], too.
+// [Config.Serializer]. One that can do more is a [Clearer], a [Messenger], a
+// [Keypad], a [Marker] or a [HangUpper], too.
 //
 // An error that it returns closes the connection: a [Refusal] with its code,
 // another one as a protocol error (1002). The peer is told the text.
@@ -41,7 +41,8 @@ type Serializer interface {
 	//   - [frames.DTMFInput] and [frames.TransportMessageInput];
 	//   - [frames.Interruption], if it wants the agent to be silent;
 	//   - [frames.End], when it hangs up;
-	//   - [Reply], to be sent to the peer without anybody else's being told.
+	//   - [Reply], to be sent to the peer without anybody else's being told;
+	//   - [Played], for a mark that has come back.
 	//
 	// Others go into the pipeline as they are. What there is to ignore is nil.
 	// Decode must not keep m.Data. Messages come one at a time.
@@ -72,6 +73,23 @@ type Keypad interface {
 	Press(digit byte) (Message, error)
 }
 
+// Marker is a Serializer whose peer tells when it has played what came before a
+// mark, so that what was heard is known and not reckoned: see
+// [playout.Output.Confirm]. Decode returns [Played] for each that comes back. Marks
+// of what an interruption discarded may come back or not; they are ignored. A
+// message without data is not sent.
+type Marker interface {
+	Mark(name string) (Message, error)
+}
+
+// HangUpper is a Serializer that can do more to end a call than to close the
+// connection, as telephone providers want it. HangUp is called when the pipeline
+// has ended, unless the peer itself has hung up; ctx ends after
+// [Config.HangUpTimeout].
+type HangUpper interface {
+	HangUp(ctx context.Context) error
+}
+
 // Peer is the other side of a connection before the call has begun.
 type Peer interface {
 	// Read returns the next message. Its data is valid until the next Read.
@@ -86,6 +104,14 @@ type Reply struct {
 }
 
 func (r *Reply) String() string { return fmt.Sprintf("Reply(%d bytes)", len(r.Message.Data)) }
+
+// Played is what [Serializer.Decode] returns when a mark has come back.
+type Played struct {
+	frames.System
+	Mark string
+}
+
+func (p *Played) String() string { return fmt.Sprintf("Played(%q)", p.Mark) }
 
 // Refusal is why a connection is closed: the code of RFC 6455, section 7.4, and
 // a reason for the peer's developer. It is cut after 123 bytes, which is all that

@@ -75,6 +75,9 @@ type Config struct {
 	// PingTimeout how long it may take to answer; 15 s and 10 s by default.
 	PingInterval, PingTimeout time.Duration
 
+	// HangUpTimeout is how long a [HangUpper] may take; 10 s by default.
+	HangUpTimeout time.Duration
+
 	// SendSilence says that the peer gets audio while there is nothing to hear,
 	// too.
 	SendSilence bool
@@ -103,6 +106,7 @@ func (c Config) withDefaults() Config {
 	def(&c.WriteTimeout, 10*time.Second)
 	def(&c.PingInterval, 15*time.Second)
 	def(&c.PingTimeout, 10*time.Second)
+	def(&c.HangUpTimeout, 10*time.Second)
 	def(&c.Track, "caller")
 	def(&c.Playout.Chunk, 20*time.Millisecond)
 	if c.Serializer == nil {
@@ -139,7 +143,7 @@ func (c Config) validate() error {
 		value time.Duration
 	}{
 		{"MaxAhead", c.MaxAhead}, {"MaxGap", c.MaxGap}, {"MaxBacklog", c.MaxBacklog}, {"HandshakeTimeout", c.HandshakeTimeout},
-		{"IdleTimeout", c.IdleTimeout}, {"WriteTimeout", c.WriteTimeout}, {"PingInterval", c.PingInterval}, {"PingTimeout", c.PingTimeout},
+		{"IdleTimeout", c.IdleTimeout}, {"WriteTimeout", c.WriteTimeout}, {"PingInterval", c.PingInterval}, {"PingTimeout", c.PingTimeout}, {"HangUpTimeout", c.HangUpTimeout},
 	} {
 		if d.value < time.Millisecond {
 			errs = append(errs, fmt.Errorf("%s is %v: at least 1ms, or 0 for the default (was it meant in seconds? write 5*time.Second)", d.name, d.value))
@@ -276,10 +280,26 @@ func (s *Server) serve(r *http.Request, conn *ws.Conn, log *slog.Logger) {
 		code, reason = ws.StatusInternalError, "internal error"
 		log.Error("call failed", "error", err)
 	}
+	s.hangUp(ctx, call, log)
 	l.end(ctx, code, reason)
 	stats := l.Stats()
 	log.Info("call is over", "duration", time.Since(began).Round(time.Millisecond), "messages_in", stats.MessagesIn,
 		"messages_out", stats.MessagesOut, "dropped_audio", stats.DroppedAudio)
+}
+
+// hangUp ends the call at the provider's, if there is more to do than to close the
+// connection.
+func (s *Server) hangUp(ctx context.Context, call *Call, log *slog.Logger) {
+	h, ok := call.link.serializer.(HangUpper)
+	if !ok || call.left.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.HangUpTimeout)
+	defer cancel()
+	call.link.drained(ctx)
+	if err := h.HangUp(ctx); err != nil {
+		log.Error("call could not be hung up", "error", err)
+	}
 }
 
 // open conducts the handshake. If it fails the peer is told why, and nothing of

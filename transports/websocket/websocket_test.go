@@ -257,7 +257,10 @@ func (a *talker) Process(ctx context.Context, f frames.Frame, dir frames.Directi
 		if n := a.say; n > 0 {
 			a.say = 0
 			gen := out.Generation()
-			return out.Send(gen, &frames.AudioOutput{Audio: frames.Audio{Format: audio.Mono(24000), Samples: voice(2, n), Track: "agent"}}, dir)
+			if err := out.Send(gen, &frames.AudioOutput{Audio: frames.Audio{Format: audio.Mono(24000), Samples: voice(2, n), Track: "agent"}}, dir); err != nil {
+				return err
+			}
+			return out.Send(gen, &frames.TTSStop{}, dir)
 		}
 		return nil
 	case *frames.DTMFInput:
