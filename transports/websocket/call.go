@@ -35,7 +35,8 @@ type Call struct {
 	left    atomic.Bool // the peer has hung up
 }
 
-func newCall(id string, r *http.Request, l *link, formats Formats, cfg Config) *Call {
+func newCall(id string, r *http.Request, l *link, formats Formats) *Call {
+	cfg := l.config
 	c := &Call{ID: id, Request: r, config: cfg, formats: formats, link: l, clock: &playout.Clock{}}
 	c.input = &Input{call: c}
 	p := cfg.Playout
@@ -102,6 +103,9 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 			return in.hangUp(ctx, f.Reason, out)
 		case *frames.Interruption:
 			out.Interrupt(f.Reason)
+			continue
+		case *frames.Error:
+			out.Report(f.Err)
 			continue
 		case *Played:
 			if at, ok := in.call.marks.played(f.Mark); ok {

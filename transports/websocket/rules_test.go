@@ -23,9 +23,9 @@ import (
 func TestBothEndsKeepTheRules(t *testing.T) {
 	// A call whose peer is connected, and neither speaks nor reads.
 	call := func() *Call {
-		cfg := Config{}.withDefaults()
+		cfg := Config{Playout: playout.Config{Chunk: defaultChunk}}.withDefaults()
 		l := newLink(nil, cfg)
-		return newCall("id", httptest.NewRequest("GET", "/", nil), l, pipecatFormats, cfg)
+		return newCall("id", httptest.NewRequest("GET", "/", nil), l, pipecatFormats)
 	}
 	for name, end := range map[string]func() pipeline.Processor{
 		"input":  func() pipeline.Processor { return call().Input() },

@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"fmt"
+	"time"
 
 	ws "github.com/coder/websocket"
 
@@ -42,7 +43,9 @@ type Serializer interface {
 	//   - [frames.Interruption], if it wants the agent to be silent;
 	//   - [frames.End], when it hangs up;
 	//   - [Reply], to be sent to the peer without anybody else's being told;
-	//   - [Played], for a mark that has come back.
+	//   - [Played], for a mark that has come back;
+	//   - [frames.Error] with its Err, for a mistake that the peer reports and that
+	//     does not end the call. It is reported as the input's.
 	//
 	// Others go into the pipeline as they are. What there is to ignore is nil.
 	// Decode must not keep m.Data. Messages come one at a time.
@@ -80,6 +83,12 @@ type Keypad interface {
 // message without data is not sent.
 type Marker interface {
 	Mark(name string) (Message, error)
+}
+
+// Chunker is a Serializer whose peer wants pieces of a certain length. It is asked
+// after Open, and only if [playout.Config.Chunk] is not set.
+type Chunker interface {
+	Chunk() time.Duration
 }
 
 // HangUpper is a Serializer that can do more to end a call than to close the

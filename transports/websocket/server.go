@@ -108,7 +108,6 @@ func (c Config) withDefaults() Config {
 	def(&c.PingTimeout, 10*time.Second)
 	def(&c.HangUpTimeout, 10*time.Second)
 	def(&c.Track, "caller")
-	def(&c.Playout.Chunk, 20*time.Millisecond)
 	if c.Serializer == nil {
 		c.Serializer = PCM
 	}
@@ -151,6 +150,8 @@ func (c Config) validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+const defaultChunk = 20 * time.Millisecond
 
 // maxBacklog is how many chunks may wait to be written.
 func (c Config) maxBacklog() int { return max(1, int(c.MaxBacklog/c.Playout.Chunk)) }
@@ -250,8 +251,13 @@ func (s *Server) serve(r *http.Request, conn *ws.Conn, log *slog.Logger) {
 		log.Warn("call refused in the handshake", "error", err)
 		return
 	}
+	chunker, ok := l.serializer.(Chunker)
+	if ok {
+		def(&l.config.Playout.Chunk, chunker.Chunk())
+	}
+	def(&l.config.Playout.Chunk, defaultChunk)
 	l.start()
-	call := newCall(id, r, l, formats, s.config)
+	call := newCall(id, r, l, formats)
 	p, err := s.pipeline(call)
 	if err == nil && p == nil {
 		err = errors.New("the agent's function returned no pipeline")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/pipenet"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/transports/websocket"
 )
@@ -26,8 +26,7 @@ import (
 type world struct {
 	t      *testing.T
 	server *websocket.Server
-	conns  chan net.Conn
-	closed chan struct{}
+	net    *pipenet.Listener
 	web    *http.Server
 	served sync.WaitGroup
 
@@ -47,7 +46,7 @@ func echo(*websocket.Call) pipeline.Processor {
 
 func serve(t *testing.T, cfg websocket.Config, a agent) *world {
 	t.Helper()
-	w := &world{t: t, conns: make(chan net.Conn), closed: make(chan struct{})}
+	w := &world{t: t, net: pipenet.New()}
 	var err error
 	w.server, err = websocket.NewServer(cfg, func(c *websocket.Call) (*pipeline.Pipeline, error) {
 		w.mu.Lock()
@@ -59,7 +58,7 @@ func serve(t *testing.T, cfg websocket.Config, a agent) *world {
 		t.Fatal(err)
 	}
 	w.web = &http.Server{Handler: w.server}
-	w.served.Go(func() { w.web.Serve(w) })
+	w.served.Go(func() { w.web.Serve(w.net) })
 	t.Cleanup(w.close)
 	return w
 }
@@ -74,26 +73,6 @@ func (w *world) close() {
 	w.web.Close()
 	w.served.Wait()
 }
-
-func (w *world) Accept() (net.Conn, error) {
-	select {
-	case c := <-w.conns:
-		return c, nil
-	case <-w.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (w *world) Close() error {
-	select {
-	case <-w.closed:
-	default:
-		close(w.closed)
-	}
-	return nil
-}
-
-func (w *world) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 
 func (w *world) only() *websocket.Call {
 	w.t.Helper()
@@ -124,15 +103,7 @@ func (w *world) try(o *ws.DialOptions) (*ws.Conn, *http.Response, error) {
 	if o == nil {
 		o = &ws.DialOptions{}
 	}
-	o.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		near, far := net.Pipe()
-		select {
-		case w.conns <- far:
-			return near, nil
-		case <-w.closed:
-			return nil, net.ErrClosed
-		}
-	}}}
+	o.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: w.net.DialContext}}
 	return ws.Dial(context.Background(), "ws://parley.test/call", o)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/parley-go/parley/internal/pipenet"
 )
 
 // URL returns the server's base URL, for instance https://127.0.0.1:40123. It
@@ -105,8 +106,8 @@ func (s *Server) AWSConfig() aws.Config {
 	} else {
 		transport.Protocols.SetUnencryptedHTTP2(true)
 	}
-	if pipe, ok := s.listener.(*pipeListener); ok {
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return pipe.dial(ctx) }
+	if pipe, ok := s.listener.(*pipenet.Listener); ok {
+		transport.DialContext = pipe.DialContext
 	}
 	s.clients = append(s.clients, transport)
 	return aws.Config{

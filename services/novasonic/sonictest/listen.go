@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/parley-go/parley/internal/pipenet"
 )
 
 // StartTLS listens on addr, such as "127.0.0.1:0", with a certificate of a CA
@@ -66,7 +68,7 @@ func (s *Server) StartPipe() error {
 	if err := s.claim(); err != nil {
 		return err
 	}
-	return s.start(newPipeListener(), "http://parley-emulator.invalid", nil)
+	return s.start(pipenet.New(), "http://parley-emulator.invalid", nil)
 }
 
 // reachable is an address that a client on this machine can dial.
@@ -251,53 +253,3 @@ func (l *oneListener) Close() error {
 
 // Addr returns the connection's local address.
 func (l *oneListener) Addr() net.Addr { return l.conn.LocalAddr() }
-
-// pipeListener accepts connections that are dialled in the same process.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.closed:
-		return nil, errors.New("dial emulator: it is closed")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Accept returns the server's end of the next connection.
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close refuses further connections.
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-// Addr returns the address of a pipe, which is no more than a name.
-func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
-
-type pipeAddr struct{}
-
-// Network returns "pipe".
-func (pipeAddr) Network() string { return "pipe" }
-
-// String returns "pipe".
-func (pipeAddr) String() string { return "pipe" }

@@ -1,0 +1,210 @@
+package telephony
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	ws "github.com/coder/websocket"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/transports/websocket"
+)
+
+// Codec is how samples are written.
+type Codec uint8
+
+// The codecs of telephone lines.
+const (
+	ULaw Codec = iota // G.711 µ-law, 8 kHz ("PCMU")
+	ALaw              // G.711 A-law, 8 kHz ("PCMA")
+	PCM               // 16 bits, little-endian
+)
+
+// String returns the codec's usual name.
+func (c Codec) String() string {
+	switch c {
+	case ULaw:
+		return "µ-law"
+	case ALaw:
+		return "A-law"
+	case PCM:
+		return "PCM16"
+	}
+	return fmt.Sprintf("Codec(%d)", uint8(c))
+}
+
+func (c Codec) encode(dst []byte, samples []int16) []byte {
+	switch c {
+	case ULaw:
+		return audio.EncodeULaw(dst, samples)
+	case ALaw:
+		return audio.EncodeALaw(dst, samples)
+	}
+	return audio.EncodePCM(dst, samples)
+}
+
+func (c Codec) decode(b []byte) ([]int16, error) {
+	switch c {
+	case ULaw:
+		return audio.DecodeULaw(make([]int16, 0, len(b)), b), nil
+	case ALaw:
+		return audio.DecodeALaw(make([]int16, 0, len(b)), b), nil
+	}
+	if len(b)%2 != 0 {
+		return nil, refuse(ws.StatusInvalidFramePayloadData, "%d bytes of audio are not a whole number of samples of 2 bytes", len(b))
+	}
+	return audio.DecodePCM(make([]int16, 0, len(b)/2), b), nil
+}
+
+// line is what the providers have in common: a codec, a rate, and audio in base64
+// within JSON.
+type line struct {
+	codec Codec
+	rate  audio.SampleRate
+	swap  bool   // PCM has the high byte first
+	raw   []byte // of the chunk that is being encoded
+}
+
+func (l *line) formats() websocket.Formats {
+	return websocket.Formats{Input: audio.Mono(l.rate), Output: audio.Mono(l.rate)}
+}
+
+// hear returns the audio in a payload in base64.
+func (l *line) hear(payload string) ([]frames.Frame, error) {
+	b, err := base64.StdEncoding.DecodeString(payload)
+	if err != nil {
+		return nil, refuse(ws.StatusInvalidFramePayloadData, "the payload of a media message is not base64: %v", err)
+	}
+	return l.hearRaw(b)
+}
+
+func (l *line) hearRaw(b []byte) ([]frames.Frame, error) {
+	if l.swap && l.codec == PCM {
+		swap(b)
+	}
+	samples, err := l.codec.decode(b)
+	if err != nil || len(samples) == 0 {
+		return nil, err
+	}
+	return []frames.Frame{&frames.AudioInput{Audio: frames.Audio{Format: audio.Mono(l.rate), Samples: samples}}}, nil
+}
+
+// say appends a chunk, in base64.
+func (l *line) say(dst []byte, samples []int16) []byte {
+	l.raw = l.codec.encode(l.raw[:0], samples)
+	if l.swap && l.codec == PCM {
+		swap(l.raw)
+	}
+	return base64.StdEncoding.AppendEncode(dst, l.raw)
+}
+
+// swap exchanges the bytes of 16-bit samples.
+func swap(b []byte) {
+	for ; len(b) >= 2; b = b[2:] {
+		b[0], b[1] = b[1], b[0]
+	}
+}
+
+// number is a number that some providers write as a string.
+type number int
+
+// UnmarshalJSON accepts 8000 and "8000".
+func (n *number) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	if s == "" || s == "null" {
+		return nil
+	}
+	v, err := strconv.Atoi(s)
+	if err != nil {
+		return fmt.Errorf("%.20q is not a number", s)
+	}
+	*n = number(v)
+	return nil
+}
+
+// key returns a key that was pressed.
+func key(digit string) ([]frames.Frame, error) {
+	if len(digit) == 1 {
+		d := digit[0]
+		if d >= 'a' && d <= 'd' {
+			d -= 'a' - 'A'
+		}
+		if d >= '0' && d <= '9' || d >= 'A' && d <= 'D' || d == '*' || d == '#' {
+			return []frames.Frame{&frames.DTMFInput{Digit: d}}, nil
+		}
+	}
+	return nil, refuse(ws.StatusPolicyViolation, "%.20q is not a key: 0–9, *, # and A–D are", digit)
+}
+
+// hungUp is what is said of a caller who has.
+func hungUp() []frames.Frame { return []frames.Frame{&frames.End{Reason: "the caller hung up"}} }
+
+// maxBefore is how many messages may come before the one that begins a call.
+const maxBefore = 8
+
+// begin reads until begun says that the call has begun.
+func begin(ctx context.Context, peer websocket.Peer, want string, begun func(websocket.Message) (bool, error)) error {
+	for range maxBefore {
+		m, err := peer.Read(ctx)
+		if err != nil {
+			return err
+		}
+		if done, err := begun(m); done || err != nil {
+			return err
+		}
+	}
+	return refuse(ws.StatusPolicyViolation, "%d messages came, and none of them was %s", maxBefore, want)
+}
+
+// parse reads JSON.
+func parse(m websocket.Message, into any) error {
+	if m.Binary {
+		return refuse(ws.StatusUnsupportedData, "a binary message came where JSON is spoken, in text messages")
+	}
+	if err := json.Unmarshal(m.Data, into); err != nil {
+		return refuse(ws.StatusInvalidFramePayloadData, "a message is not the JSON that is expected: %v", err)
+	}
+	return nil
+}
+
+func refuse(code ws.StatusCode, format string, args ...any) error {
+	return &websocket.Refusal{Code: code, Reason: fmt.Sprintf(format, args...)}
+}
+
+// quote returns a string in JSON.
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return `""` // no string fails
+	}
+	return string(b)
+}
+
+// do sends a request that ends a call. A call that has ended already is as good.
+func do(client *http.Client, req *http.Request, over ...int) error {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("hang up: %w", err)
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // it only explains
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	for _, code := range over {
+		if resp.StatusCode == code {
+			return nil
+		}
+	}
+	return fmt.Errorf("hang up: %s answered %s: %.200q", req.URL.Host, resp.Status, b)
+}

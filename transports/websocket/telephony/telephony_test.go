@@ -1,0 +1,462 @@
+package telephony
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/transports/playout"
+	"github.com/parley-go/parley/transports/websocket"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script is a peer that says what a provider says.
+type script struct {
+	says []string
+	said []string
+}
+
+func (s *script) Read(context.Context) (websocket.Message, error) {
+	if len(s.says) == 0 {
+		return websocket.Message{}, io.EOF
+	}
+	m := said(s.says[0])
+	s.says = s.says[1:]
+	return m, nil
+}
+
+func (s *script) Write(_ context.Context, m websocket.Message) error {
+	s.said = append(s.said, string(m.Data))
+	return nil
+}
+
+// said makes a message; what begins with a brace is text.
+func said(s string) websocket.Message {
+	return websocket.Message{Binary: !strings.HasPrefix(s, "{"), Data: []byte(s)}
+}
+
+var (
+	samples = []int16{0, 8, -8, 924, -924, 31100, -31100, 16} // which G.711 µ-law has
+	ulaw    = base64.StdEncoding.EncodeToString(audio.EncodeULaw(nil, samples))
+	pcm     = base64.StdEncoding.EncodeToString(audio.EncodePCM(nil, samples))
+)
+
+func heard(rate audio.SampleRate, s []int16) []frames.Frame {
+	return []frames.Frame{&frames.AudioInput{Audio: frames.Audio{Format: audio.Mono(rate), Samples: s}}}
+}
+
+func pressed(digit byte) []frames.Frame { return []frames.Frame{&frames.DTMFInput{Digit: digit}} }
+
+func played(mark string) []frames.Frame { return []frames.Frame{&websocket.Played{Mark: mark}} }
+
+// provider is what one provider says, in the shapes of its documentation, and what
+// it is to be told.
+type provider struct {
+	make  func() websocket.Serializer
+	opens []string
+	rate  audio.SampleRate
+	call  websocket.Serializer // its public fields, when it is open
+	says  []exchange
+
+	audio, mark, clear, key string // what it is told
+}
+
+type exchange struct {
+	message string
+	means   []frames.Frame
+}
+
+func providers() map[string]provider {
+	return map[string]provider{
+		"Twilio": {
+			make: Twilio(TwilioConfig{}),
+			opens: []string{
+				`{"event":"connected","protocol":"Call","version":"1.0.0"}`,
+				`{"event":"start","sequenceNumber":"1","start":{"accountSid":"AC123","streamSid":"MZ18ad3ab5a668481ce02b83e7395059f0","callSid":"CA123","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{"FirstName":"Jane","LastName":"Doe"}},"streamSid":"MZ18ad3ab5a668481ce02b83e7395059f0"}`,
+			},
+			rate: 8000,
+			call: &TwilioCall{AccountSID: "AC123", CallSID: "CA123", StreamSID: "MZ18ad3ab5a668481ce02b83e7395059f0", Parameters: map[string]string{"FirstName": "Jane", "LastName": "Doe"}},
+			says: []exchange{
+				{`{"event":"media","sequenceNumber":"3","media":{"track":"inbound","chunk":"1","timestamp":"5","payload":"` + ulaw + `"},"streamSid":"MZ1"}`, heard(8000, samples)},
+				{`{"event":"media","sequenceNumber":"4","media":{"track":"outbound","chunk":"2","timestamp":"5","payload":"` + ulaw + `"},"streamSid":"MZ1"}`, nil},
+				{`{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"5","dtmf":{"track":"inbound_track","digit":"1"}}`, pressed('1')},
+				{`{"event":"mark","sequenceNumber":"4","streamSid":"MZ1","mark":{"name":"my label"}}`, played("my label")},
+				{`{"event":"news"}`, nil},
+				{`{"event":"stop","sequenceNumber":"5","stop":{"accountSid":"AC123","callSid":"CA123"},"streamSid":"MZ1"}`, hungUp()},
+			},
+			audio: `{"event":"media","streamSid":"MZ18ad3ab5a668481ce02b83e7395059f0","media":{"payload":"` + ulaw + `"}}`,
+			mark:  `{"event":"mark","streamSid":"MZ18ad3ab5a668481ce02b83e7395059f0","mark":{"name":"my \"label"}}`,
+			clear: `{"event":"clear","streamSid":"MZ18ad3ab5a668481ce02b83e7395059f0"}`,
+		},
+		"Telnyx": {
+			make: Telnyx(TelnyxConfig{}),
+			opens: []string{
+				`{"event":"connected","version":"1.0.0"}`,
+				`{"event":"start","sequence_number":"1","start":{"user_id":"3e6f995f","call_control_id":"v3:MdI91X4l","client_state":"aGF2ZSBhIG5pY2UgZGF5ID1d","from":"+13122010094","to":"+13122123456","media_format":{"encoding":"audio/x-mulaw","sample_rate":8000,"channels":1}},"stream_id":"32de0dea"}`,
+			},
+			rate: 8000,
+			call: &TelnyxCall{CallControlID: "v3:MdI91X4l", StreamID: "32de0dea", ClientState: "aGF2ZSBhIG5pY2UgZGF5ID1d", From: "+13122010094", To: "+13122123456"},
+			says: []exchange{
+				{`{"event":"media","sequence_number":"4","media":{"track":"inbound","chunk":"2","timestamp":"5","payload":"` + ulaw + `"},"stream_id":"32de0dea"}`, heard(8000, samples)},
+				{`{"event":"media","sequence_number":"4","media":{"track":"outbound","chunk":"2","timestamp":"5","payload":"` + ulaw + `"},"stream_id":"32de0dea"}`, nil},
+				{`{"event":"dtmf","stream_id":"32DE0DEA","occurred_at":"2025-06-05T08:54:19.698408Z","sequence_number":"5","dtmf":{"digit":"#"}}`, pressed('#')},
+				{`{"event":"mark","stream_id":"32de0dea","sequence_number":"4","mark":{"name":"my label"}}`, played("my label")},
+				{`{"event":"stop","sequence_number":"5","stop":{"user_id":"3e6f995f","call_control_id":"v2:T02l"},"stream_id":"32de0dea"}`, hungUp()},
+			},
+			audio: `{"event":"media","media":{"payload":"` + ulaw + `"}}`,
+			mark:  `{"event":"mark","mark":{"name":"my \"label"}}`,
+			clear: `{"event":"clear"}`,
+		},
+		"Telnyx with 16 bits, the high byte first": {
+			make: Telnyx(TelnyxConfig{BigEndian: true}),
+			opens: []string{
+				`{"event":"start","start":{"call_control_id":"v3:x","media_format":{"encoding":"L16","sample_rate":"16000","channels":1}},"stream_id":"s"}`,
+			},
+			rate: 16000,
+			call: &TelnyxCall{CallControlID: "v3:x", StreamID: "s"},
+			says: []exchange{
+				{`{"event":"media","media":{"track":"inbound","payload":"` + base64.StdEncoding.EncodeToString([]byte{0x12, 0x34, 0xFF, 0xFE}) + `"}}`, heard(16000, []int16{0x1234, -2})},
+			},
+			audio: `{"event":"media","media":{"payload":"` + base64.StdEncoding.EncodeToString([]byte{0, 0, 0, 8, 0xFF, 0xF8, 0x03, 0x9C, 0xFC, 0x64, 0x79, 0x7C, 0x86, 0x84, 0, 16}) + `"}}`,
+			mark:  `{"event":"mark","mark":{"name":"my \"label"}}`,
+			clear: `{"event":"clear"}`,
+		},
+		"Plivo": {
+			make: Plivo(PlivoConfig{}),
+			opens: []string{
+				`{"event":"start","sequenceNumber":1,"start":{"callId":"12345678-1234","streamId":"87654321-4321","accountId":"MAXX","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-l16","sampleRate":16000}},"extra_headers":"userId=12345;sessionId=abc-xyz"}`,
+			},
+			rate: 16000,
+			call: &PlivoCall{AccountID: "MAXX", CallID: "12345678-1234", StreamID: "87654321-4321", ExtraHeaders: "userId=12345;sessionId=abc-xyz"},
+			says: []exchange{
+				{`{"event":"media","sequenceNumber":42,"streamId":"8","media":{"track":"inbound","timestamp":"1705312200000","chunk":41,"payload":"` + pcm + `"},"extra_headers":"userId=12345"}`, heard(16000, samples)},
+				{`{"event":"dtmf","sequenceNumber":50,"streamId":"8","dtmf":{"track":"inbound","digit":"5","timestamp":"1705312250000"}}`, pressed('5')},
+				{`{"event":"playedStream","sequenceNumber":75,"streamId":"8","name":"customer greeting audio"}`, played("customer greeting audio")},
+				{`{"event":"clearedAudio","sequenceNumber":80,"streamId":"8"}`, nil},
+				{`{"event":"stop"}`, hungUp()},
+			},
+			audio: `{"event":"playAudio","media":{"contentType":"audio/x-l16","sampleRate":16000,"payload":"` + pcm + `"}}`,
+			mark:  `{"event":"checkpoint","streamId":"87654321-4321","name":"my \"label"}`,
+			clear: `{"event":"clearAudio","streamId":"87654321-4321"}`,
+			key:   `{"event":"sendDTMF","dtmf":"#"}`,
+		},
+		"Exotel": {
+			make: Exotel,
+			opens: []string{
+				`{"event":"connected"}`,
+				`{"event":"start","sequence_number":"1","stream_sid":"MZxx","start":{"stream_sid":"MZxx","call_sid":"CAxx","account_sid":"ACxx","from":"+919876543210","to":"+918047491899","custom_parameters":{"key1":"value1"},"media_format":{"encoding":"audio/x-raw","sample_rate":"8000","bit_rate":"16"}}}`,
+			},
+			rate: 8000,
+			call: &ExotelCall{AccountSID: "ACxx", CallSID: "CAxx", StreamSID: "MZxx", From: "+919876543210", To: "+918047491899", Parameters: map[string]string{"key1": "value1"}},
+			says: []exchange{
+				{`{"event":"media","sequence_number":"3","stream_sid":"MZxx","media":{"chunk":"2","timestamp":"200","payload":"` + pcm + `"}}`, heard(8000, samples)},
+				{`{"event":"dtmf","sequence_number":"7","stream_sid":"MZxx","dtmf":{"digit":"5","duration":"100"}}`, pressed('5')},
+				{`{"event":"mark","sequence_number":"15","stream_sid":"MZxx","mark":{"name":"7"}}`, played("7")},
+				{`{"event":"stop","sequence_number":"16","stream_sid":"MZxx","stop":{"call_sid":"CAxx","account_sid":"ACxx","reason":"callended"}}`, hungUp()},
+			},
+			audio: `{"event":"media","stream_sid":"MZxx","media":{"payload":"` + pcm + `"}}`,
+			mark:  `{"event":"mark","stream_sid":"MZxx","mark":{"name":"my \"label"}}`,
+			clear: `{"event":"clear","stream_sid":"MZxx"}`,
+		},
+		"Vonage": {
+			make:  Vonage(VonageConfig{}),
+			opens: []string{`{"event":"websocket:connected","content-type":"audio/l16;rate=16000","uuid":"u1","age":40}`},
+			rate:  16000,
+			call:  &VonageCall{Headers: map[string]json.RawMessage{"uuid": json.RawMessage(`"u1"`), "age": json.RawMessage("40")}},
+			says: []exchange{
+				{string(audio.EncodePCM(nil, samples)), heard(16000, samples)},
+				{`{"event":"websocket:dtmf","digit":"5","duration":260}`, pressed('5')},
+				{`{"event":"websocket:notify","payload":{"mark":"7"}}`, played("7")},
+				{`{"event":"websocket:cleared"}`, nil},
+			},
+			audio: string(audio.EncodePCM(nil, samples)),
+			mark:  `{"action":"notify","payload":{"mark":"my \"label"}}`,
+			clear: `{"action":"clear"}`,
+		},
+	}
+}
+
+// public are the exported fields of a call.
+func public(s websocket.Serializer) map[string]any {
+	fields := map[string]any{}
+	v := reflect.ValueOf(s).Elem()
+	for i := range v.NumField() {
+		if f := v.Type().Field(i); f.IsExported() {
+			fields[f.Name] = v.Field(i).Interface()
+		}
+	}
+	return fields
+}
+
+func open(t *testing.T, p provider) websocket.Serializer {
+	t.Helper()
+	s := p.make()
+	formats, err := s.Open(t.Context(), &script{says: p.opens}, "id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (websocket.Formats{Input: audio.Mono(p.rate), Output: audio.Mono(p.rate)}); formats != want {
+		t.Errorf("formats %v, want %v", formats, want)
+	}
+	return s
+}
+
+func TestEachProviderIsUnderstoodAndUnderstands(t *testing.T) {
+	for name, p := range providers() {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, p)
+			if got, want := public(s), public(p.call); !reflect.DeepEqual(got, want) {
+				t.Errorf("the call is %v, want %v", got, want)
+			}
+			for _, x := range p.says {
+				if got, err := s.Decode(said(x.message)); err != nil || !reflect.DeepEqual(got, x.means) {
+					t.Errorf("%s\nmeans %v, %v; want %v", x.message, got, err, x.means)
+				}
+			}
+			told := func(what, want string, m websocket.Message, err error) {
+				t.Helper()
+				if err != nil || string(m.Data) != want || m.Binary != !strings.HasPrefix(want, "{") {
+					t.Errorf("%s: %s, %v; want %s", what, m.Data, err, want)
+				}
+			}
+			m, err := s.Audio([]byte("what was there before"), playout.Chunk{Format: audio.Mono(p.rate), Samples: samples})
+			told("audio", p.audio, m, err)
+			m, err = s.(websocket.Marker).Mark(`my "label`)
+			told("mark", p.mark, m, err)
+			m, err = s.(websocket.Clearer).Clear()
+			told("clear", p.clear, m, err)
+			keypad, ok := s.(websocket.Keypad)
+			if ok != (p.key != "") {
+				t.Fatalf("it presses keys: %v", ok)
+			}
+			if ok {
+				m, err = keypad.Press('#')
+				told("key", p.key, m, err)
+			}
+		})
+	}
+}
+
+func TestWhatTelnyxReportsIsReported(t *testing.T) {
+	s := open(t, providers()["Telnyx"])
+	for _, m := range []string{
+		`{"stream_id":"32de","event":"error","sequence_number":"6","error":{"title":"rate_limit_reached","code":"100005","detail":"Too many requests"}}`,
+		`{"event":"error","payload":{"code":100005,"title":"rate_limit_reached","detail":"Too many requests"}}`,
+	} {
+		got, err := s.Decode(said(m))
+		if err != nil || len(got) != 1 || !strings.Contains(got[0].(*frames.Error).Err.Error(), "rate_limit_reached") {
+			t.Errorf("%s means %v, %v", m, got, err)
+		}
+	}
+}
+
+func TestTelnyxMayBeSpokenOtherwiseThanItSpeaks(t *testing.T) {
+	s := Telnyx(TelnyxConfig{Codec: PCM, Rate: 24000})()
+	formats, err := s.Open(t.Context(), &script{says: providers()["Telnyx"].opens}, "id")
+	if want := (websocket.Formats{Input: audio.Mono(8000), Output: audio.Mono(24000)}); err != nil || formats != want {
+		t.Errorf("got %v, %v", formats, err)
+	}
+	m, err := s.Audio(nil, playout.Chunk{Samples: samples})
+	if err != nil || !strings.Contains(string(m.Data), pcm) {
+		t.Errorf("got %s, %v", m.Data, err)
+	}
+}
+
+func TestExotelGetsLongChunks(t *testing.T) {
+	if got := Exotel().(websocket.Chunker).Chunk(); got != 200*time.Millisecond { // 3,200 bytes at 8 kHz
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestACallThatCannotBeginIsRefused(t *testing.T) {
+	all := providers()
+	for name, tc := range map[string]struct {
+		provider string
+		says     []string
+		want     string
+	}{
+		"no JSON":              {"Twilio", []string{`{"event"`}, "not the JSON"},
+		"binary":               {"Twilio", []string{"audio"}, "in text messages"},
+		"nothing but noise":    {"Telnyx", slices.Repeat([]string{`{"event":"connected"}`}, 20), "none of them was Telnyx's start"},
+		"it hangs up":          {"Plivo", nil, "EOF"},
+		"another codec":        {"Twilio", []string{`{"event":"start","start":{"streamSid":"x","mediaFormat":{"encoding":"audio/opus","sampleRate":8000,"channels":1}}}`}, `"audio/opus"`},
+		"no stream":            {"Twilio", []string{`{"event":"start","start":{"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}`}, "no streamSid"},
+		"Telnyx's OPUS":        {"Telnyx", []string{`{"event":"start","start":{"media_format":{"encoding":"OPUS","sample_rate":16000,"channels":1}}}`}, "ask for PCMU, PCMA or L16"},
+		"Plivo's unknown":      {"Plivo", []string{`{"event":"start","start":{"mediaFormat":{"encoding":"audio/x-alaw","sampleRate":8000}}}`}, `"audio/x-alaw"`},
+		"Exotel without a sid": {"Exotel", []string{`{"event":"start","start":{}}`}, "no stream_sid"},
+		"Vonage's unknown":     {"Vonage", []string{`{"event":"websocket:connected","content-type":"audio/opus"}`}, "ask for audio/l16"},
+		"Vonage without rate":  {"Vonage", []string{`{"event":"websocket:connected","content-type":"audio/l16"}`}, "ask for audio/l16"},
+		"a rate that is none":  {"Exotel", []string{`{"event":"start","start":{"stream_sid":"x","media_format":{"sample_rate":"fast"}}}`}, `"fast" is not a number`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := all[tc.provider].make().Open(t.Context(), &script{says: tc.says}, "id"); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestWhatMakesNoSenseIsRefused(t *testing.T) {
+	s := open(t, providers()["Twilio"])
+	for m, want := range map[string]string{
+		`{"event":"media","media":{"payload":"***"}}`: "not base64",
+		`{"event":"dtmf","dtmf":{"digit":"55"}}`:      `"55" is not a key`,
+		`{"event":5}`:                                 "not the JSON",
+		"binary":                                      "in text messages",
+	} {
+		if got, err := s.Decode(said(m)); err == nil || !strings.Contains(err.Error(), want) || got != nil {
+			t.Errorf("%s means %v, %v; want %q", m, got, err, want)
+		}
+	}
+	if _, err := open(t, providers()["Exotel"]).Decode(said(`{"event":"media","media":{"payload":"AAAA"}}`)); err == nil || !strings.Contains(err.Error(), "3 bytes of audio") {
+		t.Errorf("half a sample: %v", err)
+	}
+}
+
+func TestCallsAreHungUpThroughTheProvider(t *testing.T) {
+	for name, tc := range map[string]struct {
+		make                 func(base string) func() websocket.Serializer
+		opens                string
+		method, path, body   string
+		user, password, auth string
+		over                 int // the call has ended already
+	}{
+		"Twilio": {func(base string) func() websocket.Serializer {
+			return Twilio(TwilioConfig{AuthToken: "secret", BaseURL: base})
+		}, "Twilio", "POST", "/2010-04-01/Accounts/AC123/Calls/CA123.json", "Status=completed", "AC123", "secret", "", 404},
+		"Twilio with a key": {func(base string) func() websocket.Serializer {
+			return Twilio(TwilioConfig{AuthToken: "secret", KeySID: "SK1", BaseURL: base + "/"})
+		}, "Twilio", "POST", "/2010-04-01/Accounts/AC123/Calls/CA123.json", "Status=completed", "SK1", "secret", "", 404},
+		"Telnyx": {func(base string) func() websocket.Serializer {
+			return Telnyx(TelnyxConfig{APIKey: "KEY", BaseURL: base})
+		}, "Telnyx", "POST", "/v2/calls/v3:MdI91X4l/actions/hangup", "{}", "", "", "Bearer KEY", 422},
+		"Plivo": {func(base string) func() websocket.Serializer {
+			return Plivo(PlivoConfig{AuthToken: "secret", BaseURL: base})
+		}, "Plivo", "DELETE", "/v1/Account/MAXX/Call/12345678-1234/", "", "MAXX", "secret", "", 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status := http.StatusOK
+			var got *http.Request
+			var body []byte
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				got = r
+				body, _ = io.ReadAll(r.Body)
+				w.WriteHeader(status)
+				io.WriteString(w, `{"message":"no"}`)
+			}))
+			defer api.Close()
+			defer http.DefaultClient.CloseIdleConnections()
+			p := providers()[tc.opens]
+			p.make = tc.make(api.URL)
+			s := open(t, p)
+			if err := s.(websocket.HangUpper).HangUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got.Method != tc.method || got.URL.Path != tc.path || string(body) != tc.body {
+				t.Errorf("the API got %s %s %q", got.Method, got.URL.Path, body)
+			}
+			if user, password, _ := got.BasicAuth(); user != tc.user || password != tc.password {
+				t.Errorf("authenticated as %q, %q", user, password)
+			}
+			if auth := got.Header.Get("Authorization"); tc.auth != "" && auth != tc.auth {
+				t.Errorf("authenticated with %q", auth)
+			}
+			status = tc.over
+			if err := s.(websocket.HangUpper).HangUp(t.Context()); err != nil {
+				t.Errorf("a call that has ended already: %v", err)
+			}
+			status = http.StatusForbidden
+			if err := s.(websocket.HangUpper).HangUp(t.Context()); err == nil || !strings.Contains(err.Error(), `403 Forbidden: "{\"message\":\"no\"}"`) {
+				t.Errorf("a wrong password: %v", err)
+			}
+		})
+	}
+}
+
+func TestWithoutAKeyNothingIsHungUp(t *testing.T) {
+	for name, p := range providers() {
+		if h, ok := open(t, p).(websocket.HangUpper); ok {
+			if err := h.HangUp(t.Context()); err != nil { // it would reach for the network
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestOnlyTwilioIsLetIn(t *testing.T) {
+	// The signature is OpenSSL's: printf %s URL | openssl dgst -sha1 -hmac 12345 -binary | base64
+	const url, signature = "wss://bot.example.com/twilio", "Qo623mTKSBBeQp3YeX1D4pz6VHU="
+	r := httptest.NewRequest("GET", "/twilio", nil)
+	if err := VerifyTwilio("12345", url)(r); err == nil || !strings.Contains(err.Error(), "no X-Twilio-Signature") {
+		t.Errorf("without one: %v", err)
+	}
+	r.Header.Set("X-Twilio-Signature", signature)
+	if err := VerifyTwilio("12345", url)(r); err != nil {
+		t.Error(err)
+	}
+	if err := VerifyTwilio("12345", url+"/")(r); err == nil || !strings.Contains(err.Error(), "not that of wss://bot.example.com/twilio/") {
+		t.Errorf("of another URL: %v", err)
+	}
+	if err := VerifyTwilio("", url)(r); err == nil {
+		t.Error("anybody is let in where there is no token")
+	}
+}
+
+// FuzzDecode sends anything to every provider's serializer.
+func FuzzDecode(f *testing.F) {
+	all := providers()
+	for _, p := range all {
+		for _, m := range p.opens {
+			f.Add([]byte(m))
+		}
+		for _, x := range p.says {
+			f.Add([]byte(x.message))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for name, p := range all {
+			for _, binary := range []bool{false, true} {
+				// What a peer says first opens the call, or is refused.
+				first := p.make()
+				peer := &script{says: []string{string(data)}}
+				if formats, err := first.Open(t.Context(), peer, "id"); err == nil && (formats.Input.Channels != 1 || formats.Output.Channels != 1) {
+					t.Errorf("%s: %v", name, formats)
+				}
+				s := open(t, p)
+				was := bytes.Clone(data)
+				got, err := s.Decode(websocket.Message{Binary: binary, Data: data})
+				if !bytes.Equal(was, data) {
+					t.Fatalf("%s changed the message", name)
+				}
+				if err != nil && got != nil {
+					t.Errorf("%s: %v and %v", name, got, err)
+				}
+				for _, f := range got {
+					switch f := f.(type) {
+					case *frames.AudioInput:
+						if len(f.Samples) == 0 {
+							t.Errorf("%s: no audio", name)
+						}
+					case *frames.DTMFInput, *frames.End, *frames.Error, *websocket.Played:
+					default:
+						t.Errorf("%s: %v", name, f)
+					}
+				}
+			}
+		}
+	})
+}
