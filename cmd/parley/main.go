@@ -35,6 +35,7 @@ Exit status: 0 all went well, 1 something failed (one line on standard error say
 // commands is the command line.
 type commands struct {
 	Call     callCommand      `cmd:"" help:"Play a caller's recording into an agent and write the conversation."`
+	Serve    serveCommand     `cmd:"" help:"Let callers talk to an agent: from a web page, from programs, from the telephone."`
 	Listen   listenCommand    `cmd:"" help:"Hear a recording as an agent would, and draw what is speech."`
 	Emulator emulatorCommand  `cmd:"" help:"Run an emulator of Amazon Nova Sonic that any AWS SDK can talk to."`
 	Bench    benchCommand     `cmd:"" help:"Measure."`

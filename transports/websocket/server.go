@@ -280,7 +280,7 @@ func (s *Server) serve(r *http.Request, conn *ws.Conn, log *slog.Logger) {
 	err = p.Run(runCtx)
 	code, reason := ws.StatusNormalClosure, ""
 	switch {
-	case s.isDraining():
+	case s.Draining():
 		code, reason = errDraining.Code, errDraining.Reason
 	case err != nil:
 		code, reason = ws.StatusInternalError, "internal error"
@@ -346,7 +346,8 @@ func (s *Server) run(p *pipeline.Pipeline) bool {
 	return true
 }
 
-func (s *Server) isDraining() bool {
+// Draining reports whether the server is shutting down.
+func (s *Server) Draining() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.draining

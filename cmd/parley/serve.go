@@ -1,0 +1,346 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/subtle"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/conversation"
+	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/services/novasonic/sonictest"
+	"github.com/parley-go/parley/transports/websocket"
+	"github.com/parley-go/parley/transports/websocket/telephony"
+)
+
+type serveCommand struct {
+	Addr    string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 chooses a free one. Default: ${default}, which nobody but this machine can reach."`
+	TLSCert string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM form. Browsers give a page of another machine no microphone without TLS."`
+	TLSKey  string        `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key."`
+	Token   string        `env:"PARLEY_TOKEN" placeholder:"SECRET" help:"What callers must know: ?token=SECRET, a bearer token, or the end of the path (/twilio/SECRET). Default: $$PARLEY_TOKEN, or nothing."`
+	Origins []string      `name:"origin" placeholder:"HOST" help:"Another host whose pages may call, such as app.example.com or *.example.com. May be repeated."`
+	Calls   int           `default:"100" help:"How many calls there may be at once. Default: ${default}."`
+	Drain   time.Duration `default:"1m" help:"How long agents may take to finish what they say when the server is stopped. Default: ${default}."`
+
+	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
+	Streams int    `default:"20" help:"How many streams the account may have open at once; callers beyond wait. Default: ${default}, which is what AWS grants."`
+	Script  string `type:"path" placeholder:"FILE" help:"What the emulator knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one."`
+	Seed    uint64 `default:"1" help:"Of everything random in the emulator. Default: ${default}."`
+
+	Model        string         `type:"name" default:"${default_model}" help:"Model id. Default: ${default}."`
+	Voice        string         `type:"name" default:"matthew" help:"The agent's voice; 'parley voices' lists them. Default: ${default}."`
+	Language     string         `type:"name" placeholder:"TAG" help:"Language that the voice must speak, such as es or en-GB."`
+	Instructions string         `placeholder:"TEXT" help:"System prompt. Default: that of the demo."`
+	SpeakFirst   string         `placeholder:"TEXT" help:"Make the agent open each conversation; what it is told to do so, such as 'Greet the caller.'"`
+	RotateEvery  *time.Duration `placeholder:"D" help:"Move to another stream when one is so old, from 5s to 5m30s: to see, on the page, that nobody hears it."`
+
+	TwilioAuthToken string `env:"TWILIO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Twilio's calls. Default: $$TWILIO_AUTH_TOKEN."`
+	TelnyxAPIKey    string `name:"telnyx-api-key" env:"TELNYX_API_KEY" placeholder:"SECRET" help:"To hang up Telnyx's calls. Default: $$TELNYX_API_KEY."`
+	PlivoAuthToken  string `env:"PLIVO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Plivo's calls. Default: $$PLIVO_AUTH_TOKEN."`
+
+	Verbose bool `short:"v" help:"Log what the service does, too."`
+}
+
+func (c *serveCommand) Help() string {
+	return `One address for callers from everywhere:
+
+  /          a page: press the button and talk
+  /call      raw PCM over a WebSocket, with a JSON hello (see the documentation of websocket.PCM)
+  /pipecat   Pipecat's clients
+  /twilio, /telnyx, /plivo, /exotel, /vonage
+             telephone providers (see docs/telephony.md)
+  /healthz   200 while calls are accepted, 503 while the server is being stopped
+
+Without --service aws the built-in emulator answers. It does not understand what people say: it says it back.
+
+SIGINT or SIGTERM lets the agents finish what they say, and then ends the calls; once more ends the program at once.
+
+  parley serve
+  parley serve --addr :8443 --tls-cert cert.pem --tls-key key.pem --token "$(openssl rand -hex 16)" --service aws`
+}
+
+//go:embed page
+var pageFiles embed.FS
+
+// Run serves until it is told to stop.
+func (c *serveCommand) Run(ctx context.Context, con console) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	log := slog.New(slog.NewTextHandler(con.err, &slog.HandlerOptions{Level: level}))
+	cfg, who, done, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	client, err := novasonic.NewClient(cfg, novasonic.ClientOptions{MaxStreams: c.Streams})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	listener, err := net.Listen("tcp", c.Addr)
+	if err != nil {
+		return fmt.Errorf("listen: %w: choose another address with --addr, or port 0 for a free one", err)
+	}
+	shop := &shop{command: c, client: client, log: log, who: who}
+	mux, err := shop.routes()
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	fmt.Fprintln(con.out, who)
+	fmt.Fprintf(con.out, "Listening on %s://%s/\n", scheme, browsable(listener.Addr()))
+	if c.Token == "" && !isLoopback(listener.Addr()) {
+		fmt.Fprintln(con.out, "Everybody who can reach this address can call: set --token to change that.")
+	}
+
+	failed := make(chan error, 1)
+	go func() {
+		if c.TLSCert != "" {
+			failed <- web.ServeTLS(listener, c.TLSCert, c.TLSKey)
+		} else {
+			failed <- web.Serve(listener)
+		}
+	}()
+	ctx, stop := untilSignal(ctx, func() {
+		fmt.Fprintln(con.err, "Ending the calls; interrupt again to stop at once.")
+	})
+	defer stop()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Drain)
+	defer cancel()
+	err = shop.close(draining)
+	web.Close() // what is left has been asked for a page, or whether we are well
+	<-failed
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("some agents had not finished after %v, and were cut: --drain allows them more", c.Drain)
+	}
+	return err
+}
+
+// check refuses values that make no sense.
+func (c *serveCommand) check() error {
+	if _, port, err := net.SplitHostPort(c.Addr); err != nil {
+		return usageError{fmt.Errorf("--addr %s: it is not of the form HOST:PORT, such as 127.0.0.1:8080", c.Addr)}
+	} else if _, err := net.LookupPort("tcp", port); err != nil {
+		return usageError{fmt.Errorf("--addr %s: %q is no port: name one up to 65535, or 0 for a free one", c.Addr, port)}
+	}
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return usageError{errors.New("--tls-cert and --tls-key belong together: give both or neither")}
+	case c.Script != "" && c.Service == "aws":
+		return usageError{errors.New("--script is for the emulator: AWS makes up its own answers. Leave out --script or --service aws")}
+	case c.Calls < 1:
+		return usageError{fmt.Errorf("--calls=%d: there must be at least one", c.Calls)}
+	case c.Streams < 2:
+		return usageError{fmt.Errorf("--streams=%d: there must be at least two, for a call opens its next stream before it leaves the old one", c.Streams)}
+	case c.Drain < 0:
+		return usageError{fmt.Errorf("--drain=%v: it cannot be negative", c.Drain)}
+	case strings.ContainsAny(c.Token, "/?#% "):
+		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _")}
+	}
+	if c.RotateEvery != nil {
+		if err := checkRotation(*c.RotateEvery); err != nil {
+			return err
+		}
+	}
+	config := c.config()
+	if err := config.Validate(); err != nil {
+		return usageError{(&callCommand{Voice: c.Voice, Language: c.Language}).inFlags(err)}
+	}
+	return nil
+}
+
+func (c *serveCommand) config() novasonic.Config {
+	config := novasonic.Config{
+		Model: c.Model, Voice: c.Voice, Language: c.Language,
+		Instructions: cmp.Or(c.Instructions, demoInstructions), SpeakFirst: c.SpeakFirst,
+		Tools: demoTools(),
+	}
+	if c.RotateEvery != nil {
+		config.Continuation = rotation(*c.RotateEvery)
+	}
+	return config
+}
+
+// connect returns how the service is reached, who that is, and what is to be done
+// in the end.
+func (c *serveCommand) connect(ctx context.Context) (cfg aws.Config, who string, done func(), err error) {
+	if c.Service == "aws" {
+		cfg, err := loadAWS(ctx)
+		if err != nil {
+			return cfg, "", nil, err
+		}
+		return cfg, whoAnswers(ctx, cfg, c.Model), func() {}, nil
+	}
+	s, err := loadScript(c.Script)
+	if err != nil {
+		return cfg, "", nil, err
+	}
+	server := sonictest.NewServer(sonictest.Config{Seed: c.Seed, Brain: s.Brain(), Library: s.Library(), Limits: sonictest.Limits{Streams: c.Streams}})
+	if err := server.StartPipe(); err != nil {
+		return cfg, "", nil, fmt.Errorf("start emulator: %w", err)
+	}
+	return server.AWSConfig(), "Emulator: the built-in one answers, not AWS; nothing leaves this machine.", func() { server.Close() }, nil
+}
+
+// shop is what answers the calls.
+type shop struct {
+	command *serveCommand
+	client  *novasonic.Client
+	log     *slog.Logger
+	who     string
+	servers []*websocket.Server
+}
+
+// routes returns what is served where.
+func (s *shop) routes() (*http.ServeMux, error) {
+	mux := http.NewServeMux()
+	files, err := fs.Sub(pageFiles, "page")
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("GET /", secured(http.FileServerFS(files)))
+	mux.HandleFunc("GET /healthz", s.health)
+	for _, e := range []struct {
+		path       string
+		serializer func() websocket.Serializer
+		tell       bool // the peer understands what is told of the call
+	}{
+		{"/call", websocket.PCM, true},
+		{"/pipecat", websocket.Pipecat, false},
+		{"/twilio", telephony.Twilio(telephony.TwilioConfig{AuthToken: s.command.TwilioAuthToken}), false},
+		{"/telnyx", telephony.Telnyx(telephony.TelnyxConfig{APIKey: s.command.TelnyxAPIKey}), false},
+		{"/plivo", telephony.Plivo(telephony.PlivoConfig{AuthToken: s.command.PlivoAuthToken}), false},
+		{"/exotel", telephony.Exotel, false},
+		{"/vonage", telephony.Vonage(telephony.VonageConfig{}), false},
+	} {
+		server, err := websocket.NewServer(websocket.Config{
+			Serializer: e.serializer, Authenticate: s.authenticate, Origins: s.command.Origins, MaxCalls: s.command.Calls,
+			Logger: s.log.With("path", e.path),
+		}, func(call *websocket.Call) (*pipeline.Pipeline, error) { return s.agent(call, e.tell), nil })
+		if err != nil {
+			return nil, err
+		}
+		s.servers = append(s.servers, server)
+		mux.Handle("GET "+e.path, server)
+		mux.Handle("GET "+e.path+"/{token}", server)
+	}
+	return mux, nil
+}
+
+// secured adds what browsers should be told of the page.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer") // the token may be in the address
+		h.Set("Cache-Control", "no-cache")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// authenticate lets those in who know the token.
+func (s *shop) authenticate(r *http.Request) error {
+	want := s.command.Token
+	if want == "" {
+		return nil
+	}
+	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	for _, got := range []string{r.PathValue("token"), r.URL.Query().Get("token"), bearer} {
+		if subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1 {
+			return nil
+		}
+	}
+	return errors.New("the token is missing or wrong")
+}
+
+// health tells whether calls are accepted, and how many there are.
+func (s *shop) health(w http.ResponseWriter, _ *http.Request) {
+	status := struct {
+		Status string `json:"status"`
+		Calls  int    `json:"calls"`
+	}{Status: "ok"}
+	code := http.StatusOK
+	for _, server := range s.servers {
+		status.Calls += server.Calls()
+		if server.Draining() {
+			status.Status, code = "draining", http.StatusServiceUnavailable
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(status) // whoever asked may have gone
+}
+
+// agent makes the pipeline of a call.
+func (s *shop) agent(call *websocket.Call, tell bool) *pipeline.Pipeline {
+	config := s.command.config()
+	config.Client = s.client
+	log := slog.New(slog.DiscardHandler)
+	if s.command.Verbose {
+		log = s.log.With("call", call.ID)
+	}
+	sonic := novasonic.New(config)
+	cfg := pipeline.Config{Logger: log, EndTimeout: time.Minute}
+	if !tell {
+		return pipeline.New(cfg, call.Input(), sonic, call.Output())
+	}
+	teller := newTeller(s.who)
+	talk := conversation.New(conversation.Config{OnEntry: teller.entry})
+	return pipeline.New(cfg, call.Input(), sonic, talk, teller, call.Output())
+}
+
+// close lets the agents finish.
+func (s *shop) close(ctx context.Context) error {
+	errs := make([]error, len(s.servers))
+	done := make(chan struct{})
+	for i, server := range s.servers {
+		go func() {
+			errs[i] = server.Shutdown(ctx)
+			done <- struct{}{}
+		}()
+	}
+	for range s.servers {
+		<-done
+	}
+	return errors.Join(errs...)
+}
+
+// browsable is an address that a browser understands.
+func browsable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return a.String()
+	}
+	return net.JoinHostPort("localhost", fmt.Sprint(tcp.Port))
+}
+
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}

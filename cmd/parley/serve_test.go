@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	ws "github.com/coder/websocket"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/processors/audiofile"
+)
+
+func TestAServerThatMakesNoSenseIsRefused(t *testing.T) {
+	for line, want := range map[string]string{
+		"serve --addr 8080":                      "--addr 8080: it is not of the form HOST:PORT",
+		"serve --addr :99999":                    `"99999" is no port`,
+		"serve --tls-cert x.pem":                 "belong together",
+		"serve --calls 0":                        "--calls=0: there must be at least one",
+		"serve --streams 1":                      "--streams=1: there must be at least two",
+		"serve --drain=-1s":                      "--drain=-1s: it cannot be negative",
+		"serve --token a/b":                      "--token: it must fit into a path",
+		"serve --voice nobody":                   "--voice nobody",
+		"serve --rotate-every 1s":                "--rotate-every",
+		"serve --service aws --script nope.yaml": "--script is for the emulator",
+	} {
+		status, stdout, stderr := parley(t, strings.Fields(line)...)
+		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("parley %s: exit status %d, %s%s; want %q", line, status, stdout, stderr, want)
+		}
+	}
+}
+
+// serving runs the server and returns its address. It is on real sockets, as
+// its users are.
+func serving(t *testing.T, args ...string) (address string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	out, printed := io.Pipe()
+	var running sync.WaitGroup
+	running.Go(func() {
+		var log strings.Builder
+		if status := run(ctx, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...), console{out: printed, err: &log}); status != 0 {
+			t.Errorf("exit status %d: %s", status, log.String())
+		}
+		printed.Close()
+	})
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if url, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
+			running.Go(func() { io.Copy(io.Discard, out) })
+			return strings.TrimSuffix(url, "/")
+		}
+	}
+	t.Fatal("it does not listen")
+	return ""
+}
+
+func get(t *testing.T, url string) (status int, body string, header http.Header) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b), resp.Header
+}
+
+func TestAServerHasAPageAndIsWell(t *testing.T) {
+	at := serving(t)
+	status, body, header := get(t, at+"/")
+	if status != http.StatusOK || !strings.Contains(body, "Start talking") || !strings.Contains(header.Get("Content-Security-Policy"), "default-src 'self'") {
+		t.Errorf("the page: %d, %v\n%s", status, header, body)
+	}
+	for _, file := range []string{"talk.js", "sound.js", "style.css", "icon.svg"} {
+		if status, body, _ := get(t, at+"/"+file); status != http.StatusOK || body == "" {
+			t.Errorf("%s: %d", file, status)
+		}
+		if file != "sound.js" && !strings.Contains(body, file) {
+			t.Errorf("the page does not use %s", file)
+		}
+	}
+	if status, body, _ := get(t, at+"/healthz"); status != http.StatusOK || body != "{\"status\":\"ok\",\"calls\":0}\n" {
+		t.Errorf("healthz: %d %s", status, body)
+	}
+	if status, _, _ := get(t, at+"/nothing.js"); status != http.StatusNotFound {
+		t.Errorf("what is not there: %d", status)
+	}
+	for _, path := range []string{"/call", "/pipecat", "/twilio", "/telnyx", "/plivo", "/exotel", "/vonage"} {
+		if status, _, _ := get(t, at+path); status != http.StatusUpgradeRequired {
+			t.Errorf("%s without a WebSocket: %d", path, status)
+		}
+	}
+}
+
+func TestOnlyWhoKnowsTheTokenMayCall(t *testing.T) {
+	at := serving(t, "--token", "sesame")
+	for path, allowed := range map[string]bool{
+		"/call": false, "/call?token=guess": false, "/call/guess": false, "/twilio": false,
+		"/call?token=sesame": true, "/call/sesame": true, "/twilio/sesame": true,
+	} {
+		conn, resp, err := ws.Dial(t.Context(), at+path, nil)
+		if conn != nil {
+			conn.CloseNow()
+		}
+		if (err == nil) != allowed || !allowed && (resp == nil || resp.StatusCode != http.StatusUnauthorized) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	conn, _, err := ws.Dial(t.Context(), at+"/pipecat", &ws.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer sesame"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.CloseNow()
+	if status, _, _ := get(t, at+"/"); status != http.StatusOK {
+		t.Errorf("the page, which holds no secret: %d", status)
+	}
+}
+
+// A caller speaks the first sentence of a shipped recording, in real time, and is
+// told on the way what the page shows.
+func TestACallerIsAnsweredAndToldOf(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes as long as a caller speaks")
+	}
+	at := serving(t)
+	r, err := audiofile.Open(calls + "order.mp3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f := r.Format()
+	question := make([]int16, f.Rate.Samples(4*time.Second)*int64(f.Channels))
+	n := 0
+	for n < len(question) {
+		got, err := r.Read(question[n:])
+		n += got
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	mono := audio.Remix(nil, question, f.Channels, 1)
+
+	conn, _, err := ws.Dial(t.Context(), at+"/call", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(1 << 20)
+	hello, err := json.Marshal(map[string]any{"type": "hello", "version": 1, "input": map[string]int{"rate": int(f.Rate), "channels": 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Write(t.Context(), ws.MessageText, hello); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var talking sync.WaitGroup
+	defer talking.Wait()
+	defer close(stop)
+	talking.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		piece := int(f.Rate.Samples(20 * time.Millisecond))
+		for at := 0; ; at += piece {
+			select {
+			case <-tick.C:
+			case <-stop:
+				return
+			}
+			say := make([]int16, piece) // silence behind the sentence
+			if at+piece <= len(mono) {
+				copy(say, mono[at:])
+			}
+			if conn.Write(context.Background(), ws.MessageBinary, audio.EncodePCM(nil, say)) != nil {
+				return
+			}
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	said := map[string][]string{}
+	var kinds []string
+	heard := 0
+	for heard < 24000 || !slices.Contains(kinds, "latency") {
+		kind, b, err := conn.Read(ctx)
+		if err != nil {
+			t.Fatalf("%v; so far %v, %v, %d samples", err, said, kinds, heard)
+		}
+		if kind == ws.MessageBinary {
+			heard += len(b) / 2
+			continue
+		}
+		var m struct {
+			Type string
+			Data struct {
+				Type, Who, State, Text, Unheard string
+				MS                              int
+			}
+		}
+		if err := json.Unmarshal(b, &m); err != nil {
+			t.Fatal(err)
+		}
+		if m.Type == "message" {
+			kinds = append(kinds, m.Data.Type)
+			if m.Data.Type == "latency" && (m.Data.MS < 100 || m.Data.MS > 10_000) {
+				t.Errorf("an answer came after %d ms", m.Data.MS)
+			}
+			if m.Data.Type == "service" && !strings.HasPrefix(m.Data.Text, "Emulator:") {
+				t.Errorf("it answers: %q", m.Data.Text)
+			}
+			said[m.Data.Who] = append(said[m.Data.Who], m.Data.Text+m.Data.Unheard)
+		}
+	}
+	if !slices.Contains(kinds, "service") {
+		t.Errorf("it was not told who answers: %v", kinds)
+	}
+	if !slices.ContainsFunc(said["caller"], func(s string) bool { return strings.Contains(s, "bicycle") }) {
+		t.Errorf("the caller is said to have said %q", said["caller"])
+	}
+	if !slices.ContainsFunc(said["agent"], func(s string) bool { return strings.Contains(s, "What is wrong with it?") }) {
+		t.Errorf("the agent is said to have said %q", said["agent"])
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/processors/conversation"
+	"github.com/parley-go/parley/services/novasonic"
+)
+
+// teller is a processor that tells the page what happens in its call: who answers,
+// what is said, how soon answers come, and how the conversation moves between
+// streams. It stands before the output.
+type teller struct {
+	who    string
+	latest *listener // measures
+
+	mu   sync.Mutex
+	out  *pipeline.Port
+	told int // of the latencies
+}
+
+func newTeller(who string) *teller { return &teller{who: who, latest: newListener()} }
+
+// What the page is told, each with a type.
+type (
+	toldService struct {
+		Type string `json:"type"` // "service"
+		Text string `json:"text"` // who answers
+	}
+	toldEntry struct {
+		Type    string `json:"type"` // "entry"
+		ID      int    `json:"id"`
+		Who     string `json:"who"`
+		State   string `json:"state"`
+		Text    string `json:"text"`
+		Unheard string `json:"unheard,omitempty"`
+		Tool    string `json:"tool,omitempty"`
+	}
+	toldLatency struct {
+		Type string `json:"type"` // "latency"
+		MS   int64  `json:"ms"`   // from the end of the caller's speech to the first sound of the answer
+	}
+	toldSwap struct {
+		Type   string `json:"type"` // "swap"
+		Number int    `json:"number"`
+		Step   string `json:"step"`
+		Reason string `json:"reason"`
+		From   int    `json:"from"`
+		To     int    `json:"to"`
+	}
+)
+
+// Name returns "teller".
+func (*teller) Name() string { return "teller" }
+
+// Run tells who answers.
+func (t *teller) Run(ctx context.Context, out *pipeline.Port) error {
+	t.mu.Lock()
+	t.out = out
+	t.mu.Unlock()
+	return t.tell(ctx, out, toldService{"service", t.who})
+}
+
+func (t *teller) tell(ctx context.Context, out *pipeline.Port, what any) error {
+	return out.Send(ctx, &frames.TransportMessageUrgent{Message: what}, frames.Downstream)
+}
+
+// entry tells of something that was said. It is called by a goroutine of the
+// transcript's.
+func (t *teller) entry(e conversation.Entry) {
+	t.mu.Lock()
+	out := t.out
+	t.mu.Unlock()
+	if out == nil {
+		return
+	}
+	told := toldEntry{Type: "entry", ID: e.ID, Who: string(e.Who), State: string(e.State), Text: e.Text, Unheard: e.Unheard}
+	if e.Call != nil {
+		told.Tool = e.Call.Name
+	}
+	t.tell(context.Background(), out, told) // it fails when the call is over
+}
+
+// Process passes on what is not for the page.
+func (t *teller) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	t.latest.see(f, dir)
+	return out.Send(ctx, f, dir)
+}
+
+// ProcessSystem passes on, and tells.
+func (t *teller) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	t.latest.see(f, dir)
+	switch f := f.(type) {
+	case *frames.Interruption:
+		return nil // the engine tells everybody
+	case *frames.BotStartedSpeaking:
+		if dir == frames.Upstream {
+			if ms, ok := t.latency(); ok {
+				if err := t.tell(ctx, out, toldLatency{"latency", ms}); err != nil {
+					return err
+				}
+			}
+		}
+	case *novasonic.Swap:
+		if dir == frames.Downstream {
+			if err := t.tell(ctx, out, toldSwap{"swap", f.Number, string(f.Step), string(f.Reason), f.From, f.To}); err != nil {
+				return err
+			}
+		}
+	}
+	return out.Send(ctx, f, dir)
+}
+
+// latency returns how soon the latest answer came, if that has not been told.
+func (t *teller) latency() (int64, bool) {
+	t.latest.mu.Lock()
+	defer t.latest.mu.Unlock()
+	n := len(t.latest.latencies)
+	if n == t.told {
+		return 0, false
+	}
+	t.told = n
+	return t.latest.latencies[n-1].Milliseconds(), true
+}
