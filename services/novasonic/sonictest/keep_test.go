@@ -63,6 +63,9 @@ func TestTheOldestStreamsLoseTheirSamplesFirst(t *testing.T) {
 }
 
 func TestAnOpenStreamKeepsTheSamplesOfItsLatestTurns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	cfg := sonictest.Config{
 		Brain:       sonictest.BrainFunc(func(*sonictest.Conversation, sonictest.Turn) sonictest.Answer { return long }),
 		KeepSamples: 8 << 20,
@@ -139,6 +142,9 @@ func TestTheKeyIsNotThatOfTheSeed(t *testing.T) {
 }
 
 func TestWaitingCopiesNoRecordOfAStreamThatHasEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	serve(t, sonictest.Config{}, func(t *testing.T, srv *sonictest.Server) {
 		for range 50 {
 			talk(t, srv, join(words("1"), silence(1500*time.Millisecond)))

@@ -19,6 +19,9 @@ func (p *peer) trickle(d time.Duration) {
 }
 
 func TestAStreamLivesForEightMinutes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	serve(t, sonictest.Config{}, func(t *testing.T, srv *sonictest.Server) {
 		p := open(t, srv)
 		began := time.Now()

@@ -142,6 +142,9 @@ func dial(t *testing.T, srv *sonictest.Server) (bedrock.Stream, func()) {
 }
 
 func TestTheSDKTalksForEightVirtualMinutes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	serve(t, sonictest.Config{}, func(t *testing.T, srv *sonictest.Server) {
 		s, done := dial(t, srv)
 		defer done()
