@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -97,20 +98,28 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 		return fmt.Errorf("listen: %w: choose another address with --addr, or port 0 for a free one", err)
 	}
 	shop := &shop{command: c, client: client, log: log, who: who}
+	if c.Token != "" { // otherwise anybody could have any call of the account's hung up
+		shop.twilio.AuthToken, shop.telnyx.APIKey, shop.plivo.AuthToken = c.TwilioAuthToken, c.TelnyxAPIKey, c.PlivoAuthToken
+	}
 	mux, err := shop.routes()
 	if err != nil {
 		listener.Close()
 		return err
 	}
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	scheme := "http"
 	if c.TLSCert != "" {
 		scheme = "https"
 	}
 	fmt.Fprintln(con.out, who)
 	fmt.Fprintf(con.out, "Listening on %s://%s/\n", scheme, browsable(listener.Addr()))
-	if c.Token == "" && !isLoopback(listener.Addr()) {
-		fmt.Fprintln(con.out, "Everybody who can reach this address can call: set --token to change that.")
+	if c.Token == "" {
+		if shop.local = isLoopback(listener.Addr()); !shop.local {
+			fmt.Fprintln(con.out, "Everybody who can reach this address can call: set --token to change that.")
+		}
+		if c.TwilioAuthToken+c.TelnyxAPIKey+c.PlivoAuthToken != "" {
+			fmt.Fprintln(con.out, "Calls of telephone providers are not hung up without --token: anybody could name one that is not theirs.")
+		}
 	}
 
 	failed := make(chan error, 1)
@@ -159,8 +168,8 @@ func (c *serveCommand) check() error {
 		return usageError{fmt.Errorf("--streams=%d: there must be at least two, for a call opens its next stream before it leaves the old one", c.Streams)}
 	case c.Drain < 0:
 		return usageError{fmt.Errorf("--drain=%v: it cannot be negative", c.Drain)}
-	case strings.ContainsAny(c.Token, "/?#% "):
-		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _")}
+	case strings.Trim(c.Token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _ only")}
 	}
 	if c.RotateEvery != nil {
 		if err := checkRotation(*c.RotateEvery); err != nil {
@@ -213,7 +222,12 @@ type shop struct {
 	client  *novasonic.Client
 	log     *slog.Logger
 	who     string
+	local   bool // nobody but this machine may call
+	twilio  telephony.TwilioConfig
+	telnyx  telephony.TelnyxConfig
+	plivo   telephony.PlivoConfig
 	servers []*websocket.Server
+	calls   atomic.Int64
 }
 
 // routes returns what is served where.
@@ -232,9 +246,9 @@ func (s *shop) routes() (*http.ServeMux, error) {
 	}{
 		{"/call", websocket.PCM, true},
 		{"/pipecat", websocket.Pipecat, false},
-		{"/twilio", telephony.Twilio(telephony.TwilioConfig{AuthToken: s.command.TwilioAuthToken}), false},
-		{"/telnyx", telephony.Telnyx(telephony.TelnyxConfig{APIKey: s.command.TelnyxAPIKey}), false},
-		{"/plivo", telephony.Plivo(telephony.PlivoConfig{AuthToken: s.command.PlivoAuthToken}), false},
+		{"/twilio", telephony.Twilio(s.twilio), false},
+		{"/telnyx", telephony.Telnyx(s.telnyx), false},
+		{"/plivo", telephony.Plivo(s.plivo), false},
 		{"/exotel", telephony.Exotel, false},
 		{"/vonage", telephony.Vonage(telephony.VonageConfig{}), false},
 	} {
@@ -246,8 +260,8 @@ func (s *shop) routes() (*http.ServeMux, error) {
 			return nil, err
 		}
 		s.servers = append(s.servers, server)
-		mux.Handle("GET "+e.path, server)
-		mux.Handle("GET "+e.path+"/{token}", server)
+		mux.Handle("GET "+e.path, s.admit(server))
+		mux.Handle("GET "+e.path+"/{token}", s.admit(server))
 	}
 	return mux, nil
 }
@@ -262,6 +276,33 @@ func secured(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-cache")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// admit keeps out those who are too many, and, where nobody but this machine may
+// call, the pages of others that have made a name of theirs lead here.
+func (s *shop) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.local && !isLocal(r.Host) {
+			http.Error(w, "this server is for this machine only: call localhost, or set --token", http.StatusForbidden)
+			return
+		}
+		defer s.calls.Add(-1)
+		if n := s.calls.Add(1); n > int64(s.command.Calls) {
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isLocal reports whether a Host header names this machine.
+func isLocal(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // authenticate lets those in who know the token.

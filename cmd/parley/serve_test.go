@@ -133,6 +133,37 @@ func TestOnlyWhoKnowsTheTokenMayCall(t *testing.T) {
 	}
 }
 
+// A page whose own name leads to this machine is not of this machine.
+func TestAServerForThisMachineServesNobodyElse(t *testing.T) {
+	at := serving(t)
+	for host, allowed := range map[string]bool{"localhost:8080": true, "127.0.0.1": true, "[::1]:8080": true, "evil.example:8080": false, "192.168.1.5": false} {
+		conn, resp, err := ws.Dial(t.Context(), at+"/call", &ws.DialOptions{Host: host, HTTPHeader: http.Header{"Origin": {"http://" + host}}})
+		if conn != nil {
+			conn.CloseNow()
+		}
+		if (err == nil) != allowed || !allowed && (resp == nil || resp.StatusCode != http.StatusForbidden) {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+func TestTheServersCallsAreLimitedAltogether(t *testing.T) {
+	at := serving(t, "--calls", "2")
+	for _, path := range []string{"/call", "/pipecat", "/twilio"} {
+		conn, resp, err := ws.Dial(t.Context(), at+path, nil)
+		if path == "/twilio" {
+			if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+				t.Errorf("the third: %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseNow()
+	}
+}
+
 // A caller speaks the first sentence of a shipped recording, in real time, and is
 // told on the way what the page shows.
 func TestACallerIsAnsweredAndToldOf(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
@@ -14,15 +15,15 @@ import (
 // what is said, how soon answers come, and how the conversation moves between
 // streams. It stands before the output.
 type teller struct {
-	who    string
-	latest *listener // measures
+	who string
 
-	mu   sync.Mutex
-	out  *pipeline.Port
-	told int // of the latencies
+	mu      sync.Mutex
+	out     *pipeline.Port
+	waiting bool          // the caller's turn has had no answer yet
+	asked   time.Duration // when that turn ended
 }
 
-func newTeller(who string) *teller { return &teller{who: who, latest: newListener()} }
+func newTeller(who string) *teller { return &teller{who: who} }
 
 // What the page is told, each with a type.
 type (
@@ -84,44 +85,47 @@ func (t *teller) entry(e conversation.Entry) {
 	t.tell(context.Background(), out, told) // it fails when the call is over
 }
 
-// Process passes on what is not for the page.
+// Process passes on.
 func (t *teller) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	t.latest.see(f, dir)
+	if err := t.see(ctx, f, dir, out); err != nil {
+		return err
+	}
 	return out.Send(ctx, f, dir)
 }
 
-// ProcessSystem passes on, and tells.
+// ProcessSystem passes on.
 func (t *teller) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	t.latest.see(f, dir)
-	switch f := f.(type) {
-	case *frames.Interruption:
+	if _, ok := f.(*frames.Interruption); ok {
 		return nil // the engine tells everybody
+	}
+	return t.Process(ctx, f, dir, out)
+}
+
+// see tells the page of what passes.
+func (t *teller) see(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	switch f := f.(type) {
+	case *frames.UserStoppedSpeaking:
+		if dir == frames.Downstream && f.Rate > 0 {
+			t.mu.Lock()
+			t.waiting, t.asked = true, f.Rate.Duration(int64(f.Position))
+			t.mu.Unlock()
+		}
 	case *frames.BotStartedSpeaking:
-		if dir == frames.Upstream {
-			if ms, ok := t.latency(); ok {
-				if err := t.tell(ctx, out, toldLatency{"latency", ms}); err != nil {
-					return err
-				}
-			}
+		if dir == frames.Downstream {
+			return nil
+		}
+		t.mu.Lock()
+		waiting, asked := t.waiting, t.asked
+		t.waiting = false
+		t.mu.Unlock()
+		if waiting {
+			latency := f.OutputRate.Duration(int64(f.Output)) - asked
+			return t.tell(ctx, out, toldLatency{"latency", latency.Milliseconds()})
 		}
 	case *novasonic.Swap:
 		if dir == frames.Downstream {
-			if err := t.tell(ctx, out, toldSwap{"swap", f.Number, string(f.Step), string(f.Reason), f.From, f.To}); err != nil {
-				return err
-			}
+			return t.tell(ctx, out, toldSwap{"swap", f.Number, string(f.Step), string(f.Reason), f.From, f.To})
 		}
 	}
-	return out.Send(ctx, f, dir)
-}
-
-// latency returns how soon the latest answer came, if that has not been told.
-func (t *teller) latency() (int64, bool) {
-	t.latest.mu.Lock()
-	defer t.latest.mu.Unlock()
-	n := len(t.latest.latencies)
-	if n == t.told {
-		return 0, false
-	}
-	t.told = n
-	return t.latest.latencies[n-1].Milliseconds(), true
+	return nil
 }

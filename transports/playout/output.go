@@ -141,8 +141,9 @@ type Output struct {
 	released []mark // heard, to be sent on
 	passing  bool   // one is being sent on
 	slipped  time.Duration
-	playing  bool // Run is at work
-	flushes  int  // of the sink
+	playing  bool           // Run is at work
+	flushes  int            // of the sink
+	reached  audio.Position // how far the clock has been, before flushes put it back
 
 	// What Stats returns, apart: frames are sent with mu held, so that they are
 	// in order with interruptions, and whoever gets them may ask.

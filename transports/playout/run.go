@@ -63,12 +63,15 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 		o.unlock()
 		return nil
 	}
+	// What was taken back by a flush is behind, and not late.
+	late -= o.config.Format.Rate.Duration(int64(max(0, o.reached-o.player.position)))
 	if o.config.MaxLate > 0 && late > o.config.MaxLate {
 		o.slipped += late
 		o.player.stats.Slipped = o.slipped
 	}
 	flushes := o.flushes
 	chunk, err := o.player.build(o.chunk)
+	o.reached = max(o.reached, o.player.position)
 	chunk.Background = o.mixer.mix(chunk.Samples, len(chunk.Spans) > 0)
 	o.tell(ctx, o.heard(now), out)
 	o.unlock()

@@ -69,6 +69,8 @@ type Input struct {
 	// Run's own: the end of the audio so far, at a rate that is 0 before any.
 	next audio.Position
 	rate audio.SampleRate
+
+	waiting frames.Frame // was read already
 }
 
 // Name returns "websocket input".
@@ -85,16 +87,22 @@ func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Directi
 // Run sends what the peer says, until it hangs up.
 func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 	in.call.clock.Start()
+	in.call.link.listening.Store(true)
+	if g, ok := in.call.link.serializer.(Greeter); ok {
+		m, err := g.Greet()
+		if err != nil {
+			return err
+		}
+		in.call.link.send(m)
+	}
 	for {
-		var f frames.Frame
-		var ok bool
-		select {
-		case f, ok = <-in.call.link.said:
-		case <-ctx.Done():
+		f, ok := in.hear(ctx)
+		if ctx.Err() != nil {
 			return nil
 		}
 		if !ok {
-			reason, _ := in.call.link.why()
+			reason, wanted := in.call.link.why()
+			in.call.left.Store(wanted)
 			return in.hangUp(ctx, reason, out)
 		}
 		switch f := f.(type) {
@@ -107,13 +115,16 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		case *frames.Error:
 			out.Report(f.Err)
 			continue
+		case *Reply:
+			in.call.link.send(f.Message)
+			continue
 		case *Played:
 			if at, ok := in.call.marks.played(f.Mark); ok {
 				in.call.output.Confirm(at)
 			}
 			continue
 		case *frames.AudioInput:
-			if err := in.place(f); err != nil {
+			if err := in.place(ctx, f); err != nil {
 				in.call.link.fail(err)
 				continue // until the connection has ended
 			}
@@ -123,6 +134,40 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		}
 	}
 }
+
+// hear returns what the peer says next; nothing when it is gone, or ctx ends.
+func (in *Input) hear(ctx context.Context) (frames.Frame, bool) {
+	if f := in.waiting; f != nil {
+		in.waiting = nil
+		return f, true
+	}
+	select {
+	case f, ok := <-in.call.link.said:
+		return f, ok
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+// burst reports whether more comes right behind: then what is late was held up,
+// and the peer was not silent.
+func (in *Input) burst(ctx context.Context) bool {
+	pause := time.NewTimer(burstPause)
+	defer pause.Stop()
+	select {
+	case f, ok := <-in.call.link.said:
+		if ok {
+			in.waiting = f
+		}
+		return ok
+	case <-pause.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// burstPause is what lies between messages at most that come all at once.
+const burstPause = 5 * time.Millisecond
 
 // hangUp ends the call. There is nobody who could hear the rest of what the agent
 // has to say.
@@ -135,7 +180,7 @@ func (in *Input) hangUp(ctx context.Context, reason string, out *pipeline.Port) 
 // Audio that follows other audio continues it, however unevenly it came. Where
 // the peer was silent for longer than [Config.MaxGap], as one that is muted is,
 // the rest of the clock has passed without it.
-func (in *Input) place(f *frames.AudioInput) error {
+func (in *Input) place(ctx context.Context, f *frames.AudioInput) error {
 	n := audio.Position(f.Format.Frames(len(f.Samples)))
 	first := in.rate == 0
 	if !first && in.rate != f.Format.Rate { // the clock goes on at another rate
@@ -144,7 +189,7 @@ func (in *Input) place(f *frames.AudioInput) error {
 	in.rate = f.Format.Rate
 	now := audio.Position(f.Format.Rate.Samples(time.Since(in.call.clock.Start())))
 	switch late := f.Format.Rate.Duration(int64(now - n - in.next)); {
-	case first, late > in.call.config.MaxGap:
+	case first, late > in.call.config.MaxGap && !in.burst(ctx):
 		in.next = max(in.next, now-n)
 	case -late > in.call.config.MaxAhead:
 		return refuse(ws.StatusPolicyViolation, "audio came %v earlier than it can have been spoken", -late.Round(time.Millisecond))
@@ -174,7 +219,7 @@ func (s sink) Play(_ context.Context, c playout.Chunk) error {
 	}
 	encoded, err := m.Mark(name)
 	if err == nil && len(encoded.Data) > 0 {
-		l.send(encoded)
+		l.queueUp(encoded, true)
 	}
 	return err
 }

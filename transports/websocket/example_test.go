@@ -49,6 +49,7 @@ func ExampleNewServer() {
 	defer caller.CloseNow()
 	second := audio.EncodePCM(nil, voice(1, 16000))
 	caller.Write(ctx, ws.MessageText, []byte(`{"type":"hello","version":1,"output":{"rate":16000}}`))
+	caller.Read(ctx) // the agent is ready
 	caller.Write(ctx, ws.MessageBinary, second)
 	for heard := 0; heard < len(second); {
 		kind, b, err := caller.Read(ctx)

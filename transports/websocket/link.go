@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	ws "github.com/coder/websocket"
@@ -19,6 +22,7 @@ import (
 // peer that reads slowly.
 type link struct {
 	conn       *ws.Conn
+	raw        net.Conn // below it
 	serializer Serializer
 	config     Config
 	ctx        context.Context // until the connection is given up
@@ -31,11 +35,18 @@ type link struct {
 	idle    *time.Timer
 
 	said chan frames.Frame // what the peer says; closed when nothing more is read
-	over chan struct{}     // closed when cause is set
+
+	// Before the agent listens, audio is discarded: it would be late. A peer that
+	// leaves meanwhile is not waited for.
+	listening atomic.Bool
+	leave     func()
+
+	over chan struct{} // closed when cause is set
 
 	mu      sync.Mutex
 	queue   []queued
 	audio   int      // of them
+	bytes   int      // of those without audio
 	unclear bool     // audio has been queued since the peer was last told to clear
 	spare   [][]byte // buffers that have been written
 	cause   error    // why it ended
@@ -49,6 +60,7 @@ type link struct {
 type queued struct {
 	Message
 	audio bool
+	mark  bool // of what was before it
 }
 
 // LinkStats counts what went over a connection.
@@ -62,33 +74,38 @@ type LinkStats struct {
 }
 
 const (
-	// maxQueued is how many messages without audio may wait: a peer that has not
-	// read any of them is not there.
-	maxQueued = 1024
+	// maxQueued and maxQueuedBytes are how many messages without audio may wait,
+	// and how long they may be together: a peer that has not read any of them is
+	// not there.
+	maxQueued      = 1024
+	maxQueuedBytes = 1 << 20
 
-	// closeTimeout is how long the last words may take, and the peer's answer to
-	// the close frame (which coder/websocket waits for no longer than 5 s).
+	// closeTimeout is how long what is queued may take to be written in the end,
+	// and then again the close frame and the peer's answer to it.
 	closeTimeout = 5 * time.Second
 )
 
 var (
-	errSlow = &Refusal{Code: ws.StatusPolicyViolation, Reason: "you do not read what is sent to you"}
-	errIdle = &Refusal{Code: ws.StatusPolicyViolation, Reason: "nothing was said for too long"}
-	errRate = &Refusal{Code: ws.StatusPolicyViolation, Reason: "messages come too fast"}
+	errSlow     = &Refusal{Code: ws.StatusPolicyViolation, Reason: "you do not read what is sent to you"}
+	errIdle     = &Refusal{Code: ws.StatusPolicyViolation, Reason: "nothing was said for too long"}
+	errInternal = &Refusal{Code: ws.StatusInternalError, Reason: "internal error"}
+	errRate     = &Refusal{Code: ws.StatusPolicyViolation, Reason: "messages come too fast"}
 )
 
-func newLink(conn *ws.Conn, config Config) *link {
+func newLink(conn *ws.Conn, raw net.Conn, config Config) *link {
 	l := &link{
-		conn: conn, config: config, serializer: config.Serializer(),
+		conn: conn, raw: raw, config: config, serializer: config.Serializer(),
 		said: make(chan frames.Frame, 16), over: make(chan struct{}), ready: make(chan struct{}, 1), written: make(chan struct{}),
-		rate: rate.NewLimiter(rate.Limit(config.MaxMessageRate), config.MaxMessageRate),
+		rate: rate.NewLimiter(rate.Limit(config.MaxMessageRate), config.burst()),
 	}
 	l.ctx, l.giveUp = context.WithCancel(context.Background())
 	return l
 }
 
-// start begins to read and to write, after the handshake.
-func (l *link) start() {
+// start begins to read and to write, after the handshake. leave is called if the
+// peer leaves before the agent listens.
+func (l *link) start(leave func()) {
+	l.leave = leave
 	l.idle = time.AfterFunc(l.config.IdleTimeout, func() { l.fail(errIdle) })
 	l.work.Go(l.read)
 	l.work.Go(l.write)
@@ -99,7 +116,7 @@ func (l *link) start() {
 func (l *link) Read(ctx context.Context) (Message, error) {
 	kind, r, err := l.conn.Reader(ctx)
 	if err != nil {
-		return Message{}, err
+		return Message{}, &lostError{err}
 	}
 	l.message = l.message[:0]
 	for {
@@ -112,10 +129,17 @@ func (l *link) Read(ctx context.Context) (Message, error) {
 			return Message{Binary: kind == ws.MessageBinary, Data: l.message}, nil
 		}
 		if err != nil {
-			return Message{}, err
+			return Message{}, &lostError{err}
 		}
 	}
 }
+
+// lostError says that the connection failed, and not the peer's language.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string { return e.err.Error() }
+
+func (e *lostError) Unwrap() error { return e.err }
 
 // Write writes a message. It is one of the methods of [Peer].
 func (l *link) Write(ctx context.Context, m Message) error {
@@ -123,13 +147,25 @@ func (l *link) Write(ctx context.Context, m Message) error {
 	if m.Binary {
 		kind = ws.MessageBinary
 	}
-	return l.conn.Write(ctx, kind, m.Data)
+	if err := l.conn.Write(ctx, kind, m.Data); err != nil {
+		return &lostError{err}
+	}
+	return nil
 }
 
 // read reads until the connection ends.
 func (l *link) read() {
 	defer close(l.said)
 	defer l.idle.Stop()
+	defer func() {
+		if p := recover(); p != nil {
+			l.config.Logger.Error("serializer panicked", "panic", p, "stack", string(debug.Stack()))
+			l.fail(errInternal)
+		}
+		if !l.listening.Load() {
+			l.leave()
+		}
+	}()
 	for {
 		m, err := l.Read(l.ctx)
 		if err != nil {
@@ -147,13 +183,17 @@ func (l *link) read() {
 		l.mu.Unlock()
 		said, err := l.serializer.Decode(m)
 		if err != nil {
-			l.fail(err)
+			l.fail(refusal(err))
 			return
 		}
 		for _, f := range said {
-			if reply, ok := f.(*Reply); ok {
-				l.send(reply.Message)
-				continue
+			if !l.listening.Load() {
+				switch f.(type) {
+				case *frames.AudioInput:
+					continue
+				case *frames.End:
+					l.leave()
+				}
 			}
 			select {
 			case l.said <- f:
@@ -201,6 +241,8 @@ func (l *link) next() (queued, bool) {
 	l.queue = append(l.queue[:0], l.queue[1:]...)
 	if m.audio {
 		l.audio--
+	} else {
+		l.bytes -= len(m.Data)
 	}
 	l.writing = true
 	return m, true
@@ -263,8 +305,17 @@ func (l *link) sendAudio(encode func(dst []byte) (Message, error)) error {
 	if l.audio >= l.config.maxBacklog() {
 		l.drop(1)
 		l.stats.DroppedAudio++
+		// Marks that nothing is before any more would come back at once.
+		for i := 0; i < len(l.queue) && !l.queue[i].audio; {
+			if l.queue[i].mark {
+				l.bytes -= len(l.queue[i].Data)
+				l.queue = append(l.queue[:i], l.queue[i+1:]...)
+			} else {
+				i++
+			}
+		}
 	}
-	l.push(queued{m, true})
+	l.push(queued{Message: m, audio: true})
 	l.audio++
 	l.unclear = true
 	return nil
@@ -287,14 +338,17 @@ func (l *link) drop(most int) {
 }
 
 // send queues a message that must not be lost.
-func (l *link) send(m Message) {
+func (l *link) send(m Message) { l.queueUp(m, false) }
+
+func (l *link) queueUp(m Message, mark bool) {
 	l.mu.Lock()
 	if l.cause != nil {
 		l.mu.Unlock()
 		return
 	}
-	l.push(queued{m, false})
-	full := len(l.queue)-l.audio > maxQueued
+	l.push(queued{Message: m, mark: mark})
+	l.bytes += len(m.Data)
+	full := len(l.queue)-l.audio > maxQueued || l.bytes > maxQueuedBytes
 	l.mu.Unlock()
 	if full {
 		l.fail(errSlow)
@@ -362,28 +416,33 @@ func (l *link) fail(err error) {
 	l.work.Go(func() {
 		defer l.giveUp()
 		if code >= 0 {
-			stop := time.AfterFunc(closeTimeout, func() { l.conn.CloseNow() })
+			// Close waits for the end of a frame that may never come, and CloseNow
+			// waits for Close.
+			stop := time.AfterFunc(closeTimeout, func() { l.raw.Close() })
 			defer stop.Stop()
 			l.conn.Close(code, reason)
 		}
+		l.raw.Close()
 		l.conn.CloseNow()
 	})
+}
+
+// refusal makes a serializer's error one that the peer is told.
+func refusal(err error) error {
+	if _, ok := errors.AsType[*Refusal](err); ok {
+		return err
+	}
+	return &Refusal{Code: ws.StatusProtocolError, Reason: err.Error()}
 }
 
 // closing returns what the peer is told about the end of the connection; -1 if it
 // has said so itself, does not listen, or is gone.
 func closing(err error) (ws.StatusCode, string) {
-	if ws.CloseStatus(err) >= 0 || errors.Is(err, errSlow) {
+	r, ok := errors.AsType[*Refusal](err)
+	if !ok || r == errSlow {
 		return -1, ""
 	}
-	reason := err.Error()
-	code := ws.StatusProtocolError
-	if r, ok := errors.AsType[*Refusal](err); ok {
-		code = r.Code
-	} else if errors.Is(err, ws.ErrMessageTooBig) || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
-		return -1, "" // coder/websocket has said it, or nobody is there
-	}
-	return code, cut(reason)
+	return r.Code, cut(r.Reason)
 }
 
 // cut returns as much of a text as a close frame has room for.

@@ -200,3 +200,30 @@ func TestMarksOfWhatWasDiscardedAreIgnored(t *testing.T) {
 		}
 	})
 }
+
+// A peer that is far behind makes the clock go back far at each barge-in: that is
+// not lateness, and caller and agent stay together.
+func TestBargeInsOfAPeerThatIsFarBehindDoNotShiftTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &talker{say: 24000 * 10}
+		w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return a })
+		p := w.phone(1500 * time.Millisecond)
+		go func() {
+			time.Sleep(3 * time.Second)
+			for range 3 {
+				a.mu.Lock()
+				a.say = 24000 * 10
+				a.mu.Unlock()
+				p.talk(voice(1, 480))
+				time.Sleep(4 * time.Second)
+				p.say(`{"type":"interrupt"}`)
+				time.Sleep(3 * time.Second)
+			}
+			if stats := w.only().Output().Stats(); stats.Slipped != 0 {
+				t.Errorf("the clock was put back by %v", stats.Slipped)
+			}
+			p.say(`{"type":"bye"}`)
+		}()
+		p.answer()
+	})
+}

@@ -20,7 +20,8 @@ import (
 //
 //	{"type": "hello", "version": 1, "input": {"rate": 16000, "channels": 1}, "output": {"rate": 24000, "channels": 1}}
 //
-// What it leaves out is as shown here. The answer has the same form, and the
+// What it leaves out is as shown here. The answer comes when the agent is ready, which
+// may take seconds; what is said before is not heard. It has the same form, and the
 // identity of the call:
 //
 //	{"type": "hello", "version": 1, "call": "…", "input": {…}, "output": {…}}
@@ -56,7 +57,7 @@ const pcmVersion = 1
 
 type pcm struct {
 	formats Formats
-	marks   bool
+	hello   pcmHello
 }
 
 type pcmFormat struct {
@@ -67,8 +68,6 @@ type pcmFormat struct {
 func (f pcmFormat) format() audio.Format {
 	return audio.Format{Rate: audio.SampleRate(f.Rate), Channels: f.Channels}
 }
-
-func pcmFormatOf(f audio.Format) pcmFormat { return pcmFormat{int(f.Rate), f.Channels} }
 
 type pcmHello struct {
 	Type    string    `json:"type"`
@@ -98,17 +97,20 @@ func (s *pcm) Open(ctx context.Context, peer Peer, id string) (Formats, error) {
 		return Formats{}, refuse(ws.StatusPolicyViolation, "version %d is not known here: send %s", hello.Version, helloExample)
 	}
 	s.formats = Formats{Input: hello.Input.format(), Output: hello.Output.format()}
-	s.marks = hello.Marks
 	for _, f := range []audio.Format{s.formats.Input, s.formats.Output} {
 		if err := checkFormat(f); err != nil {
 			return Formats{}, err
 		}
 	}
-	answer, err := json.Marshal(pcmHello{"hello", pcmVersion, id, pcmFormatOf(s.formats.Input), pcmFormatOf(s.formats.Output), s.marks})
-	if err != nil {
-		return Formats{}, err
-	}
-	return s.formats, peer.Write(ctx, Message{Data: answer})
+	hello.Call = id
+	s.hello = hello
+	return s.formats, nil
+}
+
+// Greet returns the answer to the hello.
+func (s *pcm) Greet() (Message, error) {
+	answer, err := json.Marshal(s.hello)
+	return Message{Data: answer}, err
 }
 
 func (s *pcm) Decode(m Message) ([]frames.Frame, error) {
@@ -156,7 +158,7 @@ func (s *pcm) Audio(dst []byte, c playout.Chunk) (Message, error) {
 }
 
 func (s *pcm) Mark(name string) (Message, error) {
-	if !s.marks {
+	if !s.hello.Marks {
 		return Message{}, nil
 	}
 	return Message{Data: fmt.Appendf(nil, `{"type":"mark","name":%q}`, name)}, nil

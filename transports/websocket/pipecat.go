@@ -52,8 +52,9 @@ const (
 )
 
 type pipecat struct {
-	sent atomic.Uint64 // frames, which is their identity
-	body []byte        // of an audio frame; Audio's own
+	sent  atomic.Uint64 // frames, which is their identity
+	body  []byte        // of an audio frame; Audio's own
+	ready bool          // the client has been told so; Decode's own
 }
 
 func (s *pipecat) Open(context.Context, Peer, string) (Formats, error) { return pipecatFormats, nil }
@@ -152,6 +153,7 @@ type rtviAbout struct {
 const (
 	rtviLabel   = "rtvi-ai"
 	rtviVersion = "2.1.0" // of those who do not name theirs
+	maxRTVI     = 128     // the length of what is said back
 )
 
 func (s *pipecat) message(data []byte) (frames.Frame, error) {
@@ -166,8 +168,15 @@ func (s *pipecat) message(data []byte) (frames.Frame, error) {
 	if json.Unmarshal(data, &m) != nil || m.Label != rtviLabel || m.Type != "client-ready" {
 		return &frames.TransportMessageInput{Message: json.RawMessage(append([]byte(nil), data...))}, nil
 	}
+	if s.ready {
+		return nil, nil // it is told once, or the answers could be made to fill the memory
+	}
+	s.ready = true
+	if len(m.ID) > maxRTVI {
+		return nil, refuse(ws.StatusPolicyViolation, "an id of %d bytes is too long: at most %d", len(m.ID), maxRTVI)
+	}
 	ready := rtvi{Label: rtviLabel, Type: "bot-ready", ID: m.ID}
-	if json.Unmarshal(m.Data, &ready.Data) != nil || ready.Data.Version == "" {
+	if json.Unmarshal(m.Data, &ready.Data) != nil || ready.Data.Version == "" || len(ready.Data.Version) > maxRTVI {
 		ready.Data.Version = rtviVersion
 	}
 	ready.Data.About = rtviAbout{Library: "parley"}

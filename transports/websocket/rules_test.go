@@ -24,7 +24,7 @@ func TestBothEndsKeepTheRules(t *testing.T) {
 	// A call whose peer is connected, and neither speaks nor reads.
 	call := func() *Call {
 		cfg := Config{Playout: playout.Config{Chunk: defaultChunk}}.withDefaults()
-		l := newLink(nil, cfg)
+		l := newLink(nil, nil, cfg)
 		return newCall("id", httptest.NewRequest("GET", "/", nil), l, pipecatFormats)
 	}
 	for name, end := range map[string]func() pipeline.Processor{

@@ -25,8 +25,8 @@ type Formats struct {
 }
 
 // Serializer is the language of a peer. Each connection has one of its own: see
-// [Config.Serializer]. One that can do more is a [Clearer], a [Messenger], a
-// [Keypad], a [Marker] or a [HangUpper], too.
+// [Config.Serializer]. One that can do more is a [Greeter], a [Clearer], a
+// [Messenger], a [Keypad], a [Marker], a [Chunker] or a [HangUpper], too.
 //
 // An error that it returns closes the connection: a [Refusal] with its code,
 // another one as a protocol error (1002). The peer is told the text.
@@ -42,7 +42,8 @@ type Serializer interface {
 	//   - [frames.DTMFInput] and [frames.TransportMessageInput];
 	//   - [frames.Interruption], if it wants the agent to be silent;
 	//   - [frames.End], when it hangs up;
-	//   - [Reply], to be sent to the peer without anybody else's being told;
+	//   - [Reply], to be sent to the peer without anybody else's being told, once
+	//     the pipeline has started;
 	//   - [Played], for a mark that has come back;
 	//   - [frames.Error] with its Err, for a mistake that the peer reports and that
 	//     does not end the call. It is reported as the input's.
@@ -55,6 +56,12 @@ type Serializer interface {
 	// that of Open. It appends to dst[:0], and must not keep the chunk's samples
 	// or dst. Chunks come one at a time, perhaps while Decode is running.
 	Audio(dst []byte, c playout.Chunk) (Message, error)
+}
+
+// Greeter is a Serializer that tells the peer when the agent listens: what is said
+// before is not heard. Greet is called once, when the pipeline has started.
+type Greeter interface {
+	Greet() (Message, error)
 }
 
 // Clearer is a Serializer that can tell a peer to discard what it has not yet

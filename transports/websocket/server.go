@@ -1,10 +1,12 @@
 package websocket
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	ws "github.com/coder/websocket"
 	"github.com/google/uuid"
+	"golang.org/x/time/rate"
 
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/transports/playout"
@@ -42,8 +45,9 @@ type Config struct {
 	// by default. A longer one closes the connection (1009).
 	MaxMessage int64
 
-	// MaxMessageRate is how many messages a second a peer may send; 200 by
-	// default. As many may come at once. More close the connection (1008).
+	// MaxMessageRate is how many messages a second a peer may send, pings
+	// included; 200 by default. Those of MaxAhead may come at once. More close the
+	// connection (1008).
 	MaxMessageRate int
 
 	// MaxAhead is how much earlier than it can have been spoken audio may come,
@@ -153,6 +157,12 @@ func (c Config) validate() error {
 
 const defaultChunk = 20 * time.Millisecond
 
+// burst is how many messages may come at once: what a peer sends in MaxAhead, of
+// which the network has kept everything.
+func (c Config) burst() int {
+	return max(1, int(float64(c.MaxMessageRate)*max(1, c.MaxAhead.Seconds())))
+}
+
 // maxBacklog is how many chunks may wait to be written.
 func (c Config) maxBacklog() int { return max(1, int(c.MaxBacklog/c.Playout.Chunk)) }
 
@@ -218,13 +228,38 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	conn, err := ws.Accept(w, r, &ws.AcceptOptions{OriginPatterns: s.config.Origins})
+	kept := &keeper{ResponseWriter: w}
+	pings := rate.NewLimiter(rate.Limit(s.config.MaxMessageRate), s.config.burst())
+	conn, err := ws.Accept(kept, r, &ws.AcceptOptions{
+		OriginPatterns: s.config.Origins,
+		OnPingReceived: func(context.Context, []byte) bool {
+			if !pings.Allow() {
+				kept.conn.Close() // it has no use for an answer
+			}
+			return true
+		},
+	})
 	if err != nil {
 		log.Warn("call refused", "error", err) // the peer has been told
 		return
 	}
 	defer conn.CloseNow()
-	s.serve(r, conn, log)
+	defer kept.conn.Close()
+	s.serve(r, newLink(conn, kept.conn, s.config), log)
+}
+
+// keeper keeps the connection below a WebSocket: to close it is the only way out
+// that no peer can obstruct.
+type keeper struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+// Hijack is called by Accept.
+func (k *keeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(k.ResponseWriter).Hijack()
+	k.conn = conn
+	return conn, rw, err
 }
 
 // enter counts a request in, unless the server is shutting down.
@@ -239,11 +274,10 @@ func (s *Server) enter() bool {
 }
 
 // serve conducts the call on a connection.
-func (s *Server) serve(r *http.Request, conn *ws.Conn, log *slog.Logger) {
+func (s *Server) serve(r *http.Request, l *link, log *slog.Logger) {
 	id := uuid.NewString()
 	log = log.With("call", id)
-	conn.SetReadLimit(s.config.MaxMessage)
-	l := newLink(conn, s.config)
+	l.conn.SetReadLimit(s.config.MaxMessage)
 	// The request's context ends with the handler, and not with the connection.
 	ctx := context.WithoutCancel(r.Context())
 	formats, err := s.open(l, id)
@@ -256,35 +290,40 @@ func (s *Server) serve(r *http.Request, conn *ws.Conn, log *slog.Logger) {
 		def(&l.config.Playout.Chunk, chunker.Chunk())
 	}
 	def(&l.config.Playout.Chunk, defaultChunk)
-	l.start()
+	runCtx, stop := context.WithCancel(ctx)
+	defer context.AfterFunc(s.ctx, stop)()
+	defer stop()
 	call := newCall(id, r, l, formats)
+	l.start(stop)
 	p, err := s.pipeline(call)
 	if err == nil && p == nil {
 		err = errors.New("the agent's function returned no pipeline")
 	}
 	if err != nil {
 		log.Error("call failed: there is no agent", "error", err)
-		l.end(ctx, ws.StatusInternalError, "internal error")
+		s.hangUp(ctx, call, log)
+		l.end(ctx, errInternal.Code, errInternal.Reason)
 		return
 	}
 	if !s.run(p) {
+		s.hangUp(ctx, call, log)
 		l.end(ctx, errDraining.Code, errDraining.Reason)
 		return
 	}
 	defer s.ran(p)
 	log.Info("call begins", "input", formats.Input, "output", formats.Output)
 	began := time.Now()
-	runCtx, stop := context.WithCancel(ctx)
-	defer context.AfterFunc(s.ctx, stop)()
-	defer stop()
 	err = p.Run(runCtx)
 	code, reason := ws.StatusNormalClosure, ""
 	switch {
-	case s.Draining():
-		code, reason = errDraining.Code, errDraining.Reason
-	case err != nil:
-		code, reason = ws.StatusInternalError, "internal error"
+	case err != nil && runCtx.Err() != nil && s.ctx.Err() == nil:
+		log.Info("the caller left before the agent was ready")
+	case err != nil && s.ctx.Err() == nil:
+		code, reason = errInternal.Code, errInternal.Reason
 		log.Error("call failed", "error", err)
+	}
+	if s.Draining() {
+		code, reason = errDraining.Code, errDraining.Reason
 	}
 	s.hangUp(ctx, call, log)
 	l.end(ctx, code, reason)
@@ -326,6 +365,9 @@ func (s *Server) open(l *link, id string) (Formats, error) {
 	}
 	if err == nil {
 		return formats, nil
+	}
+	if _, gone := errors.AsType[*lostError](err); !gone {
+		err = refusal(err)
 	}
 	l.fail(err)
 	l.work.Wait()

@@ -16,6 +16,11 @@ class Sound extends AudioWorkletProcessor {
       } else if (data.samples) {
         const from = new Int16Array(data.samples);
         this.queue.push(Float32Array.from(from, (s) => s / 32768));
+        // Where nothing is played for long, what comes is not kept for ever: 10 s.
+        if (this.queue.length > 1000) {
+          this.queue.splice(0, this.queue.length - 500);
+          this.at = 0;
+        }
       } else if (data.mark) {
         this.queue.push(data.mark);
       }

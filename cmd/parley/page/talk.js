@@ -26,7 +26,7 @@ $("talk").addEventListener("click", async () => {
 $("mute").addEventListener("change", () => call?.mute($("mute").checked));
 
 function pressed(on) {
-  $("talk").setAttribute("aria-pressed", String(on));
+  $("talk").classList.toggle("on", on);
   $("talk").textContent = on ? "Hang up" : "Start talking";
   $("mute").disabled = !on;
   $("mute").checked = false;
@@ -58,22 +58,24 @@ async function begin() {
   const microphone = await navigator.mediaDevices.getUserMedia({
     audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
   });
-  let context = new AudioContext({ latencyHint: "interactive" });
-  if (!rates.includes(context.sampleRate)) {
-    await context.close();
-    context = new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
-  }
-  const close = () => {
+  let context = null;
+  const close = async () => {
     microphone.getTracks().forEach((track) => track.stop());
-    return context.close();
+    if (context?.state !== "closed") await context?.close();
   };
   try {
+    context = new AudioContext({ latencyHint: "interactive" });
+    if (!rates.includes(context.sampleRate)) {
+      await context.close();
+      context = new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
+    }
     await context.audioWorklet.addModule("sound.js");
     const sound = new AudioWorkletNode(context, "sound", { outputChannelCount: [2] });
+    sound.port.onmessage = () => {}; // nobody listens before the call has begun
     context.createMediaStreamSource(microphone).connect(sound).connect(context.destination);
     await context.resume();
     const socket = await connect(context.sampleRate);
-    return conduct(socket, sound, microphone, close);
+    return conduct(socket, sound, microphone, context, close);
   } catch (error) {
     await close();
     throw error;
@@ -84,7 +86,7 @@ async function begin() {
 function connect(rate) {
   const url = new URL("call", location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  url.hash = "";
+  url.search = location.search; // the token
   const socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
   return new Promise((resolve, reject) => {
@@ -96,7 +98,7 @@ function connect(rate) {
   });
 }
 
-function conduct(socket, sound, microphone, close) {
+function conduct(socket, sound, microphone, context, close) {
   $("transcript").replaceChildren();
   $("swaps").replaceChildren();
   const latencies = [];
@@ -109,7 +111,8 @@ function conduct(socket, sound, microphone, close) {
       socket.send(JSON.stringify({ type: "mark", name: data.mark }));
       return;
     }
-    socket.send(data.samples);
+    // What the network cannot take is too late when it can.
+    if (socket.bufferedAmount < context.sampleRate * 2) socket.send(data.samples);
     $("mic").value = data.mic;
     $("bot").value = data.bot;
   };
@@ -168,21 +171,26 @@ function conduct(socket, sound, microphone, close) {
     if (message.type === "message") told[message.data?.type]?.(message.data);
   };
 
-  let leaving = false;
-  socket.onclose = async (event) => {
+  let over = false;
+  const end = (text) => {
+    if (over) return;
+    over = true;
     call = null;
     pressed(false);
-    await close();
-    if (!leaving && event.code !== 1000) {
-      problem(event.reason ? `The call has ended: ${event.reason}.` : "The connection was lost.");
-    }
+    if (text) problem(text);
+    close();
+    socket.close(1000);
+  };
+  socket.onclose = (event) =>
+    end(event.code === 1000 ? "" : event.reason ? `The call has ended: ${event.reason}.` : "The connection was lost.");
+  microphone.getAudioTracks()[0].onended = () => end("The microphone was disconnected.");
+  context.onstatechange = () => {
+    // A telephone call, or a locked screen, took the sound away.
+    if (!over && context.state === "suspended") context.resume();
   };
 
   return {
-    hangUp() {
-      leaving = true;
-      socket.close(1000);
-    },
+    hangUp: () => end(""),
     mute(on) {
       microphone.getTracks().forEach((track) => (track.enabled = !on));
     },

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	ws "github.com/coder/websocket"
-
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/transports/playout"
@@ -60,8 +58,8 @@ func (c *ExotelCall) Open(ctx context.Context, peer websocket.Peer, _ string) (w
 		if err := parse(m, &e); err != nil || e.Event != "start" {
 			return false, err
 		}
-		if e.Start.StreamSID == "" {
-			return false, refuse(ws.StatusPolicyViolation, "the start message has no stream_sid")
+		if err := checkIDs(map[string]string{"stream_sid": e.Start.StreamSID}); err != nil {
+			return false, err
 		}
 		// Its encoding has had several names, and has always been the same.
 		c.line = line{codec: PCM, rate: audio.SampleRate(e.Start.MediaFormat.SampleRate)}

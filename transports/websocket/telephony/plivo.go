@@ -79,6 +79,9 @@ func (c *PlivoCall) Open(ctx context.Context, peer websocket.Peer, _ string) (we
 		if err := parse(m, &e); err != nil || e.Event != "start" {
 			return false, err
 		}
+		if err := checkIDs(map[string]string{"accountId": e.Start.AccountID, "callId": e.Start.CallID, "streamId": e.Start.StreamID}); err != nil {
+			return false, err
+		}
 		f := e.Start.MediaFormat
 		codec, known := map[string]Codec{"audio/x-mulaw": ULaw, "audio/x-l16": PCM}[f.Encoding]
 		if !known {
@@ -152,5 +155,5 @@ func (c *PlivoCall) HangUp(ctx context.Context) error {
 		return fmt.Errorf("hang up: %w", err)
 	}
 	req.SetBasicAuth(id, c.config.AuthToken)
-	return do(c.config.Client, req, http.StatusNotFound)
+	return do(c.config.Client, req, http.StatusNotFound, "")
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -140,7 +142,7 @@ func key(digit string) ([]frames.Frame, error) {
 			return []frames.Frame{&frames.DTMFInput{Digit: d}}, nil
 		}
 	}
-	return nil, refuse(ws.StatusPolicyViolation, "%.20q is not a key: 0–9, *, # and A–D are", digit)
+	return nil, nil // a hook flash, or whatever it is
 }
 
 // hungUp is what is said of a caller who has.
@@ -168,7 +170,13 @@ func parse(m websocket.Message, into any) error {
 	if m.Binary {
 		return refuse(ws.StatusUnsupportedData, "a binary message came where JSON is spoken, in text messages")
 	}
-	if err := json.Unmarshal(m.Data, into); err != nil {
+	// What has another type than is expected is left out: it may be of an event
+	// that is of no interest.
+	err := json.Unmarshal(m.Data, into)
+	if _, odd := errors.AsType[*json.UnmarshalTypeError](err); odd {
+		return nil
+	}
+	if err != nil {
 		return refuse(ws.StatusInvalidFramePayloadData, "a message is not the JSON that is expected: %v", err)
 	}
 	return nil
@@ -187,8 +195,23 @@ func quote(s string) string {
 	return string(b)
 }
 
-// do sends a request that ends a call. A call that has ended already is as good.
-func do(client *http.Client, req *http.Request, over ...int) error {
+// checkIDs refuses identities that are none. They go into addresses of the
+// provider's API, where an empty one, or "..", would name something else: all
+// calls of the account, for instance.
+func checkIDs(ids map[string]string) error {
+	for name, id := range ids {
+		if !identity.MatchString(id) {
+			return refuse(ws.StatusPolicyViolation, "the start message has the %s %.40q, which is none", name, id)
+		}
+	}
+	return nil
+}
+
+var identity = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9:_-]{0,255}$`)
+
+// do sends a request that ends a call. One that has ended already, as this status
+// and code in the answer say, is as good.
+func do(client *http.Client, req *http.Request, over int, code string) error {
 	if client == nil {
 		client = http.DefaultClient
 	}
@@ -197,14 +220,9 @@ func do(client *http.Client, req *http.Request, over ...int) error {
 		return fmt.Errorf("hang up: %w", err)
 	}
 	defer resp.Body.Close()
-	b, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // it only explains
-	if resp.StatusCode/100 == 2 {
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // it only explains
+	if resp.StatusCode/100 == 2 || resp.StatusCode == over && strings.Contains(string(b), code) {
 		return nil
-	}
-	for _, code := range over {
-		if resp.StatusCode == code {
-			return nil
-		}
 	}
 	return fmt.Errorf("hang up: %s answered %s: %.200q", req.URL.Host, resp.Status, b)
 }

@@ -96,6 +96,9 @@ func providers() map[string]provider {
 				{`{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"5","dtmf":{"track":"inbound_track","digit":"1"}}`, pressed('1')},
 				{`{"event":"mark","sequenceNumber":"4","streamSid":"MZ1","mark":{"name":"my label"}}`, played("my label")},
 				{`{"event":"news"}`, nil},
+				{`{"event":"news","media":"none","dtmf":5}`, nil},
+				{`{"event":5}`, nil},
+				{`{"event":"dtmf","dtmf":{"digit":"flash"}}`, nil},
 				{`{"event":"stop","sequenceNumber":"5","stop":{"accountSid":"AC123","callSid":"CA123"},"streamSid":"MZ1"}`, hungUp()},
 			},
 			audio: `{"event":"media","streamSid":"MZ18ad3ab5a668481ce02b83e7395059f0","media":{"payload":"` + ulaw + `"}}`,
@@ -293,13 +296,16 @@ func TestACallThatCannotBeginIsRefused(t *testing.T) {
 		"binary":               {"Twilio", []string{"audio"}, "in text messages"},
 		"nothing but noise":    {"Telnyx", slices.Repeat([]string{`{"event":"connected"}`}, 20), "none of them was Telnyx's start"},
 		"it hangs up":          {"Plivo", nil, "EOF"},
-		"another codec":        {"Twilio", []string{`{"event":"start","start":{"streamSid":"x","mediaFormat":{"encoding":"audio/opus","sampleRate":8000,"channels":1}}}`}, `"audio/opus"`},
-		"no stream":            {"Twilio", []string{`{"event":"start","start":{"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}`}, "no streamSid"},
-		"Telnyx's OPUS":        {"Telnyx", []string{`{"event":"start","start":{"media_format":{"encoding":"OPUS","sample_rate":16000,"channels":1}}}`}, "ask for PCMU, PCMA or L16"},
-		"Plivo's unknown":      {"Plivo", []string{`{"event":"start","start":{"mediaFormat":{"encoding":"audio/x-alaw","sampleRate":8000}}}`}, `"audio/x-alaw"`},
-		"Exotel without a sid": {"Exotel", []string{`{"event":"start","start":{}}`}, "no stream_sid"},
+		"another codec":        {"Twilio", []string{`{"event":"start","start":{"streamSid":"x","callSid":"c","accountSid":"a","mediaFormat":{"encoding":"audio/opus","sampleRate":8000,"channels":1}}}`}, `"audio/opus"`},
+		"no stream":            {"Twilio", []string{`{"event":"start","start":{"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}`}, "which is none"},
+		"Telnyx's OPUS":        {"Telnyx", []string{`{"event":"start","start":{"call_control_id":"v3:x","media_format":{"encoding":"OPUS","sample_rate":16000,"channels":1}}}`}, "ask for PCMU, PCMA or L16"},
+		"Plivo's unknown":      {"Plivo", []string{`{"event":"start","start":{"accountId":"a","callId":"c","streamId":"s","mediaFormat":{"encoding":"audio/x-alaw","sampleRate":8000}}}`}, `"audio/x-alaw"`},
+		"Exotel without a sid": {"Exotel", []string{`{"event":"start","start":{}}`}, `the stream_sid "", which is none`},
 		"Vonage's unknown":     {"Vonage", []string{`{"event":"websocket:connected","content-type":"audio/opus"}`}, "ask for audio/l16"},
 		"Vonage without rate":  {"Vonage", []string{`{"event":"websocket:connected","content-type":"audio/l16"}`}, "ask for audio/l16"},
+		"all calls of Plivo's": {"Plivo", []string{`{"event":"start","start":{"accountId":"a","callId":"","streamId":"s"}}`}, `the callId "", which is none`},
+		"a way up":             {"Plivo", []string{`{"event":"start","start":{"accountId":"a","callId":"..","streamId":"s"}}`}, `the callId "..", which is none`},
+		"a call of Telnyx's":   {"Telnyx", []string{`{"event":"start","start":{"call_control_id":"a/b"}}`}, `"a/b", which is none`},
 		"a rate that is none":  {"Exotel", []string{`{"event":"start","start":{"stream_sid":"x","media_format":{"sample_rate":"fast"}}}`}, `"fast" is not a number`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -314,9 +320,8 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 	s := open(t, providers()["Twilio"])
 	for m, want := range map[string]string{
 		`{"event":"media","media":{"payload":"***"}}`: "not base64",
-		`{"event":"dtmf","dtmf":{"digit":"55"}}`:      `"55" is not a key`,
-		`{"event":5}`:                                 "not the JSON",
-		"binary":                                      "in text messages",
+		`{"event":`: "not the JSON",
+		"binary":    "in text messages",
 	} {
 		if got, err := s.Decode(said(m)); err == nil || !strings.Contains(err.Error(), want) || got != nil {
 			t.Errorf("%s means %v, %v; want %q", m, got, err, want)
@@ -356,7 +361,7 @@ func TestCallsAreHungUpThroughTheProvider(t *testing.T) {
 				got = r
 				body, _ = io.ReadAll(r.Body)
 				w.WriteHeader(status)
-				io.WriteString(w, `{"message":"no"}`)
+				io.WriteString(w, map[bool]string{true: `{"errors":[{"code":"90018"}]}`, false: `{"message":"no"}`}[status == http.StatusUnprocessableEntity])
 			}))
 			defer api.Close()
 			defer http.DefaultClient.CloseIdleConnections()

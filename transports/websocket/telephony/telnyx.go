@@ -91,6 +91,9 @@ func (c *TelnyxCall) Open(ctx context.Context, peer websocket.Peer, _ string) (w
 		if err := parse(m, &e); err != nil || e.Event != "start" {
 			return false, err
 		}
+		if err := checkIDs(map[string]string{"call_control_id": e.Start.CallControlID}); err != nil {
+			return false, err
+		}
 		f := e.Start.MediaFormat
 		codec, known := map[string]Codec{"PCMU": ULaw, "audio/x-mulaw": ULaw, "PCMA": ALaw, "audio/x-alaw": ALaw, "L16": PCM, "audio/x-l16": PCM}[f.Encoding]
 		if !known || f.Channels > 1 {
@@ -165,5 +168,5 @@ func (c *TelnyxCall) HangUp(ctx context.Context) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+c.config.APIKey)
-	return do(c.config.Client, req, http.StatusUnprocessableEntity) // 90018: it has ended already
+	return do(c.config.Client, req, http.StatusUnprocessableEntity, "90018")
 }

@@ -69,8 +69,8 @@ type twilioEvent struct {
 		Parameters  map[string]string `json:"customParameters"`
 		MediaFormat struct {
 			Encoding   string
-			SampleRate int
-			Channels   int
+			SampleRate number
+			Channels   number
 		}
 	}
 	Media struct{ Track, Payload string }
@@ -88,8 +88,8 @@ func (c *TwilioCall) Open(ctx context.Context, peer websocket.Peer, _ string) (w
 		if f := e.Start.MediaFormat; f.Encoding != "audio/x-mulaw" || f.SampleRate != 8000 || f.Channels != 1 {
 			return false, refuse(ws.StatusPolicyViolation, "media of %.30q, %d Hz, %d channels is not known here: Twilio's has been audio/x-mulaw, 8000, 1", f.Encoding, f.SampleRate, f.Channels)
 		}
-		if e.Start.StreamSID == "" {
-			return false, refuse(ws.StatusPolicyViolation, "the start message has no streamSid")
+		if err := checkIDs(map[string]string{"accountSid": e.Start.AccountSID, "callSid": e.Start.CallSID, "streamSid": e.Start.StreamSID}); err != nil {
+			return false, err
 		}
 		c.AccountSID, c.CallSID, c.StreamSID, c.Parameters = e.Start.AccountSID, e.Start.CallSID, e.Start.StreamSID, e.Start.Parameters
 		return true, nil
@@ -153,5 +153,5 @@ func (c *TwilioCall) HangUp(ctx context.Context) error {
 		user = c.AccountSID
 	}
 	req.SetBasicAuth(user, c.config.AuthToken)
-	return do(c.config.Client, req, http.StatusNotFound)
+	return do(c.config.Client, req, http.StatusNotFound, "")
 }
