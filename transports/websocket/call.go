@@ -87,13 +87,8 @@ func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Directi
 // Run sends what the peer says, until it hangs up.
 func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 	in.call.clock.Start()
-	in.call.link.listening.Store(true)
-	if g, ok := in.call.link.serializer.(Greeter); ok {
-		m, err := g.Greet()
-		if err != nil {
-			return err
-		}
-		in.call.link.send(m)
+	if err := in.call.link.listen(); err != nil {
+		return err
 	}
 	for {
 		f, ok := in.hear(ctx)

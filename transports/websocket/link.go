@@ -230,11 +230,33 @@ func (l *link) write() {
 	}
 }
 
+// listen says that the agent listens from now on. The peer is told so before
+// anything else: what others have said to it meanwhile has waited.
+func (l *link) listen() error {
+	var greeting []queued
+	if g, ok := l.serializer.(Greeter); ok {
+		m, err := g.Greet()
+		if err != nil {
+			return err
+		}
+		greeting = []queued{{Message: m}}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range greeting {
+		l.bytes += len(m.Data)
+	}
+	l.queue = append(greeting, l.queue...)
+	l.listening.Store(true)
+	l.wake()
+	return nil
+}
+
 // next takes the next message that is to be written.
 func (l *link) next() (queued, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
+	if len(l.queue) == 0 || !l.listening.Load() {
 		return queued{}, false
 	}
 	m := l.queue[0]
@@ -358,6 +380,11 @@ func (l *link) queueUp(m Message, mark bool) {
 // push appends to the queue. l.mu is held.
 func (l *link) push(m queued) {
 	l.queue = append(l.queue, m)
+	l.wake()
+}
+
+// wake tells the writer that there is something to do.
+func (l *link) wake() {
 	select {
 	case l.ready <- struct{}{}:
 	default:
@@ -388,7 +415,7 @@ func (l *link) flush() error {
 func (l *link) drained(ctx context.Context) {
 	for {
 		l.mu.Lock()
-		empty, written := len(l.queue) == 0 && !l.writing || l.cause != nil, l.written
+		empty, written := len(l.queue) == 0 && !l.writing || l.cause != nil || !l.listening.Load(), l.written
 		l.mu.Unlock()
 		if empty {
 			return

@@ -480,6 +480,35 @@ func TestWhatIsSaidBeforeTheAgentListensIsNotHeardLate(t *testing.T) {
 	})
 }
 
+// greeter has something to say as soon as it runs.
+type greeter struct{}
+
+func (greeter) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	return out.Send(ctx, f, dir)
+}
+
+func (greeter) Run(ctx context.Context, out *pipeline.Port) error {
+	return out.Send(ctx, &frames.TransportMessageUrgent{Message: "welcome"}, frames.Downstream)
+}
+
+func TestTheAnswerToTheHelloIsTheFirstThingThatIsSaid(t *testing.T) {
+	for range 50 { // the agent and the input begin at the same instant
+		synctest.Test(t, func(t *testing.T) {
+			w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return greeter{} })
+			c := w.connect(nil)
+			c.say(`{"type":"hello","version":1}`)
+			if first := c.text(); !strings.Contains(first, `"hello"`) {
+				t.Fatalf("the first message is %s", first)
+			}
+			if second := c.text(); second != `{"type":"message","data":"welcome"}` {
+				t.Fatalf("the second message is %s", second)
+			}
+			c.say(`{"type":"bye"}`)
+			c.rest()
+		})
+	}
+}
+
 func TestACallerWhoLeavesBeforeTheAgentListensIsNotWaitedFor(t *testing.T) {
 	for name, leave := range map[string]func(c *client){
 		"bye":     func(c *client) { c.say(`{"type":"bye"}`) },
