@@ -80,8 +80,7 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	level := slog.LevelInfo
-	log := slog.New(slog.NewTextHandler(con.err, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(con.err, nil))
 	cfg, who, done, err := c.connect(ctx)
 	if err != nil {
 		return err
@@ -131,7 +130,7 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 		}
 	}()
 	ctx, stop := untilSignal(ctx, func() {
-		fmt.Fprintln(con.err, "Ending the calls; interrupt again to stop at once.")
+		log.Info("ending the calls; interrupt again to stop at once") // others write to the log, too
 	})
 	defer stop()
 	select {
