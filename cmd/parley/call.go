@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,7 +25,6 @@ import (
 	"github.com/parley-go/parley/processors/conversation"
 	"github.com/parley-go/parley/processors/recorder"
 	"github.com/parley-go/parley/services/novasonic"
-	"github.com/parley-go/parley/services/novasonic/sonictest"
 	"github.com/parley-go/parley/transports/file"
 )
 
@@ -39,21 +37,11 @@ type callCommand struct {
 	Fast       bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample, and that of real time to within a chunk (20 ms). Emulator only."`
 	JSON       bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output; nothing if the call does not begin."`
 
-	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
-	Script  string `type:"path" placeholder:"FILE" help:"What the emulator knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one."`
-	Seed    uint64 `default:"1" help:"Of everything random in the emulator. Default: ${default}."`
+	agentFlags
 
-	Model        string `type:"name" default:"${default_model}" help:"Model id. Default: ${default}."`
-	Voice        string `type:"name" default:"matthew" help:"The agent's voice; 'parley voices' lists them. Default: ${default}."`
-	Language     string `type:"name" placeholder:"TAG" help:"Language that the voice must speak, such as es or en-GB."`
-	Instructions string `placeholder:"TEXT" help:"System prompt. Default: that of the demo."`
-	SpeakFirst   string `placeholder:"TEXT" help:"Make the agent open the conversation; what it is told to do so, such as 'Greet the caller.'"`
-	Endpointing  string `type:"name" placeholder:"HOW" help:"How soon a pause ends the caller's turn: HIGH, MEDIUM or LOW. Default: the service's."`
-
-	HangUpAfter time.Duration  `default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
-	MaxDuration time.Duration  `placeholder:"D" help:"Hang up after so long at the latest."`
-	RotateEvery *time.Duration `placeholder:"D" help:"Move to another stream when one is so old, from 5s to 5m30s. Calls do so in any case before the service ends a stream after eight minutes; this is to see that nobody hears it."`
-	Verbose     bool           `short:"v" help:"Log what the service does, on standard error."`
+	HangUpAfter time.Duration `default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
+	MaxDuration time.Duration `placeholder:"D" help:"Hang up after so long at the latest."`
+	Verbose     bool          `short:"v" help:"Log what the service does, on standard error."`
 }
 
 func (c *callCommand) Help() string {
@@ -74,9 +62,6 @@ Without --service aws it talks to the built-in emulator, which knows the recordi
 func (c *callCommand) Run(ctx context.Context, con console) error {
 	if c.Fast && c.Service == "aws" {
 		return usageError{errors.New("--fast needs the emulator: AWS answers in real time only. Leave out --fast or --service aws")}
-	}
-	if c.Script != "" && c.Service == "aws" {
-		return usageError{errors.New("--script is for the emulator: AWS makes up its own answers. Leave out --script or --service aws")}
 	}
 	human := con.out
 	if c.JSON {
@@ -150,50 +135,7 @@ func (c *callCommand) check() error {
 	case c.Transcript != "" && forms[strings.ToLower(filepath.Ext(c.Transcript))] == nil:
 		return usageError{fmt.Errorf("--transcript %s: its name decides how it is written: name a .json, .vtt or .txt file", c.Transcript)}
 	}
-	if c.RotateEvery != nil {
-		if err := checkRotation(*c.RotateEvery); err != nil {
-			return err
-		}
-	}
-	c.Endpointing = strings.ToUpper(c.Endpointing)
-	config := c.config()
-	if err := config.Validate(); err != nil {
-		return usageError{c.inFlags(err)}
-	}
-	return nil
-}
-
-// config is what the flags say of the service.
-func (c *callCommand) config() novasonic.Config {
-	config := novasonic.Config{
-		Model: c.Model, Voice: c.Voice, Language: c.Language,
-		Instructions: cmp.Or(c.Instructions, demoInstructions), SpeakFirst: c.SpeakFirst,
-		Endpointing: novasonic.Endpointing(c.Endpointing),
-		Tools:       demoTools(),
-	}
-	if c.RotateEvery != nil {
-		config.Continuation = rotation(*c.RotateEvery)
-	}
-	return config
-}
-
-// inFlags names the flags where a configuration's error names its fields.
-func (c *callCommand) inFlags(err error) error {
-	var bad *novasonic.ConfigError
-	if !errors.As(err, &bad) {
-		return err
-	}
-	flags := map[string]string{
-		"Voice": "--voice " + c.Voice, "Endpointing": "--endpointing " + c.Endpointing, "SpeakFirst": "--speak-first",
-	}
-	flag := flags[bad.Field]
-	if bad.Field == "Voice" && c.Language != "" {
-		flag += " --language " + c.Language
-	}
-	if flag == "" {
-		return err
-	}
-	return fmt.Errorf("%s: %w", flag, bad.Err)
+	return c.agentFlags.check()
 }
 
 // converse sets the pipeline up and runs it. Everything that it starts has
@@ -236,23 +178,17 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 			}
 		}()
 	}
-	answering := func() {} // says who answers, once that is known
+	cfg, who, done, err := c.connect(ctx, 0)
+	if err != nil {
+		return err
+	}
+	defer done()
+	config.AWS = &cfg
+	answering := func() {} // says who answers, once the call has begun
 	if c.Service == "emulator" {
-		server, err := c.startEmulator()
-		if err != nil {
-			return err
-		}
-		defer server.Close()
-		aws := server.AWSConfig()
-		config.AWS = &aws
-		screen.println("Emulator: the built-in one answers, not AWS; nothing leaves this machine.")
+		screen.println(who)
 	} else {
-		cfg, err := loadAWS(ctx)
-		if err != nil {
-			return err
-		}
-		config.AWS = &cfg
-		answering = func() { screen.println(whoAnswers(ctx, cfg, c.Model)) }
+		answering = func() { screen.println(who) }
 	}
 
 	sonic := novasonic.New(config)
@@ -322,18 +258,6 @@ func unwritten(err error, path string) bool {
 		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return unwritten(err, path) })
 	}
 	return false
-}
-
-func (c *callCommand) startEmulator() (*sonictest.Server, error) {
-	s, err := loadScript(c.Script)
-	if err != nil {
-		return nil, err
-	}
-	server := sonictest.NewServer(sonictest.Config{Seed: c.Seed, Brain: s.Brain(), Library: s.Library()})
-	if err := server.StartPipe(); err != nil {
-		return nil, fmt.Errorf("start emulator: %w", err)
-	}
-	return server, nil
 }
 
 // obey calls answering when the call has begun, and ends it when the user is in a

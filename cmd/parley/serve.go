@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/subtle"
 	"embed"
@@ -16,12 +15,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/conversation"
 	"github.com/parley-go/parley/services/novasonic"
-	"github.com/parley-go/parley/services/novasonic/sonictest"
 	"github.com/parley-go/parley/transports/websocket"
 	"github.com/parley-go/parley/transports/websocket/telephony"
 )
@@ -35,17 +31,8 @@ type serveCommand struct {
 	Calls   int           `default:"100" help:"How many calls there may be at once. Default: ${default}."`
 	Drain   time.Duration `default:"1m" help:"How long agents may take to finish what they say when the server is stopped. Default: ${default}."`
 
-	Service string `enum:"emulator,aws" default:"emulator" help:"Who answers: 'emulator' (built in, no account needed) or 'aws' (credentials, region and endpoint from the standard chain). Default: ${default}."`
-	Streams int    `default:"20" help:"How many streams the account may have open at once; callers beyond wait. Default: ${default}, which is what AWS grants."`
-	Script  string `type:"path" placeholder:"FILE" help:"What the emulator knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one."`
-	Seed    uint64 `default:"1" help:"Of everything random in the emulator. Default: ${default}."`
-
-	Model        string         `type:"name" default:"${default_model}" help:"Model id. Default: ${default}."`
-	Voice        string         `type:"name" default:"matthew" help:"The agent's voice; 'parley voices' lists them. Default: ${default}."`
-	Language     string         `type:"name" placeholder:"TAG" help:"Language that the voice must speak, such as es or en-GB."`
-	Instructions string         `placeholder:"TEXT" help:"System prompt. Default: that of the demo."`
-	SpeakFirst   string         `placeholder:"TEXT" help:"Make the agent open each conversation; what it is told to do so, such as 'Greet the caller.'"`
-	RotateEvery  *time.Duration `placeholder:"D" help:"Move to another stream when one is so old, from 5s to 5m30s: to see, on the page, that nobody hears it."`
+	Streams int `default:"20" help:"How many streams the account may have open at once; callers beyond wait. Default: ${default}, which is what AWS grants."`
+	agentFlags
 
 	TwilioAuthToken string `env:"TWILIO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Twilio's calls. Default: $$TWILIO_AUTH_TOKEN."`
 	TelnyxAPIKey    string `name:"telnyx-api-key" env:"TELNYX_API_KEY" placeholder:"SECRET" help:"To hang up Telnyx's calls. Default: $$TELNYX_API_KEY."`
@@ -81,7 +68,7 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(con.err, nil))
-	cfg, who, done, err := c.connect(ctx)
+	cfg, who, done, err := c.connect(ctx, c.Streams)
 	if err != nil {
 		return err
 	}
@@ -159,8 +146,6 @@ func (c *serveCommand) check() error {
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return usageError{errors.New("--tls-cert and --tls-key belong together: give both or neither")}
-	case c.Script != "" && c.Service == "aws":
-		return usageError{errors.New("--script is for the emulator: AWS makes up its own answers. Leave out --script or --service aws")}
 	case c.Calls < 1:
 		return usageError{fmt.Errorf("--calls=%d: there must be at least one", c.Calls)}
 	case c.Streams < 2:
@@ -170,49 +155,7 @@ func (c *serveCommand) check() error {
 	case strings.Trim(c.Token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _ only")}
 	}
-	if c.RotateEvery != nil {
-		if err := checkRotation(*c.RotateEvery); err != nil {
-			return err
-		}
-	}
-	config := c.config()
-	if err := config.Validate(); err != nil {
-		return usageError{(&callCommand{Voice: c.Voice, Language: c.Language}).inFlags(err)}
-	}
-	return nil
-}
-
-func (c *serveCommand) config() novasonic.Config {
-	config := novasonic.Config{
-		Model: c.Model, Voice: c.Voice, Language: c.Language,
-		Instructions: cmp.Or(c.Instructions, demoInstructions), SpeakFirst: c.SpeakFirst,
-		Tools: demoTools(),
-	}
-	if c.RotateEvery != nil {
-		config.Continuation = rotation(*c.RotateEvery)
-	}
-	return config
-}
-
-// connect returns how the service is reached, who that is, and what is to be done
-// in the end.
-func (c *serveCommand) connect(ctx context.Context) (cfg aws.Config, who string, done func(), err error) {
-	if c.Service == "aws" {
-		cfg, err := loadAWS(ctx)
-		if err != nil {
-			return cfg, "", nil, err
-		}
-		return cfg, whoAnswers(ctx, cfg, c.Model), func() {}, nil
-	}
-	s, err := loadScript(c.Script)
-	if err != nil {
-		return cfg, "", nil, err
-	}
-	server := sonictest.NewServer(sonictest.Config{Seed: c.Seed, Brain: s.Brain(), Library: s.Library(), Limits: sonictest.Limits{Streams: c.Streams}})
-	if err := server.StartPipe(); err != nil {
-		return cfg, "", nil, fmt.Errorf("start emulator: %w", err)
-	}
-	return server.AWSConfig(), "Emulator: the built-in one answers, not AWS; nothing leaves this machine.", func() { server.Close() }, nil
+	return c.agentFlags.check()
 }
 
 // shop is what answers the calls.

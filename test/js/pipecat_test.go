@@ -16,6 +16,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/noise"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/transports/websocket"
 )
@@ -58,7 +59,7 @@ func (g *guest) Process(ctx context.Context, f frames.Frame, dir frames.Directio
 // other end is a process.
 func TestPipecatsClientHoldsACall(t *testing.T) {
 	program := node(t, "@pipecat-ai/websocket-transport")
-	question, answer := noise(1, 16000*2), noise(2, 24000)
+	question, answer := noise.Samples(1, 16000*2), noise.Samples(2, 24000)
 	g := &guest{answer: slices.Clone(answer), expects: len(question)}
 	server, err := websocket.NewServer(websocket.Config{Serializer: websocket.Pipecat}, func(c *websocket.Call) (*pipeline.Pipeline, error) {
 		return pipeline.New(pipeline.Config{}, c.Input(), g, c.Output()), nil
@@ -110,15 +111,4 @@ func TestPipecatsClientHoldsACall(t *testing.T) {
 	if len(g.messages) != 1 || !strings.Contains(g.messages[0], "good morning") {
 		t.Errorf("the agent was told %q", g.messages)
 	}
-}
-
-// noise returns n samples in which every one can be told from its neighbours
-// and none is silent.
-func noise(seed uint32, n int) []int16 {
-	s := make([]int16, n)
-	for i := range s {
-		seed = seed*1664525 + 1013904223
-		s[i] = int16(seed>>17) | 1
-	}
-	return s
 }

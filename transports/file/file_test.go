@@ -18,6 +18,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/internal/demo"
+	"github.com/parley-go/parley/internal/noise"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/audiofile"
 	"github.com/parley-go/parley/processors/recorder"
@@ -26,17 +27,8 @@ import (
 
 const rate = audio.Rate24k
 
-// voice returns n samples in which every one can be told from its neighbours
-// and none is silent.
-func voice(seed, n int) []int16 {
-	s := make([]int16, n)
-	x := uint32(seed)
-	for i := range s {
-		x = x*1664525 + 1013904223
-		s[i] = int16(x>>17) | 1
-	}
-	return s
-}
+// voice is what somebody says in the tests.
+var voice = noise.Samples
 
 // record makes a WAV or MP3 file.
 func record(t *testing.T, name string, f audio.Format, samples []int16) string {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/noise"
 	"github.com/parley-go/parley/internal/pipenet"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/transports/websocket"
@@ -185,17 +186,8 @@ func (c *client) ends(code ws.StatusCode, reason string) {
 	}
 }
 
-// voice returns n samples in which every one can be told from its neighbours
-// and none is silent.
-func voice(seed, n int) []int16 {
-	s := make([]int16, n)
-	x := uint32(seed)
-	for i := range s {
-		x = x*1664525 + 1013904223
-		s[i] = int16(x>>17) | 1
-	}
-	return s
-}
+// voice is what somebody says in the tests.
+var voice = noise.Samples
 
 // bare returns samples without the silence around them.
 func bare(s []int16) []int16 {

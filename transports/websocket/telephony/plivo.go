@@ -1,17 +1,14 @@
 package telephony
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	ws "github.com/coder/websocket"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/frames"
-	"github.com/parley-go/parley/transports/playout"
 	"github.com/parley-go/parley/transports/websocket"
 )
 
@@ -37,9 +34,6 @@ type PlivoConfig struct {
 //
 // Source: Plivo's documentation of Audio Streaming, "Stream Event Protocol".
 func Plivo(cfg PlivoConfig) func() websocket.Serializer {
-	if cfg.BaseURL == "" {
-		cfg.BaseURL = "https://api.plivo.com"
-	}
 	return func() websocket.Serializer { return &PlivoCall{config: cfg} }
 }
 
@@ -51,14 +45,12 @@ type PlivoCall struct {
 	ExtraHeaders string // those of <Stream>, as they came: "a=1;b=2"
 
 	config PlivoConfig
-	line   line
-	prefix []byte // of a media message
+	stream
 }
 
-type plivoEvent struct {
+type plivoStart struct {
 	Event        string
 	ExtraHeaders string `json:"extra_headers"`
-	Name         string
 	Start        struct {
 		CallID      string `json:"callId"`
 		StreamID    string `json:"streamId"`
@@ -68,14 +60,12 @@ type plivoEvent struct {
 			SampleRate number
 		}
 	}
-	Media struct{ Track, Payload string }
-	DTMF  struct{ Digit string }
 }
 
 // Open waits for the start message.
 func (c *PlivoCall) Open(ctx context.Context, peer websocket.Peer, _ string) (websocket.Formats, error) {
 	err := begin(ctx, peer, "Plivo's start", func(m websocket.Message) (bool, error) {
-		var e plivoEvent
+		var e plivoStart
 		if err := parse(m, &e); err != nil || e.Event != "start" {
 			return false, err
 		}
@@ -87,52 +77,18 @@ func (c *PlivoCall) Open(ctx context.Context, peer websocket.Peer, _ string) (we
 		if !known {
 			return false, refuse(ws.StatusPolicyViolation, "media of %.30q is not known here: ask for audio/x-mulaw or audio/x-l16", f.Encoding)
 		}
-		c.line = line{codec: codec, rate: audio.SampleRate(f.SampleRate)}
-		c.prefix = fmt.Appendf(nil, `{"event":"playAudio","media":{"contentType":%s,"sampleRate":%d,"payload":"`, quote(f.Encoding), f.SampleRate)
+		id := quote(e.Start.StreamID)
+		c.stream = stream{
+			in: line{codec: codec, rate: audio.SampleRate(f.SampleRate)}, out: line{codec: codec, rate: audio.SampleRate(f.SampleRate)},
+			media:    fmt.Sprintf(`{"event":"playAudio","media":{"contentType":%s,"sampleRate":%d,"payload":"`, quote(f.Encoding), f.SampleRate),
+			mark:     [2]string{`{"event":"checkpoint","streamId":` + id + `,"name":`, `}`},
+			clear:    `{"event":"clearAudio","streamId":` + id + `}`,
+			provider: "Plivo",
+		}
 		c.AccountID, c.CallID, c.StreamID, c.ExtraHeaders = e.Start.AccountID, e.Start.CallID, e.Start.StreamID, e.ExtraHeaders
 		return true, nil
 	})
-	return c.line.formats(), err
-}
-
-// Decode understands media, dtmf, playedStream and stop.
-func (c *PlivoCall) Decode(m websocket.Message) ([]frames.Frame, error) {
-	var e plivoEvent
-	if err := parse(m, &e); err != nil {
-		return nil, err
-	}
-	switch e.Event {
-	case "media":
-		if e.Media.Track == "outbound" {
-			return nil, nil // what we have said
-		}
-		return c.line.hear(e.Media.Payload)
-	case "dtmf":
-		return key(e.DTMF.Digit)
-	case "playedStream":
-		return []frames.Frame{&websocket.Played{Mark: e.Name}}, nil
-	case "stop":
-		return hungUp(), nil
-	}
-	return nil, nil
-}
-
-// Audio returns a playAudio message.
-func (c *PlivoCall) Audio(dst []byte, chunk playout.Chunk) (websocket.Message, error) {
-	dst = append(dst[:0], c.prefix...)
-	dst = c.line.say(dst, chunk.Samples)
-	return websocket.Message{Data: append(dst, `"}}`...)}, nil
-}
-
-// Mark returns a checkpoint message.
-func (c *PlivoCall) Mark(name string) (websocket.Message, error) {
-	return websocket.Message{Data: fmt.Appendf(nil, `{"event":"checkpoint","streamId":%s,"name":%s}`, quote(c.StreamID), quote(name))}, nil
-}
-
-// Clear returns a clearAudio message. Plivo does not send the checkpoints of what
-// it discards back.
-func (c *PlivoCall) Clear() (websocket.Message, error) {
-	return websocket.Message{Data: fmt.Appendf(nil, `{"event":"clearAudio","streamId":%s}`, quote(c.StreamID))}, nil
+	return c.formats(), err
 }
 
 // Press returns a sendDTMF message.
@@ -145,15 +101,9 @@ func (c *PlivoCall) HangUp(ctx context.Context) error {
 	if c.config.AuthToken == "" {
 		return nil
 	}
-	id := c.config.AuthID
-	if id == "" {
-		id = c.AccountID
-	}
-	to := fmt.Sprintf("%s/v1/Account/%s/Call/%s/", strings.TrimSuffix(c.config.BaseURL, "/"), url.PathEscape(id), url.PathEscape(c.CallID))
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, to, nil)
-	if err != nil {
-		return fmt.Errorf("hang up: %w", err)
-	}
-	req.SetBasicAuth(id, c.config.AuthToken)
-	return do(c.config.Client, req, http.StatusNotFound, "")
+	id := cmp.Or(c.config.AuthID, c.AccountID)
+	address := at(c.config.BaseURL, "https://api.plivo.com", "v1", "Account", id, "Call", c.CallID) + "/"
+	return end(ctx, c.config.Client, http.MethodDelete, address, "", "", func(r *http.Request) {
+		r.SetBasicAuth(id, c.config.AuthToken)
+	}, http.StatusNotFound, "")
 }

@@ -1,13 +1,14 @@
 package telephony
 
 import (
+	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -65,29 +66,16 @@ func (c Codec) decode(b []byte) ([]int16, error) {
 	return audio.DecodePCM(make([]int16, 0, len(b)/2), b), nil
 }
 
-// line is what the providers have in common: a codec, a rate, and audio in base64
-// within JSON.
+// line is how one direction of a call is spoken.
 type line struct {
 	codec Codec
 	rate  audio.SampleRate
 	swap  bool   // PCM has the high byte first
-	raw   []byte // of the chunk that is being encoded
+	raw   []byte // of the latest chunk
 }
 
-func (l *line) formats() websocket.Formats {
-	return websocket.Formats{Input: audio.Mono(l.rate), Output: audio.Mono(l.rate)}
-}
-
-// hear returns the audio in a payload in base64.
-func (l *line) hear(payload string) ([]frames.Frame, error) {
-	b, err := base64.StdEncoding.DecodeString(payload)
-	if err != nil {
-		return nil, refuse(ws.StatusInvalidFramePayloadData, "the payload of a media message is not base64: %v", err)
-	}
-	return l.hearRaw(b)
-}
-
-func (l *line) hearRaw(b []byte) ([]frames.Frame, error) {
+// hear returns audio. It may change b.
+func (l *line) hear(b []byte) ([]frames.Frame, error) {
 	if l.swap && l.codec == PCM {
 		swap(b)
 	}
@@ -98,13 +86,13 @@ func (l *line) hearRaw(b []byte) ([]frames.Frame, error) {
 	return []frames.Frame{&frames.AudioInput{Audio: frames.Audio{Format: audio.Mono(l.rate), Samples: samples}}}, nil
 }
 
-// say appends a chunk, in base64.
-func (l *line) say(dst []byte, samples []int16) []byte {
+// say returns a chunk as it is written, until the next one.
+func (l *line) say(samples []int16) []byte {
 	l.raw = l.codec.encode(l.raw[:0], samples)
 	if l.swap && l.codec == PCM {
 		swap(l.raw)
 	}
-	return base64.StdEncoding.AppendEncode(dst, l.raw)
+	return l.raw
 }
 
 // swap exchanges the bytes of 16-bit samples.
@@ -131,39 +119,18 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// key returns a key that was pressed.
-func key(digit string) ([]frames.Frame, error) {
-	if len(digit) == 1 {
-		d := digit[0]
-		if d >= 'a' && d <= 'd' {
-			d -= 'a' - 'A'
-		}
-		if d >= '0' && d <= '9' || d >= 'A' && d <= 'D' || d == '*' || d == '#' {
-			return []frames.Frame{&frames.DTMFInput{Digit: d}}, nil
-		}
+// key returns a key that was pressed; nothing for a hook flash, or whatever else a
+// provider takes for a digit.
+func key(digit string) []frames.Frame {
+	digit = strings.ToUpper(digit)
+	if len(digit) != 1 || !strings.Contains("0123456789ABCD*#", digit) {
+		return nil
 	}
-	return nil, nil // a hook flash, or whatever it is
+	return []frames.Frame{&frames.DTMFInput{Digit: digit[0]}}
 }
 
 // hungUp is what is said of a caller who has.
 func hungUp() []frames.Frame { return []frames.Frame{&frames.End{Reason: "the caller hung up"}} }
-
-// maxBefore is how many messages may come before the one that begins a call.
-const maxBefore = 8
-
-// begin reads until begun says that the call has begun.
-func begin(ctx context.Context, peer websocket.Peer, want string, begun func(websocket.Message) (bool, error)) error {
-	for range maxBefore {
-		m, err := peer.Read(ctx)
-		if err != nil {
-			return err
-		}
-		if done, err := begun(m); done || err != nil {
-			return err
-		}
-	}
-	return refuse(ws.StatusPolicyViolation, "%d messages came, and none of them was %s", maxBefore, want)
-}
 
 // parse reads JSON.
 func parse(m websocket.Message, into any) error {
@@ -209,13 +176,19 @@ func checkIDs(ids map[string]string) error {
 
 var identity = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9:_-]{0,255}$`)
 
-// do sends a request that ends a call. One that has ended already, as this status
-// and code in the answer say, is as good.
-func do(client *http.Client, req *http.Request, over int, code string) error {
-	if client == nil {
-		client = http.DefaultClient
+// end asks a provider's API to end a call, with what auth adds to the request. A
+// call that has ended already, as this status and code in the answer say, is as
+// good.
+func end(ctx context.Context, client *http.Client, method, address, mime, body string, auth func(*http.Request), over int, code string) error {
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("hang up: %w", err)
 	}
-	resp, err := client.Do(req)
+	if body != "" {
+		req.Header.Set("Content-Type", mime)
+	}
+	auth(req)
+	resp, err := cmp.Or(client, http.DefaultClient).Do(req)
 	if err != nil {
 		return fmt.Errorf("hang up: %w", err)
 	}
@@ -225,4 +198,13 @@ func do(client *http.Client, req *http.Request, over int, code string) error {
 		return nil
 	}
 	return fmt.Errorf("hang up: %s answered %s: %.200q", req.URL.Host, resp.Status, b)
+}
+
+// at returns an address of an API, whose paths are escaped.
+func at(base, standard string, path ...string) string {
+	address := strings.TrimSuffix(cmp.Or(base, standard), "/")
+	for _, p := range path {
+		address += "/" + url.PathEscape(p)
+	}
+	return address
 }

@@ -2,17 +2,11 @@ package telephony
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	ws "github.com/coder/websocket"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/frames"
-	"github.com/parley-go/parley/transports/playout"
 	"github.com/parley-go/parley/transports/websocket"
 )
 
@@ -47,9 +41,6 @@ type TelnyxConfig struct {
 //
 // Source: Telnyx's documentation of Media Streaming over WebSockets.
 func Telnyx(cfg TelnyxConfig) func() websocket.Serializer {
-	if cfg.BaseURL == "" {
-		cfg.BaseURL = "https://api.telnyx.com"
-	}
 	return func() websocket.Serializer { return &TelnyxCall{config: cfg} }
 }
 
@@ -60,11 +51,11 @@ type TelnyxCall struct {
 	ClientState   string // in base64, as it was given
 	From, To      string
 
-	config  TelnyxConfig
-	in, out line
+	config TelnyxConfig
+	stream
 }
 
-type telnyxEvent struct {
+type telnyxStart struct {
 	Event    string
 	StreamID string `json:"stream_id"`
 	Start    struct {
@@ -77,17 +68,12 @@ type telnyxEvent struct {
 			Channels   number
 		} `json:"media_format"`
 	}
-	Media   struct{ Track, Payload string }
-	DTMF    struct{ Digit string }
-	Mark    struct{ Name string }
-	Error   json.RawMessage
-	Payload json.RawMessage
 }
 
 // Open waits for the start message.
 func (c *TelnyxCall) Open(ctx context.Context, peer websocket.Peer, _ string) (websocket.Formats, error) {
 	err := begin(ctx, peer, "Telnyx's start", func(m websocket.Message) (bool, error) {
-		var e telnyxEvent
+		var e telnyxStart
 		if err := parse(m, &e); err != nil || e.Event != "start" {
 			return false, err
 		}
@@ -99,6 +85,12 @@ func (c *TelnyxCall) Open(ctx context.Context, peer websocket.Peer, _ string) (w
 		if !known || f.Channels > 1 {
 			return false, refuse(ws.StatusPolicyViolation, "media of %.30q, %d channels is not known here: ask for PCMU, PCMA or L16", f.Encoding, f.Channels)
 		}
+		c.stream = stream{
+			media:    `{"event":"media","media":{"payload":"`,
+			mark:     [2]string{`{"event":"mark","mark":{"name":`, `}}`},
+			clear:    `{"event":"clear"}`,
+			provider: "Telnyx",
+		}
 		c.in = line{codec: codec, rate: audio.SampleRate(f.SampleRate), swap: c.config.BigEndian}
 		c.out = c.in
 		if c.config.Rate != 0 {
@@ -108,52 +100,7 @@ func (c *TelnyxCall) Open(ctx context.Context, peer websocket.Peer, _ string) (w
 		c.From, c.To = e.Start.From, e.Start.To
 		return true, nil
 	})
-	return websocket.Formats{Input: audio.Mono(c.in.rate), Output: audio.Mono(c.out.rate)}, err
-}
-
-// Decode understands media, dtmf, mark, stop and error.
-func (c *TelnyxCall) Decode(m websocket.Message) ([]frames.Frame, error) {
-	var e telnyxEvent
-	if err := parse(m, &e); err != nil {
-		return nil, err
-	}
-	switch e.Event {
-	case "media":
-		if e.Media.Track == "outbound" {
-			return nil, nil // what we have said
-		}
-		return c.in.hear(e.Media.Payload)
-	case "dtmf":
-		return key(e.DTMF.Digit)
-	case "mark":
-		return []frames.Frame{&websocket.Played{Mark: e.Mark.Name}}, nil
-	case "stop":
-		return hungUp(), nil
-	case "error": // of something that we have sent; the stream goes on
-		what := e.Error
-		if what == nil {
-			what = e.Payload
-		}
-		return []frames.Frame{&frames.Error{Err: fmt.Errorf("Telnyx reports %.500s", what)}}, nil
-	}
-	return nil, nil
-}
-
-// Audio returns a media message.
-func (c *TelnyxCall) Audio(dst []byte, chunk playout.Chunk) (websocket.Message, error) {
-	dst = append(dst[:0], `{"event":"media","media":{"payload":"`...)
-	dst = c.out.say(dst, chunk.Samples)
-	return websocket.Message{Data: append(dst, `"}}`...)}, nil
-}
-
-// Mark returns a mark message.
-func (c *TelnyxCall) Mark(name string) (websocket.Message, error) {
-	return websocket.Message{Data: fmt.Appendf(nil, `{"event":"mark","mark":{"name":%s}}`, quote(name))}, nil
-}
-
-// Clear returns a clear message. Telnyx sends the marks of what it discards back.
-func (c *TelnyxCall) Clear() (websocket.Message, error) {
-	return websocket.Message{Data: []byte(`{"event":"clear"}`)}, nil
+	return c.formats(), err
 }
 
 // HangUp ends the call through the REST API.
@@ -161,12 +108,8 @@ func (c *TelnyxCall) HangUp(ctx context.Context) error {
 	if c.config.APIKey == "" {
 		return nil
 	}
-	to := fmt.Sprintf("%s/v2/calls/%s/actions/hangup", strings.TrimSuffix(c.config.BaseURL, "/"), url.PathEscape(c.CallControlID))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader("{}"))
-	if err != nil {
-		return fmt.Errorf("hang up: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+c.config.APIKey)
-	return do(c.config.Client, req, http.StatusUnprocessableEntity, "90018")
+	address := at(c.config.BaseURL, "https://api.telnyx.com", "v2", "calls", c.CallControlID, "actions", "hangup")
+	return end(ctx, c.config.Client, http.MethodPost, address, "application/json", "{}", func(r *http.Request) {
+		r.Header.Set("Authorization", "Bearer "+c.config.APIKey)
+	}, http.StatusUnprocessableEntity, "90018")
 }

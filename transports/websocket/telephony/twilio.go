@@ -1,17 +1,13 @@
 package telephony
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	ws "github.com/coder/websocket"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/frames"
-	"github.com/parley-go/parley/transports/playout"
 	"github.com/parley-go/parley/transports/websocket"
 )
 
@@ -39,12 +35,7 @@ type TwilioConfig struct {
 //
 // Source: Twilio's documentation of Media Streams, "WebSocket messages".
 func Twilio(cfg TwilioConfig) func() websocket.Serializer {
-	if cfg.BaseURL == "" {
-		cfg.BaseURL = "https://api.twilio.com"
-	}
-	return func() websocket.Serializer {
-		return &TwilioCall{config: cfg, line: line{codec: ULaw, rate: audio.Rate8k}}
-	}
+	return func() websocket.Serializer { return &TwilioCall{config: cfg} }
 }
 
 // TwilioCall speaks with Twilio. [websocket.Call.Serializer] returns it.
@@ -55,14 +46,12 @@ type TwilioCall struct {
 	Parameters map[string]string // those of <Stream>
 
 	config TwilioConfig
-	line   line
-	prefix []byte // of a media message
+	stream
 }
 
-type twilioEvent struct {
-	Event     string
-	StreamSID string `json:"streamSid"`
-	Start     struct {
+type twilioStart struct {
+	Event string
+	Start struct {
 		AccountSID  string            `json:"accountSid"`
 		CallSID     string            `json:"callSid"`
 		StreamSID   string            `json:"streamSid"`
@@ -73,15 +62,12 @@ type twilioEvent struct {
 			Channels   number
 		}
 	}
-	Media struct{ Track, Payload string }
-	DTMF  struct{ Digit string }
-	Mark  struct{ Name string }
 }
 
 // Open waits for the start message.
 func (c *TwilioCall) Open(ctx context.Context, peer websocket.Peer, _ string) (websocket.Formats, error) {
 	err := begin(ctx, peer, "Twilio's start", func(m websocket.Message) (bool, error) {
-		var e twilioEvent
+		var e twilioStart
 		if err := parse(m, &e); err != nil || e.Event != "start" {
 			return false, err
 		}
@@ -94,47 +80,15 @@ func (c *TwilioCall) Open(ctx context.Context, peer websocket.Peer, _ string) (w
 		c.AccountSID, c.CallSID, c.StreamSID, c.Parameters = e.Start.AccountSID, e.Start.CallSID, e.Start.StreamSID, e.Start.Parameters
 		return true, nil
 	})
-	c.prefix = fmt.Appendf(nil, `{"event":"media","streamSid":%s,"media":{"payload":"`, quote(c.StreamSID))
-	return c.line.formats(), err
-}
-
-// Decode understands media, dtmf, mark and stop.
-func (c *TwilioCall) Decode(m websocket.Message) ([]frames.Frame, error) {
-	var e twilioEvent
-	if err := parse(m, &e); err != nil {
-		return nil, err
+	sid := quote(c.StreamSID)
+	c.stream = stream{
+		in: line{codec: ULaw, rate: audio.Rate8k}, out: line{codec: ULaw, rate: audio.Rate8k},
+		media:    `{"event":"media","streamSid":` + sid + `,"media":{"payload":"`,
+		mark:     [2]string{`{"event":"mark","streamSid":` + sid + `,"mark":{"name":`, `}}`},
+		clear:    `{"event":"clear","streamSid":` + sid + `}`,
+		provider: "Twilio",
 	}
-	switch e.Event {
-	case "media":
-		if e.Media.Track == "outbound" {
-			return nil, nil // what we have said
-		}
-		return c.line.hear(e.Media.Payload)
-	case "dtmf":
-		return key(e.DTMF.Digit)
-	case "mark":
-		return []frames.Frame{&websocket.Played{Mark: e.Mark.Name}}, nil
-	case "stop":
-		return hungUp(), nil
-	}
-	return nil, nil
-}
-
-// Audio returns a media message.
-func (c *TwilioCall) Audio(dst []byte, chunk playout.Chunk) (websocket.Message, error) {
-	dst = append(dst[:0], c.prefix...)
-	dst = c.line.say(dst, chunk.Samples)
-	return websocket.Message{Data: append(dst, `"}}`...)}, nil
-}
-
-// Mark returns a mark message.
-func (c *TwilioCall) Mark(name string) (websocket.Message, error) {
-	return websocket.Message{Data: fmt.Appendf(nil, `{"event":"mark","streamSid":%s,"mark":{"name":%s}}`, quote(c.StreamSID), quote(name))}, nil
-}
-
-// Clear returns a clear message. Twilio sends the marks of what it discards back.
-func (c *TwilioCall) Clear() (websocket.Message, error) {
-	return websocket.Message{Data: fmt.Appendf(nil, `{"event":"clear","streamSid":%s}`, quote(c.StreamSID))}, nil
+	return c.formats(), err
 }
 
 // HangUp ends the call through the REST API.
@@ -142,16 +96,8 @@ func (c *TwilioCall) HangUp(ctx context.Context) error {
 	if c.config.AuthToken == "" {
 		return nil
 	}
-	to := fmt.Sprintf("%s/2010-04-01/Accounts/%s/Calls/%s.json", strings.TrimSuffix(c.config.BaseURL, "/"), url.PathEscape(c.AccountSID), url.PathEscape(c.CallSID))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader("Status=completed"))
-	if err != nil {
-		return fmt.Errorf("hang up: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	user := c.config.KeySID
-	if user == "" {
-		user = c.AccountSID
-	}
-	req.SetBasicAuth(user, c.config.AuthToken)
-	return do(c.config.Client, req, http.StatusNotFound, "")
+	address := at(c.config.BaseURL, "https://api.twilio.com", "2010-04-01", "Accounts", c.AccountSID, "Calls", c.CallSID+".json")
+	return end(ctx, c.config.Client, http.MethodPost, address, "application/x-www-form-urlencoded", "Status=completed", func(r *http.Request) {
+		r.SetBasicAuth(cmp.Or(c.config.KeySID, c.AccountSID), c.config.AuthToken)
+	}, http.StatusNotFound, "")
 }

@@ -43,8 +43,8 @@ type VonageCall struct {
 	// Headers are those of the endpoint in the NCCO.
 	Headers map[string]json.RawMessage
 
-	config VonageConfig
-	line   line
+	config  VonageConfig
+	in, out line
 }
 
 // Open waits for the message websocket:connected.
@@ -65,7 +65,8 @@ func (c *VonageCall) Open(ctx context.Context, peer websocket.Peer, _ string) (w
 		if err != nil || numeric != nil || kind != "audio/l16" {
 			return false, refuse(ws.StatusPolicyViolation, "media of %.40q is not known here: ask for audio/l16;rate=16000", e.ContentType)
 		}
-		c.line = line{codec: PCM, rate: audio.SampleRate(rate)}
+		c.in = line{codec: PCM, rate: audio.SampleRate(rate)}
+		c.out = c.in
 		if err := parse(m, &c.Headers); err != nil {
 			return false, err
 		}
@@ -73,13 +74,13 @@ func (c *VonageCall) Open(ctx context.Context, peer websocket.Peer, _ string) (w
 		delete(c.Headers, "content-type")
 		return true, nil
 	})
-	return c.line.formats(), err
+	return websocket.Formats{Input: audio.Mono(c.in.rate), Output: audio.Mono(c.out.rate)}, err
 }
 
 // Decode understands audio, websocket:dtmf and websocket:notify.
 func (c *VonageCall) Decode(m websocket.Message) ([]frames.Frame, error) {
 	if m.Binary {
-		return c.line.hearRaw(m.Data)
+		return c.in.hear(m.Data)
 	}
 	var e struct {
 		Event   string
@@ -91,7 +92,7 @@ func (c *VonageCall) Decode(m websocket.Message) ([]frames.Frame, error) {
 	}
 	switch e.Event {
 	case "websocket:dtmf":
-		return key(e.Digit)
+		return key(e.Digit), nil
 	case "websocket:notify":
 		return []frames.Frame{&websocket.Played{Mark: e.Payload.Mark}}, nil
 	}
@@ -100,7 +101,7 @@ func (c *VonageCall) Decode(m websocket.Message) ([]frames.Frame, error) {
 
 // Audio returns the samples.
 func (c *VonageCall) Audio(dst []byte, chunk playout.Chunk) (websocket.Message, error) {
-	return websocket.Message{Binary: true, Data: c.line.codec.encode(dst[:0], chunk.Samples)}, nil
+	return websocket.Message{Binary: true, Data: append(dst[:0], c.out.say(chunk.Samples)...)}, nil
 }
 
 // Mark returns a notify message.
