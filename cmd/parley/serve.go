@@ -26,7 +26,7 @@ type serveCommand struct {
 	Addr    string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 chooses a free one. Default: ${default}, which nobody but this machine can reach."`
 	TLSCert string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM form. Browsers give a page of another machine no microphone without TLS."`
 	TLSKey  string        `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key."`
-	Token   string        `env:"PARLEY_TOKEN" placeholder:"SECRET" help:"What callers must know: ?token=SECRET, a bearer token, or the end of the path (/twilio/SECRET). Default: $$PARLEY_TOKEN, or nothing."`
+	Token   string        `env:"PARLEY_TOKEN" placeholder:"SECRET" help:"What callers must know: ?token=SECRET, a bearer token, or the end of the path (/twilio/SECRET). Default: everybody may call."`
 	Origins []string      `name:"origin" placeholder:"HOST" help:"Another host whose pages may call, such as app.example.com or *.example.com. May be repeated."`
 	Calls   int           `default:"100" help:"How many calls there may be at once. Default: ${default}."`
 	Drain   time.Duration `default:"1m" help:"How long agents may take to finish what they say when the server is stopped. Default: ${default}."`
@@ -34,9 +34,9 @@ type serveCommand struct {
 	Streams int `default:"20" help:"How many streams the account may have open at once; callers beyond wait. Default: ${default}, which is what AWS grants."`
 	agentFlags
 
-	TwilioAuthToken string `env:"TWILIO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Twilio's calls. Default: $$TWILIO_AUTH_TOKEN."`
-	TelnyxAPIKey    string `name:"telnyx-api-key" env:"TELNYX_API_KEY" placeholder:"SECRET" help:"To hang up Telnyx's calls. Default: $$TELNYX_API_KEY."`
-	PlivoAuthToken  string `env:"PLIVO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Plivo's calls. Default: $$PLIVO_AUTH_TOKEN."`
+	TwilioAuthToken string `env:"TWILIO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Twilio's calls. It needs --token."`
+	TelnyxAPIKey    string `name:"telnyx-api-key" env:"TELNYX_API_KEY" placeholder:"SECRET" help:"To hang up Telnyx's calls. It needs --token."`
+	PlivoAuthToken  string `env:"PLIVO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Plivo's calls. It needs --token."`
 
 	Verbose bool `short:"v" help:"Log what the service does, too."`
 }

@@ -96,8 +96,8 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 			return nil
 		}
 		if !ok {
-			reason, wanted := in.call.link.why()
-			in.call.left.Store(wanted)
+			reason, left := in.call.link.why()
+			in.call.left.Store(left)
 			return in.hangUp(ctx, reason, out)
 		}
 		switch f := f.(type) {

@@ -495,8 +495,8 @@ func (l *link) end(ctx context.Context, code ws.StatusCode, reason string) {
 	l.work.Wait()
 }
 
-// why says for people why the connection ended, and whether the peer wanted it.
-func (l *link) why() (reason string, wanted bool) {
+// why says for people why the connection ended, and whether the peer has ended it.
+func (l *link) why() (reason string, left bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch code := ws.CloseStatus(l.cause); code {
@@ -504,7 +504,7 @@ func (l *link) why() (reason string, wanted bool) {
 		return hungUp, true
 	}
 	if r, ok := errors.AsType[*Refusal](l.cause); ok {
-		return "the caller was disconnected: " + r.Reason, true
+		return "the caller was disconnected: " + r.Reason, false
 	}
 	return fmt.Sprintf("the caller was lost: %v", l.cause), false
 }

@@ -108,13 +108,21 @@ func TestAClientIsToldThatTheBotIsReady(t *testing.T) {
 		`{"label":"rtvi-ai","type":"client-ready","id":"x","data":{"version":"2.0.0","about":{"library":"y"}}}`: `{"label":"rtvi-ai","type":"bot-ready","id":"x","data":{"version":"2.0.0","about":{"library":"parley"}}}`,
 		`{"label":"rtvi-ai","type":"client-ready","id":"x"}`:                                                    `{"label":"rtvi-ai","type":"bot-ready","id":"x","data":{"version":"2.1.0","about":{"library":"parley"}}}`,
 	} {
-		got, err := Pipecat().Decode(message(4, text(1, said)))
+		s := Pipecat()
+		got, err := s.Decode(message(4, text(1, said)))
 		if err != nil || len(got) != 1 {
 			t.Fatalf("got %v, %v", got, err)
 		}
 		reply, ok := got[0].(*Reply)
 		if !ok || !bytes.Equal(reply.Message.Data, message(4, text(1, want)).Data) {
 			t.Errorf("%s was answered with %v", said, got[0])
+		}
+		if got, err := s.Decode(message(4, text(1, said))); got != nil || err != nil {
+			t.Errorf("asked again, it answers %v, %v", got, err)
+		}
+		long := strings.Replace(said, `"id":"x"`, `"id":"`+strings.Repeat("<", 200)+`"`, 1)
+		if got, err := Pipecat().Decode(message(4, text(1, long))); got != nil || err == nil {
+			t.Errorf("a long id is answered with %v", got)
 		}
 	}
 }
