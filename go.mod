@@ -19,6 +19,7 @@ require (
 	github.com/hajimehoshi/go-mp3 v0.3.4
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/shota3506/onnxruntime-purego v0.0.0-20260315223538-8db8bd7424b2
+	github.com/thesyncim/gopus v0.1.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.46.0
