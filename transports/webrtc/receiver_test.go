@@ -223,7 +223,7 @@ func TestAStallIsWaitedFor(t *testing.T) {
 
 func TestAPauseOfTheSenderIsSilenceInTime(t *testing.T) {
 	said := tone(audio.Rate48k, 4*time.Second)
-	clear(said[40000:3*48000])
+	clear(said[40000 : 3*48000])
 	sent, _ := spoken(t, said, 0)
 	// One second is said, then nothing for two: the sender says so, and sends a sign
 	// of life every 400 ms.

@@ -1,0 +1,314 @@
+package webrtc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/transports/playout"
+)
+
+// Call is one peer's call, whatever connections it has one after the other. Its two
+// ends go into a pipeline, which is run once.
+type Call struct {
+	// ID names the call in logs, and to the peer: it is its pc_id.
+	ID string
+
+	// Request is the HTTP request that began it. Its context and its body are
+	// not of use.
+	Request *http.Request
+
+	// Data is what the peer's application has put into the offer: its requestData.
+	// It is not checked.
+	Data json.RawMessage
+
+	config   Config
+	clock    *playout.Clock
+	input    *Input
+	output   *playout.Output
+	sender   *sender
+	receiver *receiver // nil until the pipeline runs
+	said     chan any  // by the peer: frames, and []byte to be answered
+	rates    *rate.Limiter
+
+	negotiating sync.Mutex // of offers
+
+	mu         sync.Mutex // of all below
+	peer       *peer
+	candidates int
+	outbox     [][]byte // until there is a channel
+	report     reception
+	cancel     func() // ends the run before it hears; nil afterwards
+	left       string // why the peer is gone
+	gone       chan struct{}
+	once       sync.Once // for connected
+	connected  chan struct{}
+}
+
+// Stats is how a call's connection is.
+type Stats struct {
+	Receiver ReceiverStats
+
+	SentPackets, SentBytes uint64 // of the agent's voice, Opus only
+
+	// What the peer reports of it, since its last report (RFC 3550, section 6.4.1):
+	// the share of packets lost, from 0 to 1, and the jitter; and how long a
+	// packet takes there and back. All are 0 before the first report.
+	Loss      float64
+	Jitter    time.Duration
+	RoundTrip time.Duration
+}
+
+// reception is what a peer has told of what it gets.
+type reception struct {
+	loss              float64
+	jitter, roundTrip time.Duration
+}
+
+const (
+	hungUp = "the peer has hung up"
+
+	maxSaid   = 64  // messages that wait for the pipeline; the peer waits behind them
+	maxOutbox = 256 // messages that wait for a channel
+)
+
+func newCall(id string, r *http.Request, data json.RawMessage, cfg Config) (*Call, error) {
+	c := &Call{
+		ID: id, Request: r, Data: data, config: cfg, clock: &playout.Clock{},
+		said: make(chan any, maxSaid), rates: rate.NewLimiter(rate.Limit(cfg.MaxMessageRate), 5*cfg.MaxMessageRate),
+		gone: make(chan struct{}), connected: make(chan struct{}),
+	}
+	var err error
+	if c.sender, err = newSender(cfg.Bitrate, id); err != nil {
+		return nil, err
+	}
+	c.input = &Input{call: c}
+	p := cfg.Playout
+	p.Name, p.Format, p.Chunk, p.Clock = "webrtc output", audio.Mono(audio.Rate48k), outputChunk, c.clock
+	c.output = playout.New(p, sink{c})
+	return c, nil
+}
+
+// Input returns the caller: the first processor of the pipeline.
+func (c *Call) Input() *Input { return c.input }
+
+// Output returns the agent's voice: the last processor of the pipeline.
+func (c *Call) Output() *playout.Output { return c.output }
+
+// Stats returns how the connection is. It is safe for concurrent use.
+func (c *Call) Stats() Stats {
+	c.mu.Lock()
+	r, report := c.receiver, c.report
+	c.mu.Unlock()
+	s := Stats{Loss: report.loss, Jitter: report.jitter, RoundTrip: report.roundTrip}
+	if r != nil {
+		s.Receiver = r.Stats()
+	}
+	c.sender.mu.Lock()
+	defer c.sender.mu.Unlock()
+	s.SentPackets, s.SentBytes = c.sender.packets, c.sender.bytes
+	return s
+}
+
+// leave says that the peer is gone. The first reason counts.
+func (c *Call) leave(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left != "" {
+		return
+	}
+	c.left = reason
+	close(c.gone)
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+func (c *Call) why() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
+}
+
+// listen begins to hear. From then on the pipeline ends in order.
+func (c *Call) listen() (*receiver, error) {
+	r, err := newReceiver(audio.Mono(c.config.InputRate), c.config.MaxWait, c.clock.Start())
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.receiver, c.cancel = r, nil
+	return r, nil
+}
+
+// hears returns the receiver of one of the call's peers; nil if nobody listens, or if
+// it has been replaced.
+func (c *Call) hears(p *peer) *receiver {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.peer != p {
+		return nil
+	}
+	return c.receiver
+}
+
+// current returns the peer that the call has now.
+func (c *Call) current() *peer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peer
+}
+
+// hear takes what a peer says on its channel. It waits until there is room.
+func (c *Call) hear(p *peer, what any) {
+	if c.current() != p {
+		return
+	}
+	select {
+	case c.said <- what:
+	case <-c.gone:
+	case <-p.closed:
+	}
+}
+
+// write sends a message, when there is a channel.
+func (c *Call) write(message func(language) ([]byte, error)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var l language = plain{}
+	if p := c.peer; p != nil && p.language != nil {
+		l = p.language
+	}
+	b, err := message(l)
+	if err != nil {
+		return err
+	}
+	if p := c.peer; p != nil && p.channel != nil {
+		return p.send(b)
+	}
+	if len(c.outbox) >= maxOutbox {
+		return fmt.Errorf("the peer has no data channel, and %d messages wait for one", maxOutbox)
+	}
+	c.outbox = append(c.outbox, b)
+	return nil
+}
+
+// Input is the processor that hears the peer. See [Server].
+type Input struct{ call *Call }
+
+// Name returns "webrtc input".
+func (in *Input) Name() string { return "webrtc input" }
+
+// Process passes everything on.
+func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	if _, ok := f.(*frames.Interruption); ok {
+		return nil // the engine tells everybody
+	}
+	return out.Send(ctx, f, dir)
+}
+
+// Run sends what the peer says, until it hangs up.
+func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
+	r, err := in.call.listen()
+	if err != nil {
+		return err
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		wake, err := in.hear(ctx, r, out)
+		if err != nil {
+			return err
+		}
+		var due <-chan time.Time
+		if !wake.IsZero() {
+			timer.Reset(time.Until(wake))
+			due = timer.C
+		}
+		select {
+		case <-due:
+		case <-r.arrived:
+		case what := <-in.call.said:
+			over, err := in.take(ctx, what, out)
+			if over || err != nil {
+				return err
+			}
+		case <-in.call.gone:
+			return in.hangUp(ctx, in.call.why(), out)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// hear sends all audio that there is, and returns when there is more.
+func (in *Input) hear(ctx context.Context, r *receiver, out *pipeline.Port) (wake time.Time, err error) {
+	for {
+		samples, at, wake := r.pull(time.Now())
+		if len(samples) == 0 {
+			return wake, nil
+		}
+		f := &frames.AudioInput{Audio: frames.Audio{Format: r.format, Samples: samples, Track: in.call.config.Track, Position: at}}
+		if err := out.Send(ctx, f, frames.Downstream); err != nil {
+			return time.Time{}, err
+		}
+	}
+}
+
+// take does what a message says, and reports whether it was the last one.
+func (in *Input) take(ctx context.Context, what any, out *pipeline.Port) (over bool, err error) {
+	switch f := what.(type) {
+	case []byte:
+		if err := in.call.write(func(language) ([]byte, error) { return f, nil }); err != nil {
+			out.Report(err)
+		}
+	case *frames.Interruption:
+		out.Interrupt(f.Reason)
+	case *frames.End:
+		in.call.leave(f.Reason)
+		return true, in.hangUp(ctx, f.Reason, out)
+	case frames.Frame:
+		return false, out.Send(ctx, f, frames.Downstream)
+	}
+	return false, nil
+}
+
+// hangUp ends the call. There is nobody who could hear the rest of what the agent
+// has to say.
+func (in *Input) hangUp(ctx context.Context, reason string, out *pipeline.Port) error {
+	out.Interrupt(reason)
+	return out.Send(ctx, &frames.End{Reason: reason}, frames.Downstream)
+}
+
+// sink lets the peer hear the agent.
+type sink struct{ call *Call }
+
+func (s sink) Play(_ context.Context, c playout.Chunk) error {
+	return s.call.sender.play(c, s.call.config.SendSilence)
+}
+
+func (s sink) Message(_ context.Context, message any) error {
+	if err := s.call.write(func(l language) ([]byte, error) { return l.message(message) }); err != nil {
+		return fmt.Errorf("send message: %w", err)
+	}
+	return nil
+}
+
+func (s sink) Press(_ context.Context, digit byte) error {
+	if err := s.call.write(func(l language) ([]byte, error) { return l.press(digit) }); err != nil {
+		return fmt.Errorf("press %c: %w", digit, err)
+	}
+	return nil
+}
+
+var errSlow = errors.New("the peer does not read its messages")

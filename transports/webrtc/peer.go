@@ -1,0 +1,296 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
+	pion "github.com/pion/webrtc/v4"
+
+	"github.com/parley-go/parley/audio/opus"
+)
+
+// peer is one connection of a call.
+type peer struct {
+	call     *Call
+	pc       *pion.PeerConnection
+	closed   chan struct{}
+	finish   sync.Once
+	reading  sync.WaitGroup
+	begun    bool // there was an audio track; OnTrack's own
+	opened   chan struct{}
+	channel  *pion.DataChannel // guarded by the call, as is the language
+	language language
+}
+
+// newPeer returns a connection whose remote side is not known yet.
+func newPeer(c *Call, api *pion.API, cfg pion.Configuration, changed func(*peer)) (*peer, error) {
+	pc, err := api.NewPeerConnection(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{call: c, pc: pc, closed: make(chan struct{}), opened: make(chan struct{})}
+	pc.OnConnectionStateChange(func(pion.PeerConnectionState) { changed(p) })
+	pc.SCTP().OnClose(func(error) {
+		if c.current() == p {
+			c.leave(hungUp)
+		}
+	})
+	pc.OnDataChannel(p.open)
+	pc.OnTrack(func(track *pion.TrackRemote, _ *pion.RTPReceiver) {
+		if track.Kind() == pion.RTPCodecTypeAudio && !p.begun {
+			p.begun = true
+			p.reading.Go(func() { p.read(track) })
+		}
+	})
+	return p, nil
+}
+
+// answer answers an offer, with all candidates of this side.
+func (p *peer) answer(ctx context.Context, offer string) (string, error) {
+	if err := p.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeOffer, SDP: offer}); err != nil {
+		return "", err
+	}
+	if len(p.pc.GetSenders()) == 0 || p.pc.GetSenders()[0].Track() == nil {
+		if err := p.speak(); err != nil {
+			return "", err
+		}
+	}
+	answer, err := p.pc.CreateAnswer(nil)
+	if err != nil {
+		return "", err
+	}
+	gathered := pion.GatheringCompletePromise(p.pc)
+	if err := p.pc.SetLocalDescription(answer); err != nil {
+		return "", err
+	}
+	select {
+	case <-gathered:
+	case <-ctx.Done(): // what there is by now has to do
+	}
+	return named(p.pc.LocalDescription().SDP, offer)
+}
+
+// named gives the sections of an answer the names (mid) that they have in the offer.
+// Those that are rejected must have one, too (RFC 8829, section 5.3.1), and pion
+// leaves it out.
+func named(answer, offer string) (string, error) {
+	var a, o sdp.SessionDescription
+	if err := errors.Join(a.UnmarshalString(answer), o.UnmarshalString(offer)); err != nil {
+		return "", err
+	}
+	for i, m := range a.MediaDescriptions {
+		if _, ok := m.Attribute(sdp.AttrKeyMID); ok || i >= len(o.MediaDescriptions) {
+			continue
+		}
+		if mid, ok := o.MediaDescriptions[i].Attribute(sdp.AttrKeyMID); ok {
+			a.MediaDescriptions[i] = m.WithValueAttribute(sdp.AttrKeyMID, mid)
+		}
+	}
+	b, err := a.Marshal()
+	return string(b), err
+}
+
+// speak lets the peer hear the agent, on the first audio that it has offered.
+func (p *peer) speak() error {
+	for _, t := range p.pc.GetTransceivers() {
+		if t.Kind() != pion.RTPCodecTypeAudio {
+			continue
+		}
+		sender, err := p.pc.AddTrack(p.call.sender.track)
+		if err != nil {
+			return err
+		}
+		p.reading.Go(func() { p.reports(sender) })
+		return nil
+	}
+	return errNoAudio
+}
+
+var errNoAudio = errors.New("the offer has no audio: add a transceiver for it")
+
+// read hears the peer until the track ends.
+func (p *peer) read(track *pion.TrackRemote) {
+	buf := make([]byte, 1500)
+	var known *receiver
+	for {
+		n, _, err := track.Read(buf)
+		if err != nil {
+			return
+		}
+		now := time.Now()
+		r := p.call.hears(p)
+		if r == nil {
+			continue // nobody listens yet, or this connection has been replaced
+		}
+		if r != known {
+			known = r
+			r.reset() // the one before was that of another connection
+		}
+		var packet rtp.Packet
+		if packet.Unmarshal(buf[:n]) != nil || len(packet.Payload) == 0 {
+			continue
+		}
+		r.push(packet.SequenceNumber, packet.Timestamp, append([]byte(nil), packet.Payload...), now)
+	}
+}
+
+// reports reads what the peer tells of the agent's voice, until the sender ends.
+func (p *peer) reports(sender *pion.RTPSender) {
+	for {
+		packets, _, err := sender.ReadRTCP()
+		if err != nil {
+			return
+		}
+		now := time.Now()
+		for _, packet := range packets {
+			if r, ok := packet.(*rtcp.ReceiverReport); ok {
+				for _, b := range r.Reports {
+					p.report(b, now)
+				}
+			}
+		}
+	}
+}
+
+// report notes one report (RFC 3550, section 6.4.1).
+func (p *peer) report(b rtcp.ReceptionReport, now time.Time) {
+	r := reception{loss: float64(b.FractionLost) / 256, jitter: time.Duration(b.Jitter) * time.Second / opus.Clock}
+	if b.LastSenderReport != 0 {
+		// In units of 1/65536 s; it is negative where clocks were put.
+		if d := int32(ntp(now) - b.LastSenderReport - b.Delay); d > 0 {
+			r.roundTrip = time.Duration(d) * time.Second >> 16
+		}
+	}
+	c := p.call
+	c.sender.lost(r.loss)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report = r
+}
+
+// ntp returns the middle 32 bits of an NTP timestamp (RFC 3550, section 4).
+func ntp(t time.Time) uint32 {
+	const since1900 = 2208988800
+	return uint32(t.Unix()+since1900)<<16 | uint32((int64(t.Nanosecond())<<16)/1e9)
+}
+
+// open takes the first data channel.
+func (p *peer) open(d *pion.DataChannel) {
+	c := p.call
+	c.mu.Lock()
+	taken := p.channel != nil || p.language != nil
+	if !taken {
+		p.language = languageOf(d.Label())
+	}
+	l := p.language
+	c.mu.Unlock()
+	if taken {
+		d.Close() // there is nothing to say on another one
+		return
+	}
+	d.OnMessage(func(m pion.DataChannelMessage) { p.said(l, m.Data) })
+	d.OnClose(func() {
+		if c.current() == p {
+			c.leave(hungUp)
+		}
+	})
+	d.OnOpen(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		p.channel = d
+		close(p.opened)
+		if c.peer != p {
+			return
+		}
+		for _, b := range c.outbox {
+			if p.send(b) != nil {
+				break
+			}
+		}
+		c.outbox = nil
+	})
+}
+
+// said takes a message of the peer's. What breaks a rule ends the call.
+func (p *peer) said(l language, data []byte) {
+	c := p.call
+	var err error
+	switch {
+	case len(data) > c.config.MaxMessage:
+		err = fmt.Errorf("a message has %d bytes, where there may be %d", len(data), c.config.MaxMessage)
+	case !c.rates.Allow():
+		err = fmt.Errorf("there are more than %d messages a second", c.config.MaxMessageRate)
+	default:
+		f, answer, e := l.decode(data)
+		switch err = e; {
+		case e != nil:
+		case answer != nil:
+			c.hear(p, answer)
+		case f != nil:
+			c.hear(p, f)
+		}
+	}
+	if err != nil && c.current() == p {
+		c.config.Logger.Warn("the peer broke a rule", "call", c.ID, "error", err)
+		c.leave(err.Error())
+	}
+}
+
+// send sends a message on the channel that is there. The call's mutex is held.
+func (p *peer) send(b []byte) error {
+	if p.channel.BufferedAmount()+uint64(len(b)) > maxBuffered {
+		return errSlow
+	}
+	return p.channel.SendText(string(b))
+}
+
+// maxBuffered is how many bytes may wait for a peer that does not read.
+const maxBuffered = 1 << 20
+
+// farewell tells the peer that the call is over, and waits until it knows, or for as
+// long as it may take to say a word.
+func (p *peer) farewell(ctx context.Context) {
+	c := p.call
+	c.mu.Lock()
+	channel := p.channel
+	if channel == nil || p.pc.ConnectionState() != pion.PeerConnectionStateConnected || p.send(p.language.bye()) != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	sent := make(chan struct{}, 1)
+	channel.OnBufferedAmountLow(func() {
+		select {
+		case sent <- struct{}{}:
+		default:
+		}
+	})
+	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
+	for channel.BufferedAmount() > 0 {
+		select {
+		case <-sent:
+		case <-p.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+const farewellTimeout = 500 * time.Millisecond
+
+// close ends the connection, and waits until nothing of it is left.
+func (p *peer) close() {
+	p.finish.Do(func() {
+		close(p.closed)
+		p.pc.GracefulClose() // there is nobody to tell what went wrong
+		p.reading.Wait()
+	})
+}

@@ -1,0 +1,718 @@
+package webrtc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/transport/v4"
+	pion "github.com/pion/webrtc/v4"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/transports/playout"
+)
+
+// Config says who may call, and how. The zero value is a good one for callers that
+// are served from the same host and can reach one of its addresses.
+type Config struct {
+	// Addr is the UDP address of all calls, as "HOST:PORT". Default: a free port
+	// on every address of this host. Firewalls have to let it through.
+	Addr string
+
+	// PublicIPs are the addresses under which peers reach this host, if it does
+	// not know them itself, being behind a NAT that maps ports one to one.
+	PublicIPs []string
+
+	// ICEServers are STUN and TURN servers with which this host finds out under
+	// which addresses it can be reached. A server with a public address needs none.
+	ICEServers []ICEServer
+
+	// Authenticate says whether a request, an offer or a candidate, is let in. With
+	// an error it is refused with 401 and nothing else; the error is logged. nil
+	// lets everybody in.
+	Authenticate func(r *http.Request) error
+
+	// Origins are the hosts of other web pages that may call, as
+	// "app.example.com" or "*.example.com"; pages of the same host always may.
+	// "*" lets every page in. Programs that are no browsers send no origin.
+	Origins []string
+
+	// MaxCalls is how many calls there may be at once, those included that are not
+	// yet connected; 1000 by default. One more is refused with 503.
+	MaxCalls int
+
+	// ConnectTimeout is how long a peer may take from its offer to the call; 15 s
+	// by default.
+	ConnectTimeout time.Duration
+
+	// Grace is how long a call goes on without a connection, until it comes back
+	// or the peer makes another; 20 s by default, at least 5 s, after which a
+	// silent connection is taken for lost.
+	Grace time.Duration
+
+	// InputRate is that of the peer's audio, which is mono: 8, 16, 24 or 48 kHz;
+	// 16 kHz by default, which is what services that recognise speech take.
+	InputRate audio.SampleRate
+
+	// MaxWait is how long to wait for audio when the network has stalled, before
+	// silence takes its place, and what comes later is dropped; 400 ms by default.
+	MaxWait time.Duration
+
+	// Bitrate is that of the agent's voice, in bit/s, while it speaks; 32000 by
+	// default.
+	Bitrate int
+
+	// SendSilence says that the peer gets audio while there is nothing to hear,
+	// too.
+	SendSilence bool
+
+	// MaxMessage is the longest message, in bytes, that a peer may send on a data
+	// channel; 64 KiB by default and at most. A longer one ends the call.
+	MaxMessage int
+
+	// MaxMessageRate is how many messages a second it may send; 200 by default,
+	// those of five seconds at once. More end the call.
+	MaxMessageRate int
+
+	// Track is the name of the caller's audio; "caller" by default.
+	Track string
+
+	// Playout is for what is seldom changed of the output. Lead is 60 ms by
+	// default, and EndSilence 200 ms, which is what the peer's jitter buffer holds.
+	// Name, Format, Chunk and Clock are set by this package.
+	Playout playout.Config
+
+	// Logger gets a line for the beginning and the end of each call, and for each
+	// refusal. nil means to discard.
+	Logger *slog.Logger
+
+	net transport.Net // of tests
+}
+
+// ICEServer is a STUN or TURN server.
+type ICEServer struct {
+	URLs       []string `json:"urls"` // as "stun:stun.example.com:3478" or "turn:…?transport=udp"
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.MaxCalls, 1000)
+	def(&c.ConnectTimeout, 15*time.Second)
+	def(&c.Grace, 20*time.Second)
+	def(&c.InputRate, audio.Rate16k)
+	def(&c.MaxWait, 400*time.Millisecond)
+	def(&c.Bitrate, 32000)
+	def(&c.MaxMessage, maxMessage)
+	def(&c.MaxMessageRate, 200)
+	def(&c.Track, "caller")
+	def(&c.Playout.Lead, 60*time.Millisecond)
+	def(&c.Playout.EndSilence, 200*time.Millisecond)
+	def(&c.Addr, ":0")
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// def sets what is zero to its default.
+func def[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+const (
+	maxMessage    = 64 << 10
+	maxOffer      = 128 << 10
+	maxMedia      = 16  // sections of an offer
+	maxCandidates = 256 // of a call
+
+	// noTraffic is for how long nothing may come before a connection is taken for
+	// lost, and gatherTimeout how long to look for this side's addresses.
+	noTraffic     = 5 * time.Second
+	gatherTimeout = 3 * time.Second
+)
+
+func (c Config) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"MaxCalls", c.MaxCalls}, {"MaxMessage", c.MaxMessage}, {"MaxMessageRate", c.MaxMessageRate}} {
+		if n.value < 1 {
+			bad("%s is %d: at least 1, or 0 for the default", n.name, n.value)
+		}
+	}
+	for _, d := range []struct {
+		name         string
+		value, least time.Duration
+	}{{"ConnectTimeout", c.ConnectTimeout, time.Second}, {"Grace", c.Grace, noTraffic}, {"MaxWait", c.MaxWait, minWait}} {
+		if d.value < d.least {
+			bad("%s is %v: at least %v, or 0 for the default (was it meant in seconds? write 20*time.Second)", d.name, d.value, d.least)
+		}
+	}
+	if c.MaxMessage > maxMessage {
+		bad("MaxMessage is %d: at most %d", c.MaxMessage, maxMessage)
+	}
+	if _, err := newReceiver(audio.Mono(c.InputRate), c.MaxWait, time.Time{}); err != nil {
+		bad("InputRate: %w", err)
+	}
+	if _, err := newSender(c.Bitrate, "call"); err != nil {
+		bad("Bitrate: %w", err)
+	}
+	for _, ip := range c.PublicIPs {
+		if net.ParseIP(ip) == nil {
+			bad("PublicIPs: %q is not an IP address", ip)
+		}
+	}
+	for _, o := range c.Origins {
+		if _, err := path.Match(o, ""); err != nil {
+			bad("Origins: %q: %w", o, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Server is an [http.Handler] that makes calls of offers. It is safe for concurrent
+// use.
+type Server struct {
+	config   Config
+	pipeline func(*Call) (*pipeline.Pipeline, error)
+	api      *pion.API
+	ice      pion.Configuration
+	mux      ice.UDPMux
+	ctx      context.Context // until the calls are cancelled
+	cancel   context.CancelFunc
+
+	mu       sync.Mutex
+	calls    map[string]*Call
+	entered  int // calls, and offers that may become one
+	running  map[*pipeline.Pipeline]bool
+	draining bool
+	serving  sync.WaitGroup
+}
+
+// NewServer opens the UDP port, and returns a server that runs a pipeline of its own
+// for each call, which agent makes:
+//
+//	func(call *webrtc.Call) (*pipeline.Pipeline, error) {
+//		return pipeline.New(pipeline.Config{}, call.Input(), service, call.Output()), nil
+//	}
+//
+// It is called when the peer is connected. An error ends the call and is logged; the
+// peer is not told. [Server.Shutdown] closes the port.
+func NewServer(cfg Config, agent func(*Call) (*pipeline.Pipeline, error)) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("configure WebRTC server: %w", err)
+	}
+	if agent == nil {
+		return nil, errors.New("configure WebRTC server: there is no agent: give a function that makes a call's pipeline")
+	}
+	s := &Server{config: cfg, pipeline: agent, calls: map[string]*Call{}, running: map[*pipeline.Pipeline]bool{}}
+	for _, i := range cfg.ICEServers {
+		s.ice.ICEServers = append(s.ice.ICEServers, pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential})
+	}
+	settings, err := s.settings()
+	if err != nil {
+		return nil, fmt.Errorf("configure WebRTC server: %w", err)
+	}
+	media := &pion.MediaEngine{}
+	reports := &interceptor.Registry{}
+	if err := errors.Join(
+		media.RegisterCodec(pion.RTPCodecParameters{RTPCodecCapability: opusCodec, PayloadType: opusPayload}, pion.RTPCodecTypeAudio),
+		register(reports),
+	); err != nil {
+		s.mux.Close()
+		return nil, fmt.Errorf("configure WebRTC server: %w", err)
+	}
+	s.api = pion.NewAPI(pion.WithMediaEngine(media), pion.WithInterceptorRegistry(reports), pion.WithSettingEngine(settings))
+	// What is wrong with an ICE server is said now, and not in the first call.
+	pc, err := s.api.NewPeerConnection(s.ice)
+	if err != nil {
+		s.mux.Close()
+		return nil, fmt.Errorf("configure WebRTC server: ICEServers: %w", err)
+	}
+	pc.GracefulClose()
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// register adds the reports of RTCP, and nothing else: for audio there is no use in
+// sending again what is lost.
+func register(r *interceptor.Registry) error {
+	receiver, err := report.NewReceiverInterceptor()
+	if err != nil {
+		return err
+	}
+	sender, err := report.NewSenderInterceptor()
+	if err != nil {
+		return err
+	}
+	r.Add(receiver)
+	r.Add(sender)
+	return nil
+}
+
+// settings opens the port, and says how connections are made on it.
+func (s *Server) settings() (pion.SettingEngine, error) {
+	var e pion.SettingEngine
+	cfg := s.config
+	addr, err := net.ResolveUDPAddr("udp", cfg.Addr)
+	if err != nil {
+		return e, fmt.Errorf("Addr %q: %w: it is of the form HOST:PORT, or :PORT for every address", cfg.Addr, err)
+	}
+	logs := loggers{cfg.Logger}
+	switch {
+	case cfg.net != nil:
+		conn, err := cfg.net.ListenUDP("udp4", addr)
+		if err != nil {
+			return e, err
+		}
+		s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn, Net: cfg.net})
+		e.SetNet(cfg.net)
+	case addr.IP == nil || addr.IP.IsUnspecified():
+		s.mux, err = ice.NewMultiUDPMuxFromPort(addr.Port, ice.UDPMuxFromPortWithLogger(logs.NewLogger("ice")), ice.UDPMuxFromPortWithLoopback())
+	default:
+		var conn *net.UDPConn
+		if conn, err = net.ListenUDP("udp", addr); err == nil {
+			s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn})
+		}
+	}
+	if err != nil {
+		return e, fmt.Errorf("open UDP port: %w: choose another Addr, or port 0 for a free one", err)
+	}
+	e.LoggerFactory = logs
+	e.SetICEUDPMux(s.mux)
+	e.SetIncludeLoopbackCandidate(true) // for callers on this machine
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.SetICETimeouts(noTraffic, cfg.Grace-noTraffic+time.Millisecond, 2*time.Second)
+	e.SetSTUNGatherTimeout(gatherTimeout)
+	// When the peer closes, pion's connection does so, too, and holds a lock while it
+	// waits for an answer that cannot come. Virtual time stands still then.
+	e.DisableCloseByDTLS(cfg.net != nil)
+	if len(cfg.PublicIPs) > 0 {
+		e.SetNAT1To1IPs(cfg.PublicIPs, pion.ICECandidateTypeHost)
+	}
+	return e, nil
+}
+
+// Calls returns how many calls there are, those included that are not yet connected.
+func (s *Server) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entered
+}
+
+// offer is what a peer posts, and answer what it gets.
+type (
+	offer struct {
+		SDP     string          `json:"sdp"`
+		Type    string          `json:"type"`
+		ID      string          `json:"pc_id"`
+		Restart bool            `json:"restart_pc"`
+		Data    json.RawMessage `json:"requestData"`
+		Data2   json.RawMessage `json:"request_data"`
+	}
+	answer struct {
+		SDP  string `json:"sdp"`
+		Type string `json:"type"`
+		ID   string `json:"pc_id"`
+	}
+	trickle struct {
+		ID         string `json:"pc_id"`
+		Candidates []struct {
+			Candidate string  `json:"candidate"`
+			Mid       *string `json:"sdp_mid"`
+			Line      *uint16 `json:"sdp_mline_index"`
+		} `json:"candidates"`
+	}
+)
+
+// refusal is why a request is refused, and how.
+type refusal struct {
+	status int
+	reason string
+}
+
+func (r *refusal) Error() string { return r.reason }
+
+func refuse(status int, format string, args ...any) error {
+	return &refusal{status, fmt.Sprintf(format, args...)}
+}
+
+// ServeHTTP takes offers and candidates. See the package's documentation.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	log := s.config.Logger.With("remote", r.RemoteAddr)
+	what, err := s.serve(w, r)
+	var no *refusal
+	switch {
+	case err == nil && what != nil:
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(what) // a peer that does not get it will not connect
+	case err == nil:
+		w.WriteHeader(http.StatusNoContent)
+	case errors.As(err, &no):
+		log.Warn("request refused", "status", no.status, "error", err)
+		if no.status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "5")
+		}
+		http.Error(w, no.reason, no.status)
+	default:
+		log.Error("request failed", "error", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	}
+}
+
+// serve conducts a request and returns the answer.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
+	if err := s.admit(w, r); err != nil || r.Method == http.MethodOptions {
+		return nil, err
+	}
+	if s.config.Authenticate != nil {
+		if err := s.config.Authenticate(r); err != nil {
+			s.config.Logger.Warn("not authenticated", "remote", r.RemoteAddr, "error", err)
+			return nil, refuse(http.StatusUnauthorized, "not authenticated")
+		}
+	}
+	body := http.MaxBytesReader(w, r.Body, maxOffer)
+	switch r.Method {
+	case http.MethodPost:
+		var o offer
+		if err := decode(body, &o); err != nil {
+			return nil, err
+		}
+		if err := o.check(); err != nil {
+			return nil, err
+		}
+		return s.offered(r, o)
+	case http.MethodPatch:
+		var t trickle
+		if err := decode(body, &t); err != nil {
+			return nil, err
+		}
+		return map[string]string{"status": "success"}, s.trickled(t)
+	}
+	w.Header().Set("Allow", "POST, PATCH, OPTIONS")
+	return nil, refuse(http.StatusMethodNotAllowed, "post an offer here: see the documentation of package webrtc")
+}
+
+// admit lets pages of other hosts in, if they may.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) error {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return nil
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	u, err := url.Parse(origin)
+	if err != nil {
+		return refuse(http.StatusForbidden, "the origin is not a URL")
+	}
+	allowed := strings.EqualFold(u.Host, r.Host)
+	for _, pattern := range s.config.Origins {
+		target := strings.ToLower(u.Host)
+		if strings.Contains(pattern, "://") {
+			target = strings.ToLower(u.Scheme + "://" + u.Host)
+		}
+		ok, _ := path.Match(strings.ToLower(pattern), target) // its form has been checked
+		allowed = allowed || ok
+	}
+	if !allowed {
+		return refuse(http.StatusForbidden, "pages of %.100q may not call here", u.Host)
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Methods", "POST, PATCH")
+		h.Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
+		h.Set("Access-Control-Max-Age", "600")
+	}
+	return nil
+}
+
+func decode(body interface{ Read([]byte) (int, error) }, v any) error {
+	err := json.NewDecoder(body).Decode(v)
+	var long *http.MaxBytesError
+	switch {
+	case errors.As(err, &long):
+		return refuse(http.StatusRequestEntityTooLarge, "the request is longer than %d bytes", maxOffer)
+	case err != nil:
+		return refuse(http.StatusBadRequest, "the request is not the JSON that is expected: %v", err)
+	}
+	return nil
+}
+
+func (o *offer) check() error {
+	if len(o.Data) == 0 {
+		o.Data = o.Data2
+	}
+	switch {
+	case o.Type != "offer":
+		return refuse(http.StatusBadRequest, "the type is %.20q: post an offer", o.Type)
+	case !strings.HasPrefix(o.SDP, "v=0"):
+		return refuse(http.StatusBadRequest, "the sdp is not one: it begins with v=0")
+	case strings.Count(o.SDP, "\nm=") > maxMedia:
+		return refuse(http.StatusBadRequest, "the offer has more than %d media sections", maxMedia)
+	}
+	return nil
+}
+
+// offered answers an offer: for a call that there is, or for a new one.
+func (s *Server) offered(r *http.Request, o offer) (any, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), gatherTimeout)
+	defer cancel()
+	if c := s.call(o.ID); c != nil {
+		sdp, err := s.renegotiate(ctx, c, o)
+		return answer{sdp, "answer", c.ID}, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	c, err := newCall(uuid.NewString(), r.Clone(context.WithoutCancel(r.Context())), o.Data, s.config)
+	if err != nil {
+		s.exit(nil)
+		return nil, err
+	}
+	sdp, err := s.connect(ctx, c, o.SDP)
+	if err != nil {
+		s.exit(nil)
+		return nil, err
+	}
+	s.mu.Lock()
+	s.calls[c.ID] = c
+	s.mu.Unlock()
+	go s.conduct(c)
+	return answer{sdp, "answer", c.ID}, nil
+}
+
+// connect gives a call a peer, instead of the one that it may have.
+func (s *Server) connect(ctx context.Context, c *Call, sdp string) (string, error) {
+	p, err := newPeer(c, s.api, s.ice, func(p *peer) {
+		if c.current() != p {
+			return
+		}
+		switch p.pc.ConnectionState() {
+		case pion.PeerConnectionStateConnected:
+			c.once.Do(func() { close(c.connected) })
+		case pion.PeerConnectionStateFailed:
+			c.leave("the connection was lost")
+		case pion.PeerConnectionStateClosed:
+			c.leave(hungUp)
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	local, err := p.answer(ctx, sdp)
+	if err != nil {
+		p.close()
+		return "", refuse(http.StatusBadRequest, "the offer cannot be answered: %v", err)
+	}
+	c.mu.Lock()
+	old := c.peer
+	c.peer = p
+	c.mu.Unlock()
+	if old != nil {
+		old.close()
+	}
+	return local, nil
+}
+
+// renegotiate answers another offer of a call's peer.
+func (s *Server) renegotiate(ctx context.Context, c *Call, o offer) (string, error) {
+	c.negotiating.Lock()
+	defer c.negotiating.Unlock()
+	if c.why() != "" {
+		return "", errNoCall
+	}
+	if o.Restart {
+		return s.connect(ctx, c, o.SDP)
+	}
+	sdp, err := c.current().answer(ctx, o.SDP)
+	if err != nil {
+		return "", refuse(http.StatusBadRequest, "the offer cannot be answered: %v", err)
+	}
+	return sdp, nil
+}
+
+// trickled takes candidates of a call's peer.
+func (s *Server) trickled(t trickle) error {
+	c := s.call(t.ID)
+	if c == nil {
+		return errNoCall
+	}
+	c.mu.Lock()
+	c.candidates += len(t.Candidates)
+	many, p := c.candidates > maxCandidates, c.peer
+	c.mu.Unlock()
+	if many {
+		return refuse(http.StatusBadRequest, "there are more than %d candidates", maxCandidates)
+	}
+	for _, i := range t.Candidates {
+		if err := p.pc.AddICECandidate(pion.ICECandidateInit{Candidate: i.Candidate, SDPMid: i.Mid, SDPMLineIndex: i.Line}); err != nil {
+			return refuse(http.StatusBadRequest, "a candidate is not understood: %v", err)
+		}
+	}
+	return nil
+}
+
+var errNoCall = refuse(http.StatusNotFound, "there is no call of that pc_id")
+
+func (s *Server) call(id string) *Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[id]
+}
+
+// enter counts an offer in, unless there are too many, or the server is shutting down.
+func (s *Server) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return refuse(http.StatusServiceUnavailable, "the server is shutting down")
+	}
+	if s.entered >= s.config.MaxCalls {
+		return refuse(http.StatusServiceUnavailable, "too many calls: try again later")
+	}
+	s.entered++
+	s.serving.Add(1)
+	return nil
+}
+
+func (s *Server) exit(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entered--
+	if c != nil {
+		delete(s.calls, c.ID)
+	}
+	s.serving.Done()
+}
+
+// conduct conducts a call to its end.
+func (s *Server) conduct(c *Call) {
+	defer s.exit(c)
+	defer func() {
+		c.leave("the call is over")
+		c.negotiating.Lock()
+		defer c.negotiating.Unlock()
+		c.current().close()
+	}()
+	log := s.config.Logger.With("call", c.ID)
+	select {
+	case <-c.connected:
+	case <-c.gone:
+		log.Info("the caller left before it was connected", "reason", c.why())
+		return
+	case <-time.After(s.config.ConnectTimeout):
+		log.Warn("the caller has not connected", "after", s.config.ConnectTimeout)
+		return
+	case <-s.ctx.Done():
+		return
+	}
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	c.mu.Lock()
+	c.cancel = stop
+	left := c.left != ""
+	c.mu.Unlock()
+	p, err := s.pipeline(c)
+	if err == nil && p == nil {
+		err = errors.New("the agent's function returned no pipeline")
+	}
+	if err != nil {
+		log.Error("call failed: there is no agent", "error", err)
+		return
+	}
+	if left || !s.run(p) {
+		return
+	}
+	defer s.ran(p)
+	log.Info("call begins")
+	began := time.Now()
+	switch err := p.Run(ctx); {
+	case err != nil && ctx.Err() != nil && s.ctx.Err() == nil:
+		log.Info("the caller left before the agent was ready", "reason", c.why())
+	case err != nil && s.ctx.Err() == nil:
+		log.Error("call failed", "error", err)
+	}
+	c.current().farewell(s.ctx)
+	stats := c.Stats()
+	log.Info("call is over", "duration", time.Since(began).Round(time.Millisecond), "packets_in", stats.Receiver.Packets, "recovered", stats.Receiver.Recovered,
+		"concealed", stats.Receiver.Concealed, "late", stats.Receiver.Late, "stalled", stats.Receiver.Stalled, "packets_out", stats.SentPackets, "loss_out", stats.Loss)
+}
+
+// run notes that a pipeline is about to run, unless the server is shutting down.
+func (s *Server) run(p *pipeline.Pipeline) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.running[p] = true
+	return true
+}
+
+func (s *Server) ran(p *pipeline.Pipeline) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.running, p)
+}
+
+// Draining reports whether the server is shutting down.
+func (s *Server) Draining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// Shutdown refuses new calls, lets the agents of those that are running finish what
+// they say, closes the UDP port when all are over, and returns. When ctx ends, the
+// rest is cancelled, and its error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	for p := range s.running {
+		p.End("the server is shutting down")
+	}
+	for _, c := range s.calls {
+		c.mu.Lock()
+		waits := c.receiver == nil // it has no agent yet
+		c.mu.Unlock()
+		if waits {
+			c.leave("the server is shutting down")
+		}
+	}
+	s.mu.Unlock()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		s.serving.Wait()
+	}()
+	var err error
+	select {
+	case <-over:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.cancel()
+	<-over
+	return errors.Join(err, s.mux.Close())
+}

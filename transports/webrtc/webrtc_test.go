@@ -1,0 +1,409 @@
+package webrtc
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/transport/v4/vnet"
+	pion "github.com/pion/webrtc/v4"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
+)
+
+func TestTheCallerIsHeardSampleForSample(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{}
+		w := serve(t, Config{}, func(*Call) pipeline.Processor { return l })
+		c := w.dial("10.0.0.2", "parley").connect()
+		sent, want := spoken(t, tone(audio.Rate48k, 5*time.Second), 0)
+		c.talk(sent)
+		time.Sleep(100 * time.Millisecond)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !slices.Equal(l.heard, want) || l.gaps > 0 {
+			t.Errorf("%d samples were heard, with %d gaps; %d were said", len(l.heard), l.gaps, len(want))
+		}
+		if s := w.only().Stats(); s.Receiver.Packets != uint64(len(sent)) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestTheAgentIsHeardInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{}, parrot)
+		c := w.dial("10.0.0.2", "parley").connect()
+		said := tone(audio.Rate48k, 3*time.Second)
+		clear(said[len(said)-24000:])
+		sent, want := spoken(t, said, 0)
+		began := time.Now()
+		c.talk(sent)
+		time.Sleep(3 * time.Second)
+		got := c.heard()
+		best, lag := 0.0, 0
+		for l := 0; l+len(want) <= len(got) && l < 16000; l++ {
+			if like := same(want[8000:16000], got[8000+l:16000+l]); like > best {
+				best, lag = like, l
+			}
+		}
+		if best < 0.85 || same(want, got[lag:lag+len(want)]) < 0.85 { // encoded twice
+			t.Fatalf("what comes back is something else: %.3f", best)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		// From when the first packet was sent until its echo arrives: one chunk of the
+		// output, whose phase is any, and the codec's own delay.
+		samples := time.Duration(lag) * time.Second / 16000
+		delay := c.packets[0].at.Sub(began) + samples - 40*time.Millisecond
+		t.Logf("the echo of a packet comes after %v", delay)
+		if delay < 0 || delay > 40*time.Millisecond {
+			t.Errorf("the echo of a packet comes after %v", delay)
+		}
+		// It left at an even pace, and then no more but signs of life.
+		for i := 1; i < 100; i++ {
+			a, b := c.packets[i-1], c.packets[i]
+			if b.at.Sub(a.at) != 20*time.Millisecond || b.Timestamp-a.Timestamp != 960 || b.SequenceNumber != a.SequenceNumber+1 {
+				t.Fatalf("packet %d came %v after the one before, %d units", i, b.at.Sub(a.at), b.Timestamp-a.Timestamp)
+			}
+		}
+		if n := len(c.packets); n < 125 || n > 125+30 {
+			t.Errorf("there were %d packets for 2.5 s of speech and as much silence", n)
+		}
+		last := c.packets[len(c.packets)-1]
+		if d := last.at.Sub(c.packets[0].at); d != time.Duration(last.Timestamp-c.packets[0].Timestamp)*time.Second/48000 {
+			t.Errorf("the timestamps are not those of the clock")
+		}
+	})
+}
+
+func TestMessagesGoBothWays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{}
+		w := serve(t, Config{}, func(*Call) pipeline.Processor {
+			return pipeline.Chain(l, pipeline.On(func(ctx context.Context, f *frames.TransportMessageInput, dir frames.Direction, out *pipeline.Port) error {
+				return out.Send(ctx, &frames.TransportMessageUrgent{Message: f.Message}, dir)
+			}))
+		})
+		c := w.dial("10.0.0.2", "parley").connect()
+		c.say(`{"type":"message","data":{"a":1}}`)
+		c.say(`{"type":"dtmf","digit":"5"}`)
+		c.say(`{"type":"what is that"}`)
+		time.Sleep(time.Second)
+		if got := c.told(); !slices.Equal(got, []string{`{"type":"message","data":{"a":1}}`}) {
+			t.Errorf("the peer was told %q", got)
+		}
+		c.say(`{"type":"bye"}`)
+		time.Sleep(time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.other) != 3 {
+			t.Fatalf("the pipeline was told %v", l.other)
+		}
+		if k, ok := l.other[1].(*frames.DTMFInput); !ok || k.Digit != '5' {
+			t.Errorf("the key is %v", l.other[1])
+		}
+		if e, ok := l.other[2].(*frames.End); !ok || e.Reason != hungUp {
+			t.Errorf("the end is %v", l.other[2])
+		}
+		if n := w.server.Calls(); n != 0 {
+			t.Errorf("there are %d calls left", n)
+		}
+	})
+}
+
+func TestPipecatsHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{}, silence)
+		c := w.dial("10.0.0.2", "chat").connect()
+		c.say("ping: 1700000000000")
+		c.say(`{"type":"signalling","message":{"type":"trackStatus","receiver_index":0,"enabled":true}}`)
+		c.say(`{"label":"rtvi-ai","type":"client-ready","id":"1","data":{"version":"2.1.0","about":{"library":"x"}}}`)
+		time.Sleep(time.Second)
+		want := `{"data":{"about":{"library":"parley"},"version":"2.1.0"},"id":"1","label":"rtvi-ai","type":"bot-ready"}`
+		if got := c.told(); !slices.Equal(got, []string{want}) {
+			t.Errorf("the peer was told %q", got)
+		}
+		w.close()
+		if got := c.told(); len(got) != 2 || got[1] != `{"type":"signalling","message":{"type":"peerLeft"}}` {
+			t.Errorf("in the end the peer was told %q", got)
+		}
+		<-c.over
+	})
+}
+
+func TestWhoHangsUpIsGone(t *testing.T) {
+	for name, hang := range map[string]func(*client){
+		"by closing":         func(c *client) { c.pc.GracefulClose() },
+		"by the channel":     func(c *client) { c.channel.Close() },
+		"by not being there": func(c *client) { c.w.router.AddChunkFilter(func(vnet.Chunk) bool { return false }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &listener{}
+				w := serve(t, Config{}, func(*Call) pipeline.Processor { return l })
+				c := w.dial("10.0.0.2", "parley").connect()
+				w.only()
+				hang(c)
+				time.Sleep(30 * time.Second)
+				if n := w.server.Calls(); n != 0 {
+					t.Errorf("there are %d calls left", n)
+				}
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				if len(l.other) != 1 {
+					t.Errorf("the pipeline was told %v", l.other)
+				}
+			})
+		})
+	}
+}
+
+func TestACallGoesOnOverAnotherConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{}
+		w := serve(t, Config{}, func(*Call) pipeline.Processor { return l })
+		c := w.dial("10.0.0.2", "chat").connect()
+		sent, want := spoken(t, tone(audio.Rate48k, 2*time.Second), 0)
+		c.talk(sent)
+		again := w.redial(c.net, "chat")
+		again.id = c.id
+		if status, text := again.offer(map[string]any{"restart_pc": true}); status != http.StatusOK || again.id != c.id {
+			t.Fatalf("%d: %s", status, text)
+		}
+		again.waitFor(pion.PeerConnectionStateConnected)
+		<-again.opened
+		again.talk(sent)
+		time.Sleep(time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(w.calls) != 1 || w.server.Calls() != 1 {
+			t.Errorf("there were %d calls, and are %d", len(w.calls), w.server.Calls())
+		}
+		if !slices.Equal(l.heard[:len(want)], want) {
+			t.Error("the first connection's audio is not what was said")
+		}
+		// Behind it there are silence and the same again, at positions that do not
+		// go back.
+		rest := l.heard[len(want):]
+		found := false
+		for i := 0; i+len(want) <= len(rest); i++ {
+			if slices.Equal(rest[i:i+len(want)], want) {
+				found = true
+				break
+			}
+		}
+		if !found || l.gaps > 1 {
+			t.Errorf("the second connection's audio is not found in %d samples, with %d gaps", len(rest), l.gaps)
+		}
+		if len(l.other) != 0 {
+			t.Errorf("the pipeline was told %v", l.other)
+		}
+	})
+}
+
+func TestAConnectionIsNegotiatedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{}
+		w := serve(t, Config{}, func(*Call) pipeline.Processor { return l })
+		c := w.dial("10.0.0.2", "chat").connect()
+		c.restartICE = true // as after a change of the network
+		if status, text := c.offer(nil); status != http.StatusOK {
+			t.Fatalf("%d: %s", status, text)
+		}
+		sent, want := spoken(t, tone(audio.Rate48k, 2*time.Second), 0)
+		c.talk(sent)
+		time.Sleep(time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if n := len(want); len(l.heard) < n || !slices.Equal(l.heard[:n], want) {
+			t.Error("the audio is not what was said")
+		}
+	})
+}
+
+func TestVideoIsDeclined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{}, silence)
+		c := w.dial("10.0.0.2", "chat")
+		if _, err := c.pc.AddTransceiverFromKind(pion.RTPCodecTypeVideo, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionRecvonly}); err != nil {
+			t.Fatal(err)
+		}
+		c.connect()
+		declined := false
+		for _, m := range strings.Split(c.pc.RemoteDescription().SDP, "\r\nm=")[1:] {
+			if strings.HasPrefix(m, "video 0 ") {
+				declined = strings.Contains(m, "\r\na=mid:")
+			}
+		}
+		if !declined {
+			t.Errorf("the answer does not decline the video by name:\n%s", c.pc.RemoteDescription().SDP)
+		}
+	})
+}
+
+func TestCandidatesMayFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{}, silence)
+		c := w.dial("10.0.0.2", "chat")
+		o, err := c.pc.CreateOffer(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var candidates []map[string]any
+		done := make(chan struct{})
+		c.pc.OnICECandidate(func(i *pion.ICECandidate) {
+			if i == nil {
+				close(done)
+				return
+			}
+			j := i.ToJSON()
+			candidates = append(candidates, map[string]any{"candidate": j.Candidate, "sdp_mid": j.SDPMid, "sdp_mline_index": j.SDPMLineIndex})
+		})
+		if err := c.pc.SetLocalDescription(o); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		status, text := w.request("POST", map[string]any{"sdp": o.SDP, "type": "offer"})
+		if status != http.StatusOK {
+			t.Fatalf("%d: %s", status, text)
+		}
+		var a answer
+		if err := json.Unmarshal([]byte(text), &a); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: a.SDP}); err != nil {
+			t.Fatal(err)
+		}
+		candidates = append(candidates, map[string]any{"candidate": "", "sdp_mid": "0", "sdp_mline_index": 0})
+		if status, text := w.request("PATCH", map[string]any{"pc_id": a.ID, "candidates": candidates}); status != http.StatusOK || text != "{\"status\":\"success\"}\n" {
+			t.Fatalf("%d: %s", status, text)
+		}
+		c.waitFor(pion.PeerConnectionStateConnected)
+	})
+}
+
+func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{
+			Origins: []string{"*.example.com", "https://app.example.org"},
+			Authenticate: func(r *http.Request) error {
+				if r.Header.Get("Authorization") == "no" {
+					return http.ErrNoCookie
+				}
+				return nil
+			},
+		}, silence)
+		from := func(origin string) func(*http.Request) {
+			return func(r *http.Request) { r.Header.Set("Origin", origin) }
+		}
+		for _, c := range []struct {
+			method string
+			body   any
+			tune   func(*http.Request)
+			status int
+			want   string
+		}{
+			{"GET", "", nil, 405, "post an offer"},
+			{"POST", "", nil, 400, "not the JSON"},
+			{"POST", `{"sdp":"v=0"`, nil, 400, "not the JSON"},
+			{"POST", `{"sdp":"v=0","type":"answer"}`, nil, 400, "post an offer"},
+			{"POST", `{"sdp":"hello","type":"offer"}`, nil, 400, "begins with v=0"},
+			{"POST", `{"sdp":"v=0\r\nnonsense","type":"offer"}`, nil, 400, "cannot be answered"},
+			{"POST", `{"sdp":"v=0` + strings.Repeat(`\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111`, 17) + `","type":"offer"}`, nil, 400, "more than 16 media"},
+			{"POST", `{"sdp":"` + strings.Repeat("x", maxOffer) + `"}`, nil, 413, "longer than"},
+			{"PATCH", `{"pc_id":"x","candidates":[]}`, nil, 404, "no call"},
+			{"POST", `{}`, func(r *http.Request) { r.Header.Set("Authorization", "no") }, 401, "not authenticated"},
+			{"PATCH", `{}`, func(r *http.Request) { r.Header.Set("Authorization", "no") }, 401, "not authenticated"},
+			{"POST", `{}`, from("https://evil.test"), 403, "may not call"},
+			{"OPTIONS", ``, from("https://evil.test"), 403, "may not call"},
+			{"OPTIONS", ``, from("https://app.example.com"), 204, ""},
+			{"OPTIONS", ``, from("https://app.example.org"), 204, ""},
+			{"OPTIONS", ``, from("http://app.example.org"), 403, "may not call"},
+			{"POST", `{}`, from("https://example.com"), 403, "may not call"},
+			{"POST", `{}`, from("http://parley.test"), 400, "post an offer"},
+			{"POST", `{}`, from("null"), 403, "may not call"},
+		} {
+			tune := c.tune
+			if tune == nil {
+				tune = func(*http.Request) {}
+			}
+			status, text := w.request(c.method, c.body, tune)
+			if status != c.status || !strings.Contains(text, c.want) {
+				t.Errorf("%s %.60v: %d %q, want %d %q", c.method, c.body, status, text, c.status, c.want)
+			}
+		}
+		if n := w.server.Calls(); n != 0 || len(w.calls) != 0 {
+			t.Errorf("there are %d calls, and %d agents were made", n, len(w.calls))
+		}
+	})
+}
+
+func TestThereIsALimitToCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{MaxCalls: 1}, silence)
+		w.dial("10.0.0.2", "parley").connect()
+		if status, text := w.dial("10.0.0.3", "parley").offer(nil); status != 503 || !strings.Contains(text, "too many") {
+			t.Errorf("%d %q", status, text)
+		}
+	})
+}
+
+func TestWhoDoesNotConnectIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{}, silence)
+		c := w.dial("10.0.0.2", "parley")
+		if status, _ := c.offer(nil); status != 200 {
+			t.Fatal(status)
+		}
+		w.router.AddChunkFilter(func(vnet.Chunk) bool { return false })
+		time.Sleep(14 * time.Second)
+		if w.server.Calls() != 1 {
+			t.Error("it was forgotten too early")
+		}
+		time.Sleep(2 * time.Second)
+		if w.server.Calls() != 0 || len(w.calls) != 0 {
+			t.Errorf("%d calls, %d agents", w.server.Calls(), len(w.calls))
+		}
+	})
+}
+
+func TestWhoBreaksARuleIsDisconnected(t *testing.T) {
+	for name, c := range map[string]struct {
+		label string
+		texts []string
+	}{
+		"no JSON":           {"parley", []string{"{"}},
+		"no key":            {"parley", []string{`{"type":"dtmf","digit":"55"}`}},
+		"no JSON of RTVI's": {"chat", []string{"{"}},
+		"a long id":         {"chat", []string{`{"label":"rtvi-ai","type":"client-ready","id":"` + strings.Repeat("x", 200) + `"}`}},
+		"too long":          {"chat", []string{`{"x":"` + strings.Repeat("x", 2000) + `"}`}},
+		"too many":          {"chat", slices.Repeat([]string{`ping`}, 60)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := serve(t, Config{MaxMessage: 1000, MaxMessageRate: 10}, silence)
+				peer := w.dial("10.0.0.2", c.label).connect()
+				other := w.dial("10.0.0.3", "parley").connect()
+				for _, s := range c.texts {
+					peer.say(s)
+				}
+				<-peer.over
+				time.Sleep(time.Second)
+				if n := w.server.Calls(); n != 1 {
+					t.Errorf("there are %d calls, want 1", n)
+				}
+				if s := other.pc.ConnectionState(); s != pion.PeerConnectionStateConnected {
+					t.Errorf("the other call is %v", s)
+				}
+			})
+		})
+	}
+}
