@@ -18,6 +18,7 @@ import (
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/conversation"
 	"github.com/parley-go/parley/services/novasonic"
+	"github.com/parley-go/parley/transports/webrtc"
 	"github.com/parley-go/parley/transports/websocket"
 	"github.com/parley-go/parley/transports/websocket/telephony"
 )
@@ -33,6 +34,7 @@ type serveCommand struct {
 
 	Streams int `default:"20" help:"How many streams the account may have open at once; callers beyond wait. Default: ${default}, which is what AWS grants."`
 	agentFlags
+	webrtcFlags
 
 	TwilioAuthToken string `env:"TWILIO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Twilio's calls. It needs --token."`
 	TelnyxAPIKey    string `name:"telnyx-api-key" env:"TELNYX_API_KEY" placeholder:"SECRET" help:"To hang up Telnyx's calls. It needs --token."`
@@ -46,7 +48,8 @@ func (c *serveCommand) Help() string {
 
   /          a page: press the button and talk
   /call      raw PCM over a WebSocket, with a JSON hello (see the documentation of websocket.PCM)
-  /pipecat   Pipecat's clients
+  /pipecat   Pipecat's clients over a WebSocket
+  /webrtc    browsers over WebRTC, Pipecat's SmallWebRTC clients among them (also as /api/offer)
   /twilio, /telnyx, /plivo, /exotel, /vonage
              telephone providers (see docs/telephony.md)
   /healthz   200 while calls are accepted, 503 while the server is being stopped
@@ -155,7 +158,7 @@ func (c *serveCommand) check() error {
 	case strings.Trim(c.Token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _ only")}
 	}
-	return c.agentFlags.check()
+	return errors.Join(c.agentFlags.check(), c.webrtcFlags.check())
 }
 
 // shop is what answers the calls.
@@ -168,8 +171,17 @@ type shop struct {
 	twilio  telephony.TwilioConfig
 	telnyx  telephony.TelnyxConfig
 	plivo   telephony.PlivoConfig
-	servers []*websocket.Server
-	calls   atomic.Int64
+	servers []callServer
+	webrtc  *webrtc.Server // one of them, whose calls outlive their requests
+	calls   atomic.Int64   // of the others
+}
+
+// callServer is a server of one of the transports.
+type callServer interface {
+	http.Handler
+	Calls() int
+	Draining() bool
+	Shutdown(context.Context) error
 }
 
 // routes returns what is served where.
@@ -197,7 +209,9 @@ func (s *shop) routes() (*http.ServeMux, error) {
 		server, err := websocket.NewServer(websocket.Config{
 			Serializer: e.serializer, Authenticate: s.authenticate, Origins: s.command.Origins, MaxCalls: s.command.Calls,
 			Logger: s.log.With("path", e.path),
-		}, func(call *websocket.Call) (*pipeline.Pipeline, error) { return s.agent(call, e.tell), nil })
+		}, func(call *websocket.Call) (*pipeline.Pipeline, error) {
+			return s.agent(call.ID, call.Input(), call.Output(), e.tell), nil
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -205,7 +219,7 @@ func (s *shop) routes() (*http.ServeMux, error) {
 		mux.Handle("GET "+e.path, s.admit(server))
 		mux.Handle("GET "+e.path+"/{token}", s.admit(server))
 	}
-	return mux, nil
+	return mux, s.offers(mux)
 }
 
 // secured adds what browsers should be told of the page.
@@ -220,18 +234,25 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// admit keeps out those who are too many, and, where nobody but this machine may
-// call, the pages of others that have made a name of theirs lead here.
+// admit keeps out those who are too many.
 func (s *shop) admit(next http.Handler) http.Handler {
+	return s.fromHere(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.calls.Add(-1)
+		if n := s.calls.Add(1) + int64(s.webrtc.Calls()); n > int64(s.command.Calls) {
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// fromHere keeps out, where nobody but this machine may call, the pages of others that
+// have made a name of theirs lead here.
+func (s *shop) fromHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.local && !isLocal(r.Host) {
 			http.Error(w, "this server is for this machine only: call localhost, or set --token", http.StatusForbidden)
-			return
-		}
-		defer s.calls.Add(-1)
-		if n := s.calls.Add(1); n > int64(s.command.Calls) {
-			w.Header().Set("Retry-After", "5")
-			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -281,21 +302,21 @@ func (s *shop) health(w http.ResponseWriter, _ *http.Request) {
 }
 
 // agent makes the pipeline of a call.
-func (s *shop) agent(call *websocket.Call, tell bool) *pipeline.Pipeline {
+func (s *shop) agent(id string, in, out pipeline.Processor, tell bool) *pipeline.Pipeline {
 	config := s.command.config()
 	config.Client = s.client
 	log := slog.New(slog.DiscardHandler)
 	if s.command.Verbose {
-		log = s.log.With("call", call.ID)
+		log = s.log.With("call", id)
 	}
 	sonic := novasonic.New(config)
 	cfg := pipeline.Config{Logger: log, EndTimeout: time.Minute}
 	if !tell {
-		return pipeline.New(cfg, call.Input(), sonic, call.Output())
+		return pipeline.New(cfg, in, sonic, out)
 	}
 	teller := newTeller(s.who)
 	talk := conversation.New(conversation.Config{OnEntry: teller.entry})
-	return pipeline.New(cfg, call.Input(), sonic, talk, teller, call.Output())
+	return pipeline.New(cfg, in, sonic, talk, teller, out)
 }
 
 // close lets the agents finish.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -38,7 +39,11 @@ type (
 		State   string `json:"state"`
 		Text    string `json:"text"`
 		Unheard string `json:"unheard,omitempty"`
-		Tool    string `json:"tool,omitempty"`
+
+		// Of a tool's call.
+		Tool      string          `json:"tool,omitempty"`
+		Arguments json.RawMessage `json:"arguments,omitempty"`
+		Result    json.RawMessage `json:"result,omitempty"`
 	}
 	toldLatency struct {
 		Type string `json:"type"` // "latency"
@@ -80,7 +85,7 @@ func (t *teller) entry(e conversation.Entry) {
 	}
 	told := toldEntry{Type: "entry", ID: e.ID, Who: string(e.Who), State: string(e.State), Text: e.Text, Unheard: e.Unheard}
 	if e.Call != nil {
-		told.Tool = e.Call.Name
+		told.Tool, told.Arguments, told.Result = e.Call.Name, e.Call.Arguments, e.Call.Result
 	}
 	t.tell(context.Background(), out, told) // it fails when the call is over
 }

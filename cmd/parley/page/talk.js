@@ -1,8 +1,11 @@
-// The page: a button, a conversation. What is spoken on the wire is described in
-// the documentation of websocket.PCM; what is told of the call, in teller.go.
+// The page: a button, a conversation. How it gets to the server and back is in
+// webrtc.js and websocket.js; what is told of the call, in teller.go.
+
+import * as webrtc from "./webrtc.js";
+import * as websocket from "./websocket.js";
 
 const $ = (id) => document.getElementById(id);
-const rates = [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000];
+const transports = { webrtc, websocket };
 
 let call = null;
 
@@ -50,7 +53,8 @@ function explain(error) {
   return error.message;
 }
 
-// begin opens microphone and loudspeaker, then the connection.
+// begin opens the microphone, then the connection: over WebRTC if the network lets it
+// through, otherwise over a WebSocket.
 async function begin() {
   if (!navigator.mediaDevices) {
     throw new Error("Browsers give the microphone to pages of this machine (http://localhost) and to those with TLS (https://) only.");
@@ -58,141 +62,123 @@ async function begin() {
   const microphone = await navigator.mediaDevices.getUserMedia({
     audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
   });
-  let context = null;
-  const close = async () => {
-    microphone.getTracks().forEach((track) => track.stop());
-    if (context?.state !== "closed") await context?.close();
-  };
+  const [track] = microphone.getAudioTracks();
   try {
-    context = new AudioContext({ latencyHint: "interactive" });
-    if (!rates.includes(context.sampleRate)) {
-      await context.close();
-      context = new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
+    const wanted = $("transport").value;
+    for (const name of wanted === "auto" ? ["webrtc", "websocket"] : [wanted]) {
+      const page = conversation();
+      try {
+        const connection = await transports[name].connect(microphone, page);
+        page.begin(name, connection);
+        track.onended = () => page.end("The microphone was disconnected.");
+        return {
+          hangUp: () => page.end(""),
+          mute: (on) => (track.enabled = !on),
+        };
+      } catch (error) {
+        if (wanted !== "auto" || name === "websocket" || error.refused) throw error;
+        console.info(`${name}: ${error.message}`);
+      }
     }
-    await context.audioWorklet.addModule("sound.js");
-    const sound = new AudioWorkletNode(context, "sound", { outputChannelCount: [2] });
-    sound.port.onmessage = () => {}; // nobody listens before the call has begun
-    context.createMediaStreamSource(microphone).connect(sound).connect(context.destination);
-    await context.resume();
-    const socket = await connect(context.sampleRate);
-    return conduct(socket, sound, microphone, context, close);
   } catch (error) {
-    await close();
+    track.stop();
     throw error;
+  }
+
+  // conversation is what a connection tells the page.
+  function conversation() {
+    const latencies = [];
+    const lines = new Map();
+    const early = [];
+    let moves = 0;
+    let connection = null;
+    let over = false;
+
+    const told = {
+      service: ({ text }) => ($("service").textContent = text),
+      latency: ({ ms }) => {
+        latencies.push(ms);
+        const sorted = latencies.toSorted((a, b) => a - b);
+        $("latency").textContent = `${ms} ms`;
+        $("median").textContent = `${sorted[sorted.length >> 1]} ms`;
+      },
+      swap: ({ number, step, reason, from, to }) => {
+        moves = Math.max(moves, number);
+        $("moves").textContent = moves;
+        if (step === "cut") $("stream").textContent = to;
+        const item = document.createElement("li");
+        item.textContent = `${new Date().toLocaleTimeString()}  move ${number}: ${step} (${reason}), stream ${from}${to ? ` → ${to}` : ""}`;
+        $("swaps").append(item);
+      },
+      entry: (entry) => {
+        let line = lines.get(entry.id);
+        if (!line) {
+          line = document.createElement("li");
+          line.append(span("who"), span("text"));
+          lines.set(entry.id, line);
+          $("transcript").append(line);
+        }
+        const agent = entry.who === "agent";
+        line.className = `${entry.who} ${["interim", "announced", "called", "running"].includes(entry.state) ? "pending" : ""}`;
+        line.querySelector(".who").textContent = { caller: "You", agent: "Agent", tool: "Tool" }[entry.who] ?? entry.who;
+        const text = line.querySelector(".text");
+        text.textContent = entry.tool ? toolCall(entry) : entry.text;
+        if (!line.classList.contains("pending")) $("announced").textContent = line.textContent;
+        if (agent && entry.unheard) {
+          const rest = document.createElement(entry.state === "cut" || entry.state === "unheard" ? "s" : "span");
+          rest.textContent = ` ${entry.unheard}`;
+          text.append(rest);
+        }
+      },
+    };
+
+    return {
+      // begin shows the call.
+      begin(name, conn) {
+        connection = conn;
+        $("transcript").replaceChildren();
+        $("swaps").replaceChildren();
+        $("way").textContent = { webrtc: "WebRTC", websocket: "WebSocket" }[name];
+        early.splice(0).forEach(this.message);
+      },
+
+      // message shows what the server tells.
+      message(message) {
+        if (connection) told[message?.type]?.(message);
+        else early.push(message);
+      },
+
+      // levels shows how loud microphone and agent are, from 0 to 1.
+      levels(mic, bot) {
+        $("mic").value = mic;
+        $("bot").value = bot;
+      },
+
+      // end ends the call, with a text if there is something to say.
+      end(text) {
+        if (over || !connection) return;
+        over = true;
+        call = null;
+        pressed(false);
+        if (text) problem(text);
+        track.stop();
+        connection.close();
+      },
+    };
   }
 }
 
-// connect returns a socket on which the call has begun.
-function connect(rate) {
-  const url = new URL("call", location.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  url.search = location.search; // the token
-  const socket = new WebSocket(url);
-  socket.binaryType = "arraybuffer";
-  return new Promise((resolve, reject) => {
-    const format = { rate, channels: 1 };
-    socket.onopen = () => socket.send(JSON.stringify({ type: "hello", version: 1, input: format, output: format, marks: true }));
-    socket.onmessage = () => resolve(socket);
-    socket.onclose = (event) =>
-      reject(new Error(event.reason ? `The call was refused: ${event.reason}.` : "The call was refused. Is the server running, and is the token in the address right (?token=…)?"));
-  });
+// toolCall is what a call of a tool looks like.
+function toolCall({ tool, state, arguments: args, result }) {
+  const short = (value) => {
+    const text = JSON.stringify(value);
+    return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  };
+  return `${tool}(${args ? short(args) : ""})${result ? ` → ${short(result)}` : ` ${state}`}`;
 }
 
-function conduct(socket, sound, microphone, context, close) {
-  $("transcript").replaceChildren();
-  $("swaps").replaceChildren();
-  const latencies = [];
-  const lines = new Map();
-  let moves = 0;
-
-  sound.port.onmessage = ({ data }) => {
-    if (socket.readyState !== WebSocket.OPEN) return;
-    if (data.mark) {
-      socket.send(JSON.stringify({ type: "mark", name: data.mark }));
-      return;
-    }
-    // What the network cannot take is too late when it can.
-    if (socket.bufferedAmount < context.sampleRate * 2) socket.send(data.samples);
-    $("mic").value = data.mic;
-    $("bot").value = data.bot;
-  };
-
-  const told = {
-    service: ({ text }) => ($("service").textContent = text),
-    latency: ({ ms }) => {
-      latencies.push(ms);
-      const sorted = latencies.toSorted((a, b) => a - b);
-      $("latency").textContent = `${ms} ms`;
-      $("median").textContent = `${sorted[sorted.length >> 1]} ms`;
-    },
-    swap: ({ number, step, reason, from, to }) => {
-      moves = Math.max(moves, number);
-      $("moves").textContent = moves;
-      if (step === "cut") $("stream").textContent = to;
-      const item = document.createElement("li");
-      item.textContent = `${new Date().toLocaleTimeString()}  move ${number}: ${step} (${reason}), stream ${from}${to ? ` → ${to}` : ""}`;
-      $("swaps").append(item);
-    },
-    entry: (entry) => {
-      let line = lines.get(entry.id);
-      if (!line) {
-        line = document.createElement("li");
-        line.append(span("who"), span("text"));
-        lines.set(entry.id, line);
-        $("transcript").append(line);
-      }
-      const agent = entry.who === "agent";
-      line.className = `${entry.who} ${["interim", "announced", "called", "running"].includes(entry.state) ? "pending" : ""}`;
-      line.querySelector(".who").textContent = { caller: "You", agent: "Agent", tool: "Tool" }[entry.who] ?? entry.who;
-      const text = line.querySelector(".text");
-      text.textContent = entry.tool ? `${entry.tool}: ${entry.state}` : entry.text;
-      if (agent && entry.unheard) {
-        const rest = document.createElement(entry.state === "cut" || entry.state === "unheard" ? "s" : "span");
-        rest.textContent = ` ${entry.unheard}`;
-        text.append(rest);
-      }
-    },
-  };
-
-  const span = (name) => {
-    const s = document.createElement("span");
-    s.className = name;
-    return s;
-  };
-
-  socket.onmessage = ({ data }) => {
-    if (data instanceof ArrayBuffer) {
-      sound.port.postMessage({ samples: data }, [data]);
-      return;
-    }
-    const message = JSON.parse(data);
-    if (message.type === "clear") sound.port.postMessage({ clear: true });
-    if (message.type === "mark") sound.port.postMessage({ mark: message.name });
-    if (message.type === "message") told[message.data?.type]?.(message.data);
-  };
-
-  let over = false;
-  const end = (text) => {
-    if (over) return;
-    over = true;
-    call = null;
-    pressed(false);
-    if (text) problem(text);
-    close();
-    socket.close(1000);
-  };
-  socket.onclose = (event) =>
-    end(event.code === 1000 ? "" : event.reason ? `The call has ended: ${event.reason}.` : "The connection was lost.");
-  microphone.getAudioTracks()[0].onended = () => end("The microphone was disconnected.");
-  context.onstatechange = () => {
-    // A telephone call, or a locked screen, took the sound away.
-    if (!over && context.state === "suspended") context.resume();
-  };
-
-  return {
-    hangUp: () => end(""),
-    mute(on) {
-      microphone.getTracks().forEach((track) => (track.enabled = !on));
-    },
-  };
+function span(name) {
+  const s = document.createElement("span");
+  s.className = name;
+  return s;
 }

@@ -1,0 +1,99 @@
+// A call over WebRTC: see the documentation of package webrtc. The browser makes and
+// takes the sound by itself.
+
+const patience = 6000; // ms, for the network to let the call through
+
+// connect begins a call, and returns what closes it. An error is "refused" if there is
+// no use in trying another way.
+export async function connect(microphone, page) {
+  const url = new URL("webrtc", location.href);
+  url.search = location.search; // the token
+  const peer = new RTCPeerConnection();
+  const context = new AudioContext();
+  const player = new Audio();
+  const close = () => {
+    peer.close();
+    player.srcObject = null;
+    context.close();
+  };
+  try {
+    const channel = peer.createDataChannel("parley");
+    const transceiver = peer.addTransceiver(microphone.getAudioTracks()[0], { direction: "sendrecv", streams: [microphone] });
+    await peer.setLocalDescription();
+    await gathered(peer);
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ sdp: peer.localDescription.sdp, type: "offer", requestData: { tell: true } }),
+    });
+    if (!response.ok) {
+      const error = new Error(`The call was refused: ${(await response.text()).trim()}.`);
+      error.refused = response.status < 500;
+      throw error;
+    }
+    const answer = await response.json();
+    // What the agent says first must not be missed.
+    player.srcObject = new MediaStream([transceiver.receiver.track]);
+    player.autoplay = true;
+    channel.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "message") page.message(message.data);
+      if (message.type === "bye") page.end("");
+    };
+    await peer.setRemoteDescription({ type: answer.type, sdp: answer.sdp });
+    await opened(channel, peer);
+    await player.play();
+
+    const levels = [meter(context, microphone), meter(context, player.srcObject)];
+    const timer = setInterval(() => page.levels(levels[0](), levels[1]()), 50);
+    channel.onclose = () => page.end("The connection was lost.");
+    peer.onconnectionstatechange = () => {
+      if (peer.connectionState === "failed") page.end("The connection was lost.");
+    };
+    return {
+      peer,
+      close() {
+        clearInterval(timer);
+        channel.onclose = peer.onconnectionstatechange = null;
+        if (channel.readyState === "open") channel.send(JSON.stringify({ type: "bye" }));
+        setTimeout(close, 200); // when that has been sent
+        player.pause();
+      },
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+// gathered waits for the addresses under which the browser can be reached, but not
+// for those that take long.
+function gathered(peer) {
+  return new Promise((resolve) => {
+    if (peer.iceGatheringState === "complete") resolve();
+    peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
+    setTimeout(resolve, 1000);
+  });
+}
+
+function opened(channel, peer) {
+  return new Promise((resolve, reject) => {
+    const failed = () => reject(new Error("The network does not let WebRTC through to the server."));
+    channel.onopen = resolve;
+    peer.onconnectionstatechange = () => peer.connectionState === "failed" && failed();
+    setTimeout(failed, patience);
+  });
+}
+
+// meter returns a function that returns the peak of what was heard since the last
+// time, at most a twentieth of a second.
+function meter(context, stream) {
+  const analyser = context.createAnalyser();
+  analyser.fftSize = 2048;
+  context.createMediaStreamSource(stream).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  return () => {
+    analyser.getFloatTimeDomainData(samples);
+    return samples.reduce((loudest, s) => Math.max(loudest, Math.abs(s)), 0);
+  };
+}
