@@ -20,6 +20,11 @@ type End struct {
 	Control
 	Uninterruptible
 	Reason string // for people; may be empty
+
+	// Gone says that the caller has left: nobody would hear what is still to be said,
+	// so that no answer is waited for, and nothing is played to its end. Whoever
+	// sends it has interrupted the agent before.
+	Gone bool
 }
 
 func (f *End) String() string { return "End(" + f.Reason + ")" }

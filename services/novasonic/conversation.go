@@ -158,6 +158,7 @@ type (
 // what was answered is told.
 type drain struct {
 	done  chan struct{}
+	gone  bool // nobody would hear an answer
 	began time.Time
 	quiet time.Time // since when only texts of record are missing; zero before
 }
@@ -389,7 +390,11 @@ func (v *conversation) serveDrains() {
 func (v *conversation) drained(d *drain) bool {
 	answering := v.answering() || len(v.calls) > 0
 	waiting := v.unanswered() && (v.speech.transcribed() || v.speech.again || v.listening == nil) || v.stillHears(d) || len(v.asked) > 0 || len(v.notes) > 0 || v.listening != nil && v.listening.owesOutcome()
-	if answering || waiting && time.Since(d.began) < answerPatience {
+	patience := answerPatience
+	if d.gone {
+		answering, patience = false, finalPatience // what was said last is still written down
+	}
+	if answering || waiting && time.Since(d.began) < patience {
 		if answering {
 			d.began = time.Now() // and then for what may follow
 		}

@@ -187,6 +187,32 @@ func TestAnEndWaitsForTheAnswerToWhatWasJustSaid(t *testing.T) {
 	}
 }
 
+func TestNoAnswerIsWaitedForWhenTheCallerIsGone(t *testing.T) {
+	for name, after := range map[string]time.Duration{"at once": 0, "before the answer": 700 * time.Millisecond, "in the answer": 2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, sonictest.Config{Brain: saysBack}, novasonic.Config{})
+				r.waits(5 * time.Second)
+				r.says("1234567890")
+				r.waits(after)
+				began := time.Now()
+				if err := r.pipe.Send(context.Background(), &frames.End{Reason: "the caller has hung up", Gone: true}); err != nil {
+					t.Fatal(err)
+				}
+				<-r.done
+				took := time.Since(began)
+				r.srv.Close()
+				if r.runErr != nil || took > 2500*time.Millisecond {
+					t.Errorf("it took %v to the end: %v", took, r.runErr)
+				}
+				if got := texts(r, func(f *frames.Transcription) string { return f.Text }); len(got) != 1 {
+					t.Errorf("what the caller said last is told as %q", got)
+				}
+			})
+		})
+	}
+}
+
 func TestAnEndDoesNotWaitWhereNothingWasSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, sonictest.Config{Brain: saysBack}, novasonic.Config{})

@@ -123,12 +123,12 @@ func (s *Service) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 			return s.talk.post(ctx, change)
 		}
 	case *frames.End:
-		if dir == frames.Downstream && s.drain(ctx) {
+		if dir == frames.Downstream && s.drain(ctx, f.Gone) {
 			s.drained.Store(true)
 		}
 	case *frames.Stop:
 		if dir == frames.Downstream {
-			s.drain(ctx)
+			s.drain(ctx, false)
 		}
 	}
 	return out.Send(ctx, f, dir)
@@ -162,10 +162,10 @@ func (s *Service) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.
 	return out.Send(ctx, f, dir)
 }
 
-// drain waits until what was asked is answered and what was said has been
-// passed on. It reports false if ctx has ended first.
-func (s *Service) drain(ctx context.Context) bool {
-	d := &drain{done: make(chan struct{})}
+// drain waits until what was asked is answered, unless the caller is gone, and what
+// was said has been passed on. It reports false if ctx has ended first.
+func (s *Service) drain(ctx context.Context, gone bool) bool {
+	d := &drain{done: make(chan struct{}), gone: gone}
 	if s.talk.post(ctx, d) != nil {
 		return false
 	}

@@ -94,5 +94,6 @@
 // all audio before it has been heard, without holding up the audio behind it. A
 // [frames.TransportMessage] and a [frames.DTMFOutput] are then given to the sink
 // instead, if it takes them. [frames.End] and [frames.Stop] go on when
-// everything has been played. [frames.Heartbeat] does not wait for audio.
+// everything has been played, unless the end says that the caller is gone.
+// [frames.Heartbeat] does not wait for audio.
 package playout

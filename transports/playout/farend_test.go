@@ -160,6 +160,34 @@ func TestAFarEndThatNoLongerTellsIsNotTakenToPlayOn(t *testing.T) {
 	})
 }
 
+func TestWhoIsGoneIsNotPlayedTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// A caller hangs up; the answer to his last words comes all the same, and
+		// nobody tells any more that it is heard.
+		far := &peer{silent: time.Second}
+		far.output = playout.New(playout.Config{}, far)
+		began := time.Now()
+		got := upstream(t, far.output, func(ctx context.Context, out *pipeline.Port) error {
+			if err := out.Send(out.Generation(), speech(0, 24_000/2), frames.Downstream); err != nil {
+				return err
+			}
+			time.Sleep(2 * time.Second)
+			out.Interrupt("the caller has hung up")
+			if err := out.Send(out.Generation(), speech(24_000/2, 10*24_000), frames.Downstream); err != nil {
+				return err
+			}
+			time.Sleep(time.Second)
+			return out.Send(ctx, &frames.End{Gone: true}, frames.Downstream)
+		})
+		if d := time.Since(began); d > 3*time.Second+100*time.Millisecond {
+			t.Errorf("it took %v to the end, for somebody who was gone after 2 s", d)
+		}
+		if !strings.Contains(got, "flushed") {
+			t.Errorf("what was not heard is not said to be lost:\n%s", got)
+		}
+	})
+}
+
 func TestASinkThatCanFlushHasALead(t *testing.T) {
 	for _, tc := range []struct {
 		name string

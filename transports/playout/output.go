@@ -226,7 +226,12 @@ func (o *Output) Process(ctx context.Context, f frames.Frame, dir frames.Directi
 	case *frames.Heartbeat:
 		return out.Send(ctx, f, dir)
 	case *frames.End, *frames.Stop:
-		if err := o.drain(ctx); err != nil {
+		after := o.config.EndSilence
+		if end, ok := f.(*frames.End); ok && end.Gone {
+			o.interrupt(ctx, out)
+			after = 0
+		}
+		if err := o.drain(ctx, after); err != nil {
 			return err
 		}
 		return out.Send(ctx, f, dir)
@@ -284,8 +289,8 @@ func (o *Output) enqueue(ctx context.Context, f *frames.AudioOutput) error {
 	return o.wait(ctx, room, func() { o.player.addAudio(f) })
 }
 
-// drain waits until everything has been heard and sent on.
-func (o *Output) drain(ctx context.Context) error {
+// drain waits until everything has been heard and sent on, and some silence after it.
+func (o *Output) drain(ctx context.Context, after time.Duration) error {
 	o.setDraining(true)
 	defer o.setDraining(false)
 	if err := o.wait(ctx, o.quiet, func() {}); err != nil {
@@ -293,7 +298,7 @@ func (o *Output) drain(ctx context.Context) error {
 	}
 	// The last reports have just set off upstream. End goes the other way and
 	// ends the run, so it gives them the time of a chunk to arrive.
-	grace := time.NewTimer(max(o.config.Chunk, o.config.EndSilence))
+	grace := time.NewTimer(max(o.config.Chunk, after))
 	defer grace.Stop()
 	select {
 	case <-grace.C:

@@ -287,7 +287,7 @@ func (in *Input) take(ctx context.Context, what any, out *pipeline.Port) (over b
 // has to say.
 func (in *Input) hangUp(ctx context.Context, reason string, out *pipeline.Port) error {
 	out.Interrupt(reason)
-	return out.Send(ctx, &frames.End{Reason: reason}, frames.Downstream)
+	return out.Send(ctx, &frames.End{Reason: reason, Gone: true}, frames.Downstream)
 }
 
 // sink lets the peer hear the agent.

@@ -168,7 +168,7 @@ const burstPause = 5 * time.Millisecond
 // has to say.
 func (in *Input) hangUp(ctx context.Context, reason string, out *pipeline.Port) error {
 	out.Interrupt(reason)
-	return out.Send(ctx, &frames.End{Reason: reason}, frames.Downstream)
+	return out.Send(ctx, &frames.End{Reason: reason, Gone: true}, frames.Downstream)
 }
 
 // place says where audio that has just arrived belongs on the call's clock.
