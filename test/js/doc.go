@@ -1,5 +1,7 @@
-// Package js holds no Go code but tests: AWS's SDK for JavaScript, an
-// implementation of the protocol that has nothing in common with ours, talks to
-// the emulator of Nova Sonic, and the WebVTT validator's parser reads the
-// captions of package conversation; Pipecat's client calls package websocket. They need Node.js, and `npm ci` in this folder.
+// Package js holds no Go code but tests, with peers that are not ours: AWS's SDK for
+// JavaScript, which has nothing in common with our client, talks to the emulator of
+// Nova Sonic; Pipecat's client calls the WebSocket and the WebRTC transport, the
+// latter over Google's WebRTC; Chromium holds conversations on the page of `parley
+// serve`; and the WebVTT validator's parser reads the captions of package
+// conversation. They need Node.js, `npm ci` in this folder, and Chromium.
 package js

@@ -1,0 +1,199 @@
+package js
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/processors/audiofile"
+)
+
+// callers are what the page can call over.
+var callers = map[string]string{"webrtc": "WebRTC", "websocket": "WebSocket"}
+
+// TestAConversationInABrowser drives the page of `parley serve` in Chromium, whose
+// microphone is a shipped recording. It is in real time.
+func TestAConversationInABrowser(t *testing.T) {
+	program := node(t, "puppeteer-core")
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("PARLEY_REQUIRE_TOOLS") == "1" {
+			t.Fatal("chromium is not installed, and PARLEY_REQUIRE_TOOLS is set")
+		}
+		t.Skip("SKIPPED: chromium is not installed, so no browser talks to the page")
+	}
+	url, logged := parleyServes(t)
+	calls := filepath.Join("..", "..", "testdata", "calls")
+	caller := filepath.Join(t.TempDir(), "caller.wav")
+	// The call begins some time after the microphone.
+	writeWAV(t, caller, append(make([]int16, 2*48000), recording(t, filepath.Join(calls, "order.mp3"), audio.Rate48k)...))
+	const seconds = "26"
+	t.Run("over", func(t *testing.T) {
+		for transport, way := range callers {
+			t.Run(transport, func(t *testing.T) {
+				t.Parallel()
+				heardFile, screenshot := filepath.Join(t.TempDir(), "heard.pcm"), filepath.Join(t.ArtifactDir(), transport+".png")
+				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+				defer cancel()
+				cmd := exec.CommandContext(ctx, program, "page.mjs", chromium, url, transport, caller, seconds, heardFile, screenshot)
+				var stderr bytes.Buffer
+				cmd.Stderr = &stderr
+				out, err := cmd.Output()
+				if err != nil {
+					t.Fatalf("page.mjs: %v\n%s%s", err, out, stderr.Bytes())
+				}
+				var page struct {
+					Service, Way, Button, After, Problem string
+					Latency, Median, Stream, Moves, Rate int
+					Lines                                []struct{ Who, Text string }
+					Problems                             []string
+				}
+				if err := json.Unmarshal(out, &page); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				if len(page.Problems) > 0 || page.Problem != "" {
+					t.Errorf("the page complains: %q %q", page.Problem, page.Problems)
+				}
+				if !strings.HasPrefix(page.Service, "Emulator: ") || page.Way != way || page.Button != "Hang up" || page.After != "Start talking" {
+					t.Errorf("the page shows %s", out)
+				}
+				if page.Latency < 300 || page.Latency > 4000 || page.Median < 300 || page.Median > 4000 {
+					t.Errorf("the page shows latencies of %d and %d ms", page.Latency, page.Median)
+				}
+				if page.Moves < 1 || page.Stream < 2 {
+					t.Errorf("the page shows %d moves, and stream %d", page.Moves, page.Stream)
+				}
+				var lines []string
+				for _, l := range page.Lines {
+					lines = append(lines, l.Who+": "+l.Text)
+				}
+				for _, want := range []string{
+					"Agent: Of course. What is wrong with it?",
+					"Agent: That sounds like new brake pads, and a shorter chain.",
+					"Agent: We can do both in one day.",
+					`Tool: get_opening_hours({"day":"Saturday"}) → {"day":"Saturday","open":true,"hours":"ten to four"}`,
+					"Agent: On Saturday we are open from ten to four.",
+				} {
+					if !slices.Contains(lines, want) {
+						t.Errorf("the page does not show %q, but\n%s", want, strings.Join(lines, "\n"))
+					}
+				}
+				// What the browser got is what the agent said.
+				b, err := os.ReadFile(heardFile)
+				if err != nil {
+					t.Fatal(err)
+				}
+				heard := resample(t, audio.DecodePCM(nil, b), audio.SampleRate(page.Rate), audio.Rate8k)
+				for _, clip := range []string{"repair.mp3", "brakes.mp3", "oneday.mp3"} {
+					said := recording(t, filepath.Join(calls, "clips", clip), audio.Rate8k)
+					if like := found(heard, said); like < 0.8 {
+						t.Errorf("%s is not what was heard: the likeness is %.3f", clip, like)
+					}
+				}
+			})
+		}
+	})
+	if l := logged(); strings.Count(l, "call is over") != len(callers) || strings.Contains(l, "level=ERROR") {
+		t.Errorf("the server's log:\n%s", l)
+	}
+}
+
+// parleyServes builds and runs `parley serve`, and returns its address. logged ends it
+// and returns its log.
+func parleyServes(t *testing.T) (url string, logged func() string) {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "parley")
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/parley-go/parley/cmd/parley").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	cmd := exec.Command(binary, "serve", "--addr", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--rotate-every", "12s")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	logged = func() string {
+		if !ended {
+			ended = true
+			cmd.Process.Signal(os.Interrupt)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("parley serve: %v", err)
+			}
+			http.DefaultClient.CloseIdleConnections()
+		}
+		return stderr.String()
+	}
+	t.Cleanup(func() { logged() })
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if at, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
+			return at, logged
+		}
+	}
+	t.Fatal("it does not listen: " + stderr.String())
+	return "", nil
+}
+
+// recording returns a recording at a rate.
+func recording(t *testing.T, path string, rate audio.SampleRate) []int16 {
+	t.Helper()
+	r, err := audiofile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var s []int16
+	buf := make([]int16, 4096)
+	for {
+		n, err := r.Read(buf)
+		s = append(s, buf[:n]...)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return resample(t, s, r.Format().Rate, rate)
+}
+
+func resample(t *testing.T, s []int16, from, to audio.SampleRate) []int16 {
+	t.Helper()
+	if from == to {
+		return s
+	}
+	r, err := audio.NewResampler(from, to, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Flush(r.Resample(nil, s))
+}
+
+func writeWAV(t *testing.T, path string, samples []int16) {
+	t.Helper()
+	w, err := audiofile.Create(path, audio.Mono(audio.Rate48k))
+	if err == nil {
+		err = w.Write(samples)
+		err = errors.Join(err, w.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
