@@ -13,6 +13,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
+	"github.com/parley-go/parley/pipeline"
 )
 
 // encoder is what the writers of wav, mp3 and raw audio have in common.
@@ -123,40 +124,57 @@ func (b *backlog) explain(err error) error {
 	return faulty("write", b.name, err)
 }
 
-// Close writes what waits, for as long as ctx allows, and closes the pipe.
+// Close writes what waits, for almost as long as ctx allows, and closes the pipe.
+// Closing again does nothing.
 func (b *backlog) Close(ctx context.Context) error {
 	b.mu.Lock()
+	again := b.last
 	b.last = true
-	failed, done := b.failed, b.done
+	told, done := b.failed, b.done
 	b.mu.Unlock()
-	if done == nil {
+	switch {
+	case again:
+		return nil
+	case done == nil:
 		return b.shut()
 	}
 	wake(b.more)
+	limit := time.NewTimer(closeIn(ctx))
+	defer limit.Stop()
 	select {
 	case <-done:
-		b.mu.Lock()
-		err := b.failed
-		b.mu.Unlock()
-		closing := b.shut()
-		switch {
-		case failed != nil:
-			return nil // Write has said it
-		case err != nil:
-			return err
-		}
-		return closing
-	case <-ctx.Done():
+	case <-limit.C:
+		return b.giveUp()
 	}
+	closing := b.shut()
+	switch {
+	case told != nil: // by Write
+		return nil
+	case b.failed != nil: // by run, which has returned
+		return b.failed
+	}
+	return closing
+}
+
+// closeIn is how long Close may take: a little less than ctx allows, so that
+// there is time to say why it failed.
+func closeIn(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline) * 9 / 10
+	}
+	return pipeline.DefaultCancelTimeout
+}
+
+// giveUp closes a pipe that nobody reads.
+func (b *backlog) giveUp() error {
 	b.mu.Lock()
-	waits := b.taken + len(b.queue)
+	waits := b.format.Duration(b.taken + len(b.queue))
 	b.mu.Unlock()
 	b.shut() // what matters is that it is not read
 	if b.closing {
-		<-done
+		<-b.done
 	}
-	return wrong("write", b.name, fmt.Errorf("its reader is %v behind and does not go on", b.format.Duration(waits).Round(time.Millisecond)),
-		"let it read to the end")
+	return wrong("write", b.name, fmt.Errorf("its reader is %v behind and does not go on", waits.Round(time.Millisecond)), "let it read to the end")
 }
 
 func (b *backlog) shut() error {

@@ -88,7 +88,14 @@ func parseFormat(s string) (Format, error) {
 			f.Channels = n
 		}
 	}
+	if f.Coding == "" {
+		return f, errNoCoding(f.Coding)
+	}
 	return f, f.check()
+}
+
+func errNoCoding(c Coding) error {
+	return fmt.Errorf("there is no coding %q: use wav or mp3, or raw s16le, s16be, f32le, mulaw or alaw, with the rate and the number of channels, as in s16le:8000:1", c)
 }
 
 // check refuses what no recording has.
@@ -97,7 +104,7 @@ func (f Format) check() error {
 	case f == Format{}:
 		return nil
 	case !slices.Contains(codings, f.Coding):
-		return fmt.Errorf("there is no coding %q: use wav or mp3, or raw s16le, s16be, f32le, mulaw or alaw, with the rate and the number of channels, as in s16le:8000:1", f.Coding)
+		return errNoCoding(f.Coding)
 	case !f.Coding.Raw() && (f.Rate != 0 || f.Channels != 0):
 		return fmt.Errorf("%s says itself what its rate and channels are: leave them out", f.Coding)
 	case f.Rate != 0 && (f.Rate < minRate || f.Rate > maxRate):

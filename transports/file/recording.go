@@ -91,33 +91,33 @@ func begin(ctx context.Context, cfg Config, s *source) (*recording, error) {
 		s.Close() // it was not read
 		return nil, wrong("repeat", s.name, errors.New("a pipe cannot be played again"), "save it to a file first, and name that")
 	}
-	var (
-		d    *decoded
-		err  error
-		done = make(chan struct{})
-	)
+	type opened struct {
+		*decoded
+		err error
+	}
+	done := make(chan opened, 1)
 	go func() {
-		defer close(done)
-		d, err = decode(s, cfg.InputFormat)
+		d, err := decode(s, cfg.InputFormat)
+		done <- opened{d, err}
 	}()
 	cut := context.AfterFunc(ctx, func() { s.Close() }) // the error is that of ctx
+	var d opened
 	select {
-	case <-done:
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
+	case d = <-done:
 	case <-ctx.Done():
-		err = context.Cause(ctx)
 		if s.closing {
 			<-done
 		}
 	}
-	if err != nil {
+	if ctx.Err() != nil {
+		d.err = context.Cause(ctx)
+	}
+	if d.err != nil {
 		cut()
 		s.Close() // it was only read
-		return nil, err
+		return nil, d.err
 	}
-	r := &recording{reader: d}
+	r := &recording{reader: d.decoded}
 	r.close = func() error {
 		cut()
 		return s.Close()
