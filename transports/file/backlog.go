@@ -110,7 +110,6 @@ func (b *backlog) run() {
 	if err != nil {
 		b.mu.Lock()
 		b.failed = b.explain(err)
-		b.lost += int64(b.taken + len(b.queue))
 		b.queue = nil
 		b.mu.Unlock()
 	}
@@ -118,8 +117,10 @@ func (b *backlog) run() {
 
 // explain says what is wrong with a pipe that cannot be written.
 func (b *backlog) explain(err error) error {
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
-		return wrong("write", b.name, fmt.Errorf("its reader has gone: %w", err), "see why it ends before the call does")
+	for _, gone := range []error{syscall.EPIPE, io.ErrClosedPipe} {
+		if errors.Is(err, gone) {
+			return wrong("write", b.name, fmt.Errorf("its reader has gone: %w", gone), "see why it ends before the call does")
+		}
 	}
 	return faulty("write", b.name, err)
 }

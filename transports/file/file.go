@@ -297,7 +297,7 @@ type Stats struct {
 	Starved time.Duration
 
 	// Lost is how much of the conversation was not written because its reader is
-	// too slow, or went away.
+	// too slow.
 	Lost time.Duration
 }
 

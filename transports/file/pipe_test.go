@@ -207,7 +207,7 @@ func TestFastWaitsForALateProducer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		said := loud(1, 3*24_000)
 		var l listener
-		call := open(t, file.Config{Reader: late(t, said, time.Hour), InputFormat: pcm, Pace: file.Fast})
+		call := open(t, file.Config{Reader: late(t, said, time.Minute), InputFormat: pcm, Pace: file.Fast})
 		if err := run(t, call, &l); err != nil {
 			t.Fatal(err)
 		}
