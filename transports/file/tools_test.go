@@ -193,4 +193,3 @@ func TestFfmpegAndSoxDecodeWhatIsPipedOut(t *testing.T) {
 		})
 	}
 }
-
