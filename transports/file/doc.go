@@ -49,7 +49,7 @@
 // (standard input: on Linux, where it is opened once more for that), connections,
 // an [io.PipeReader]. It does not for standard input elsewhere, for terminals, and
 // for a Reader without Close: the call ends all the same, and one goroutine stays
-// until its Read returns. Standard output is opened once more, too; where it
+// until its Read returns (and with it, in virtual time, the bubble). Standard output is opened once more, too; where it
 // cannot be, a broken pipe ends the program, as usual, unless it has taken care of
 // SIGPIPE: see [os/signal].
 //

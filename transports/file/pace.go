@@ -20,11 +20,10 @@ func (in *Input) pace(out *pipeline.Port) (func(ctx context.Context, now time.Du
 	if in.transport.config.Pace == Fast {
 		return in.fast(out)
 	}
-	start := in.clock.Start()
+	start, timer := in.clock.Start(), time.NewTimer(0)
 	return func(ctx context.Context, now time.Duration) error {
 		// Each piece is there when its last sample has been spoken.
-		timer := time.NewTimer(time.Until(start.Add(now)))
-		defer timer.Stop()
+		timer.Reset(time.Until(start.Add(now)))
 		select {
 		case <-timer.C:
 			return nil

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 
+	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/internal/noise"
 )
 
@@ -102,6 +104,53 @@ func TestASourceThatFailsOrStandsStillIsAnError(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// FuzzDecode opens whatever comes through a pipe: it is read to an end, in whole
+// frames, or refused in one line.
+func FuzzDecode(f *testing.F) {
+	var b bytes.Buffer
+	w, err := newEncoder(&b, WAV, audio.Stereo(audio.Rate16k))
+	if err == nil {
+		err = w.Write(noise.Samples(1, 200))
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add(b.Bytes()[:50])
+	f.Add(b.Bytes()[:43])
+	f.Add([]byte("ID3\x04"))
+	f.Add([]byte{0xFF, 0xFB, 0x90, 0x64})
+	f.Fuzz(func(t *testing.T, content []byte) {
+		s := &source{Reader: iotest.HalfReader(bytes.NewReader(content)), name: "the pipe", size: -1}
+		oneLine := func(err error) {
+			if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "the pipe") {
+				t.Fatalf("error %q", err)
+			}
+		}
+		d, err := decode(s, Format{})
+		if err != nil {
+			oneLine(err)
+			return
+		}
+		block := make([]int16, 1000)
+		for total := 0; ; {
+			n, err := d.Read(block)
+			if n%d.Format().Channels != 0 || n > 0 && err != nil {
+				t.Fatalf("%d values of %v, and %v", n, d.Format(), err)
+			}
+			if total += n; total > 1<<26 {
+				t.Fatalf("%d values from %d bytes", total, len(content))
+			}
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					oneLine(err)
+				}
+				return
+			}
+		}
+	})
+}
 
 // FuzzRaw reads whatever bytes in whatever pieces: as many whole frames come as
 // there are, and the same samples as at once.
