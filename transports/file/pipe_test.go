@@ -220,7 +220,7 @@ func TestFastWaitsForALateProducer(t *testing.T) {
 // stuck is a pipe whose producer has begun, and says nothing more.
 func stuck(t *testing.T) *io.PipeReader {
 	r, w := io.Pipe()
-	go w.Write(audio.EncodePCM(nil, loud(1, 1000)))
+	go w.Write(streamWAV(loud(1, 1000), 1<<20, 1<<20-36)) // which announces more
 	return r
 }
 
@@ -235,7 +235,7 @@ func TestAnEndComesThroughWhileAProducerSaysNothing(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					ctx, stop := context.WithCancel(t.Context())
 					defer stop()
-					call, err := file.NewContext(ctx, file.Config{Reader: stuck(t), InputFormat: pcm, Pace: pace})
+					call, err := file.NewContext(ctx, file.Config{Reader: stuck(t), Pace: pace})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -253,6 +253,28 @@ func TestAnEndComesThroughWhileAProducerSaysNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestAPipeIsNotReadInAdvance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := 0
+		endless := readerFunc(func(p []byte) (int, error) {
+			read += len(p)
+			return copy(p, bytes.Repeat([]byte{1}, len(p))), nil
+		})
+		call := open(t, file.Config{Reader: endless, InputFormat: pcm, MaxDuration: 10 * time.Second})
+		if err := run(t, call); err != nil {
+			t.Fatal(err)
+		}
+		// A second ahead, and what is asked of a pipe and decoded at a time.
+		if most := 2*24_000*(10+1) + 100_000; read < 2*24_000*10 || read > most {
+			t.Errorf("%d bytes were read in 10s, want at most %d", read, most)
+		}
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestWhoWaitsForAPipeToBeginCanStopWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -406,6 +428,11 @@ func TestANamedPipeIsWaitedForUntilTheContextIsOver(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v, %v", name, call, err)
 		}
+	}
+	// Nobody is left at either end.
+	if w, err := os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+		w.Close()
+		t.Error("somebody still has the pipe open to read")
 	}
 	// Its beginning is waited for as well.
 	w, err := os.OpenFile(pipe, os.O_RDWR, 0)

@@ -22,11 +22,11 @@ func TestBothEndsKeepTheRules(t *testing.T) {
 			return open(t, file.Config{Input: in, Output: filepath.Join(t.TempDir(), "out.wav")}).Output()
 		},
 		"pipe in":       func() pipeline.Processor { return open(t, file.Config{Reader: produced(stream)}).Input() },
-		"silent pipe":   func() pipeline.Processor { return open(t, file.Config{Reader: stuck(t), InputFormat: pcm}).Input() },
+		"silent pipe":   func() pipeline.Processor { return open(t, file.Config{Reader: stuck(t)}).Input() },
 		"pipe out":      func() pipeline.Processor { return open(t, file.Config{Input: in, Writer: &drain{}}).Output() },
 		"again, always": func() pipeline.Processor { return open(t, file.Config{Input: in, Repeat: file.Forever}).Input() },
 		"fast, as one": func() pipeline.Processor {
-			call := open(t, file.Config{Reader: stuck(t), InputFormat: pcm, Pace: file.Fast}) // or it would be over at once
+			call := open(t, file.Config{Reader: stuck(t), Pace: file.Fast}) // or it would be over at once
 			return pipeline.Chain(call.Input(), call.Output())
 		},
 	} {

@@ -39,15 +39,6 @@ type source struct {
 	closed  error
 }
 
-// Read reads until the source is cut off, and then says that it is over.
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
-	if err != nil && s.cut.Load() {
-		err = io.EOF
-	}
-	return n, err
-}
-
 // Close ends the source, and a Read that waits for it where it can.
 func (s *source) Close() error {
 	s.close.Do(func() {
