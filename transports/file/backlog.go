@@ -140,12 +140,16 @@ func (b *backlog) Close(ctx context.Context) error {
 		return b.shut()
 	}
 	wake(b.more)
-	limit := time.NewTimer(closeIn(ctx))
+	allowed := pipeline.DefaultCancelTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		allowed = time.Until(deadline)
+	}
+	limit := time.NewTimer(allowed * 8 / 10) // the rest is to say why it failed
 	defer limit.Stop()
 	select {
 	case <-done:
 	case <-limit.C:
-		return b.giveUp()
+		return b.giveUp(allowed / 10)
 	}
 	closing := b.shut()
 	switch {
@@ -157,23 +161,17 @@ func (b *backlog) Close(ctx context.Context) error {
 	return closing
 }
 
-// closeIn is how long Close may take: a little less than ctx allows, so that
-// there is time to say why it failed.
-func closeIn(ctx context.Context) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return time.Until(deadline) * 9 / 10
-	}
-	return pipeline.DefaultCancelTimeout
-}
-
-// giveUp closes a pipe that nobody reads.
-func (b *backlog) giveUp() error {
+// giveUp closes a pipe that nobody reads, and waits a little for the Write to it.
+func (b *backlog) giveUp(patience time.Duration) error {
 	b.mu.Lock()
 	waits := b.format.Duration(b.taken + len(b.queue))
 	b.mu.Unlock()
 	b.shut() // what matters is that it is not read
 	if b.closing {
-		<-b.done
+		select {
+		case <-b.done:
+		case <-time.After(patience):
+		}
 	}
 	return wrong("write", b.name, fmt.Errorf("its reader is %v behind and does not go on", waits.Round(time.Millisecond)), "let it read to the end")
 }

@@ -41,7 +41,7 @@
 // What is written into a pipe is a WAV file of unknown length, MP3, or raw. It is
 // written by a goroutine of its own, so that a slow reader delays nobody: up to ten
 // seconds wait for it, and what is more is left out and counted ([Stats]). At the
-// end the reader has until the pipeline's CancelTimeout to catch up. One that goes
+// end the reader has four fifths of the pipeline's CancelTimeout to catch up. One that goes
 // away (EPIPE) ends the call with an error that says so.
 //
 // The end of a call, and that of the context of [NewContext], call a Read back that

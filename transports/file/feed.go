@@ -134,5 +134,5 @@ func (f *feed) finish() error {
 	return err
 }
 
-// patience is for a Reader whose Close promises to end its Read, and does not.
+// patience is for a Reader whose Close should end a Read that waits, and does not.
 const patience = time.Second

@@ -217,6 +217,11 @@ func mayBeRegular(path string) bool {
 	return err != nil || info.IsDir() || info.Mode().IsRegular()
 }
 
+func isNamedPipe(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
+}
+
 func isMP3(path string) bool { return strings.EqualFold(filepath.Ext(path), ".mp3") }
 
 // Transport is one call. Make it with [New]; it serves one run of a pipeline.
@@ -259,15 +264,11 @@ func NewContext(ctx context.Context, cfg Config) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	recording, err := openRecording(ctx, cfg)
+	recording, keeper, err := openFiles(ctx, cfg, timeline.Format())
 	if err != nil {
 		return nil, err
 	}
-	sink := &conversation{timeline: timeline}
-	if sink.file, err = openKeeper(ctx, cfg, timeline.Format()); err != nil {
-		recording.Close() // it was only read; the failure to create is what matters
-		return nil, err
-	}
+	sink := &conversation{timeline: timeline, file: keeper}
 	t := &Transport{config: cfg, timeline: timeline, sink: sink}
 	clock := &playout.Clock{}
 	p := cfg.Playout
@@ -276,6 +277,34 @@ func NewContext(ctx context.Context, cfg Config) (*Transport, error) {
 	t.output = &Output{Output: playout.New(p, sink), fences: make(chan int64, 2)}
 	t.input = newInput(t, recording, clock)
 	return t, nil
+}
+
+// openFiles opens what cfg names: first that which need not be waited for.
+func openFiles(ctx context.Context, cfg Config, f audio.Format) (*recording, keeper, error) {
+	if isNamedPipe(cfg.Output) {
+		r, err := openRecording(ctx, cfg)
+		if err != nil {
+			return nil, nil, err
+		}
+		k, err := openKeeper(ctx, cfg, f)
+		if err != nil {
+			r.Close() // it was only read
+			return nil, nil, err
+		}
+		return r, k, nil
+	}
+	k, err := openKeeper(ctx, cfg, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := openRecording(ctx, cfg)
+	if err != nil {
+		if k != nil {
+			k.Close(ctx) // nothing was written
+		}
+		return nil, nil, err
+	}
+	return r, k, nil
 }
 
 // Input returns the caller: the first processor of the pipeline.

@@ -24,8 +24,10 @@ type Input struct {
 	total     time.Duration // with all its repetitions; 0 if that is not known
 	clock     *playout.Clock
 
-	caller caller        // Run's own
-	ended  time.Duration // where the recording was over; Run's own
+	// Run's own.
+	caller   caller
+	ended    time.Duration // where the recording was over
+	starving bool          // its producer is late
 
 	left    atomic.Bool // an end has passed: there is nobody to talk to
 	repeats atomic.Int64
@@ -121,6 +123,7 @@ func (in *Input) next(ctx context.Context, n int) ([]int16, error) {
 		samples, err = in.caller.read(samples, n)
 		switch {
 		case err == nil, errors.Is(err, io.EOF):
+			in.starving = false
 			return audio.AppendSilence(samples, n-len(samples)), nil
 		case !errors.Is(err, errStarved):
 			return samples, fmt.Errorf("play recording: %w", err)
@@ -130,7 +133,10 @@ func (in *Input) next(ctx context.Context, n int) ([]int16, error) {
 			}
 			continue
 		}
-		in.stalls.Add(1)
+		if !in.starving {
+			in.stalls.Add(1)
+		}
+		in.starving = true
 		in.starved.Add(int64(n - len(samples)))
 		return audio.AppendSilence(samples, n-len(samples)), nil
 	}

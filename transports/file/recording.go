@@ -106,7 +106,10 @@ func begin(ctx context.Context, cfg Config, s *source) (*recording, error) {
 	case d = <-done:
 	case <-ctx.Done():
 		if s.closing {
-			<-done
+			select {
+			case <-done:
+			case <-time.After(patience):
+			}
 		}
 	}
 	if ctx.Err() != nil {
@@ -123,6 +126,7 @@ func begin(ctx context.Context, cfg Config, s *source) (*recording, error) {
 		return s.Close()
 	}
 	if !s.live() {
+		cut() // nobody waits for it
 		r.again = func() (reader, error) {
 			if err := s.again(); err != nil {
 				return nil, faulty("repeat", s.name, err)

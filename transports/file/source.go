@@ -136,7 +136,7 @@ func openPath(ctx context.Context, path string) (*source, error) {
 // named pipe waits for somebody who opens its other end. If ctx is over first,
 // that is done here, for a moment, since nothing else ends the waiting.
 func openWaiting(ctx context.Context, path string, flag int) (*os.File, error) {
-	if info, err := os.Stat(path); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+	if !isNamedPipe(path) {
 		return os.OpenFile(path, flag, 0)
 	}
 	var (
