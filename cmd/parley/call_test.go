@@ -906,6 +906,28 @@ func TestAnInterruptEndsACallWhoseProducerSaysNothing(t *testing.T) {
 	}
 }
 
+func TestAFileThatTheShellMakesStandardInputIsPlayedAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.Open(calls + "bargein.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	cmd := exec.CommandContext(t.Context(), self, "call", "--fast", "--json", "-", "--repeat", "2", "--repeat-gap", "2s")
+	cmd.Env, cmd.Stdin = append(os.Environ(), runMain+"=1"), in
+	out, err := cmd.Output()
+	var s Summary
+	if err := errors.Join(err, json.Unmarshal(out, &s)); err != nil || s.Turns != 8 || s.BargeIns != 2 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestALateProducerIsInTheSummary(t *testing.T) {
 	beginning := wavOf(t, audio.Mono(8000), 8000)
 	beginning = append(append(beginning[:40:40], 0xFF, 0xFF, 0xFF, 0xFF), beginning[44:]...)
