@@ -36,7 +36,9 @@ type Config struct {
 
 	// Repeat is how often the recording is played, one time right behind the
 	// other, without a sample between them; 0 is once, and [Forever] until the
-	// call ends otherwise. A pipe cannot be repeated.
+	// call ends otherwise. A pipe cannot be repeated. (MP3 has silence of its
+	// encoder's at both ends, which is left out if the file tells how much it is:
+	// most do.)
 	Repeat int
 
 	// RepeatGap is how much silence there is between two times.

@@ -90,8 +90,10 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		if len(samples) == 0 {
 			return broken
 		}
-		if err := in.transport.timeline.Add(recorder.Caller, in.format, samples, begin); err != nil {
-			return err
+		if cfg.Pace == RealTime { // or there is no conversation to keep
+			if err := in.transport.timeline.Add(recorder.Caller, in.format, samples, begin); err != nil {
+				return err
+			}
 		}
 		f := &frames.AudioInput{Audio: frames.Audio{Format: in.format, Samples: samples, Track: cfg.Track, Position: begin}}
 		if err := out.Send(ctx, f, frames.Downstream); err != nil {
