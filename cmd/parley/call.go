@@ -29,23 +29,32 @@ import (
 )
 
 type callCommand struct {
-	Caller     string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV at 4 to 192 kHz, or MP3 at 11.025 to 48 kHz; mono or stereo, which is mixed."`
-	Output     string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
+	Caller string `arg:"" type:"path" placeholder:"CALLER" help:"Recording of the caller: WAV at 4 to 192 kHz, or MP3 at 11.025 to 48 kHz; mono or stereo, which is mixed. - is standard input; named pipes are read as well."`
+	Output string `short:"o" type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right. - is standard output, WAV if --output-format says nothing else; what is said of the call then goes to standard error."`
+
+	InputFormat  string `type:"name" placeholder:"FORMAT" help:"What the recording is if it has no header: coding, rate and channels, such as s16le:8000:1. Codings: s16le, s16be, f32le, mulaw, alaw (telephones: 'mulaw' is enough)."`
+	OutputFormat string `type:"name" placeholder:"FORMAT" help:"How to write the conversation, whatever the file's name: wav, mp3, or one of the codings above with its rate, such as s16le:24000."`
+
+	Repeat    int           `default:"1" placeholder:"N" help:"Play the recording so many times, one right behind the other; 0 is until the call ends. Default: ${default}."`
+	RepeatGap time.Duration `placeholder:"D" help:"Silence between two times."`
+
 	Mono       bool   `help:"Write the conversation as one channel, both mixed."`
 	Timeline   string `type:"path" placeholder:"FILE" help:"Where to draw the call, as .svg: who spoke when, which stream listened, and how the call moved between them."`
 	Transcript string `type:"path" placeholder:"FILE" help:"Where to write who said what when, what was heard of it, and which tools were called: .json, .vtt (captions) or .txt."`
 	Fast       bool   `help:"As fast as the machine allows, paced by a virtual clock: the same conversation, every time to the sample, and that of real time to within a chunk (20 ms). Emulator only."`
-	JSON       bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output; nothing if the call does not begin."`
+	JSON       bool   `name:"json" help:"Print the summary as one JSON object on one line, and nothing else, on standard output (behind all else on standard error with -o -); nothing if the call does not begin."`
 
 	agentFlags
 
 	HangUpAfter time.Duration `default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
 	MaxDuration time.Duration `placeholder:"D" help:"Hang up after so long at the latest."`
 	Verbose     bool          `short:"v" help:"Log what the service does, on standard error."`
+
+	input, output file.Format // what the flags say
 }
 
 func (c *callCommand) Help() string {
-	return `Plays the recording into a pipeline with Amazon Nova Sonic at its heart, in real time, and writes the conversation as both sides heard it. The transcript appears while they talk; a summary follows: turns, barge-ins, latency from the end of the caller's speech to the first sound of the answer, gaps in the agent's speech, and how the call moved from one stream of the service to the next, if it did. A recording that was cut off is refused before the call, with the command that keeps what there is of it.
+	return `Plays the recording into a pipeline with Amazon Nova Sonic at its heart, in real time, and writes the conversation as both sides heard it. The transcript appears while they talk; a summary follows: turns, barge-ins, latency from the end of the caller's speech to the first sound of the answer, gaps in the agent's speech, and how the call moved from one stream of the service to the next, if it did. A recording that was cut off is refused before the call, with the command that keeps what there is of it. What comes through a pipe is played as it comes: where it is late, the caller is silent, and the summary says for how long; with --fast, the virtual clock waits for it.
 
 Interrupted (SIGINT or SIGTERM), the call ends in order, and what was recorded is kept; the exit status is 130.
 
@@ -55,6 +64,8 @@ Without --service aws it talks to the built-in emulator, which knows the recordi
   parley call --fast --json caller.wav -o conversation.mp3 | jq .latency_ms.median
   parley call --fast testdata/calls/bargein.wav --transcript call.vtt
   parley call --fast --rotate-every 20s --timeline call.svg testdata/calls/order.mp3
+  parley call --input-format mulaw:8000:1 line.raw -o conversation.wav
+  arecord -f S16_LE -r 16000 | parley call - -o - | ffplay -
   AWS_REGION=us-east-1 parley call --service aws caller.wav -o conversation.wav`
 }
 
@@ -63,9 +74,12 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	if c.Fast && c.Service == "aws" {
 		return usageError{errors.New("--fast needs the emulator: AWS answers in real time only. Leave out --fast or --service aws")}
 	}
-	human := con.out
+	human, object := con.out, con.out
 	if c.JSON {
 		human = con.err
+	}
+	if c.Output == stdio {
+		human, object = con.err, con.err
 	}
 	if err := c.check(); err != nil {
 		return err
@@ -73,6 +87,12 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	screen := newScreen(human, con)
 	// Signals are heard out here: they cannot reach into virtual time.
 	var hurry atomic.Bool
+	reading, stopReading := context.WithCancel(ctx) // of a pipe, which may have nothing to say
+	defer stopReading()
+	_ = reading.Done() // made here: what is made in virtual time cannot be closed from outside
+	if c.Output == stdio {
+		signal.Ignore(syscall.SIGPIPE) // a reader that goes away is an error like others
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	heard := make(chan struct{})
@@ -83,6 +103,7 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 			signal.Stop(signals) // the next one kills
 			screen.println("Ending the call; interrupt again to stop at once.")
 			hurry.Store(true)
+			stopReading()
 		case <-heard:
 			signal.Stop(signals)
 		}
@@ -90,7 +111,7 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	defer ears.Wait()
 	defer close(heard)
 	var summary Summary
-	converse := func() error { return c.converse(ctx, con, screen, &hurry, &summary) }
+	converse := func() error { return c.converse(ctx, reading, con, screen, &hurry, &summary) }
 	var err error
 	if c.Fast {
 		err = virtualtime.Run(converse)
@@ -110,7 +131,7 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 		summary.Error = oneLine(err)
 	}
 	if c.JSON {
-		if err := json.NewEncoder(con.out).Encode(summary); err != nil {
+		if err := json.NewEncoder(object).Encode(summary); err != nil {
 			return fmt.Errorf("write summary: %w", err)
 		}
 	} else {
@@ -122,37 +143,69 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 // check refuses values that make no sense.
 func (c *callCommand) check() error {
 	switch {
-	case c.Caller == "-" || filepath.Base(c.Caller) == "-":
-		return usageError{errors.New("-: standard input is not read; name a file, or /dev/stdin")}
+	case c.Repeat < 0:
+		return usageError{fmt.Errorf("--repeat=%d: it cannot be negative; 0 is until the call ends", c.Repeat)}
+	case c.Repeat == 0 && c.Fast && c.MaxDuration == 0:
+		return usageError{errors.New("--repeat=0 --fast: hours would pass in seconds, for ever: say with --max-duration when to hang up")}
+	case c.RepeatGap < 0 || c.RepeatGap > time.Hour:
+		return usageError{fmt.Errorf("--repeat-gap=%v: it is not between 0 and 1h", c.RepeatGap)}
 	case c.HangUpAfter <= 0:
 		return usageError{fmt.Errorf("--hang-up-after=%v: it must be more than nothing", c.HangUpAfter)}
 	case c.MaxDuration < 0:
 		return usageError{fmt.Errorf("--max-duration=%v: it cannot be negative", c.MaxDuration)}
-	case c.Output != "" && !slices.Contains([]string{".wav", ".wave", ".mp3"}, strings.ToLower(filepath.Ext(c.Output))):
-		return usageError{fmt.Errorf("--output %s: its name decides what is written: name a .wav or .mp3 file", c.Output)}
+	case c.Output != "" && c.Output != stdio && c.OutputFormat == "" && !slices.Contains([]string{".wav", ".wave", ".mp3"}, strings.ToLower(filepath.Ext(c.Output))):
+		return usageError{fmt.Errorf("--output %s: its name decides what is written: name a .wav or .mp3 file, or say what it is with --output-format", c.Output)}
 	case c.Timeline != "" && !strings.EqualFold(filepath.Ext(c.Timeline), ".svg"):
 		return usageError{fmt.Errorf("--timeline %s: it is drawn as SVG, and the name does not end in .svg: name a .svg file", c.Timeline)}
 	case c.Transcript != "" && forms[strings.ToLower(filepath.Ext(c.Transcript))] == nil:
 		return usageError{fmt.Errorf("--transcript %s: its name decides how it is written: name a .json, .vtt or .txt file", c.Transcript)}
 	}
+	var err error
+	if c.input, err = format("--input-format", c.InputFormat); err != nil {
+		return err
+	}
+	if c.output, err = format("--output-format", c.OutputFormat); err != nil {
+		return err
+	}
 	return c.agentFlags.check()
 }
 
+// stdio is what people call standard input and output.
+const stdio = "-"
+
+// format reads the value of a flag.
+func format(flag, value string) (file.Format, error) {
+	if value == "" {
+		return file.Format{}, nil
+	}
+	f, err := file.ParseFormat(value)
+	if err != nil {
+		err = usageError{fmt.Errorf("%s: %w", flag, err)}
+	}
+	return f, err
+}
+
 // converse sets the pipeline up and runs it. Everything that it starts has
-// ended when it returns, so that it can run in virtual time.
-func (c *callCommand) converse(ctx context.Context, con console, screen *screen, hurry *atomic.Bool, summary *Summary) (err error) {
+// ended when it returns, so that it can run in virtual time. When reading is over,
+// nothing more is read of a pipe.
+func (c *callCommand) converse(ctx, reading context.Context, con console, screen *screen, hurry *atomic.Bool, summary *Summary) (err error) {
 	layout := recorder.Stereo
 	if c.Mono {
 		layout = recorder.Mono
 	}
 	config := c.config()
-	call, err := file.New(file.Config{
-		Input: c.Caller, Output: c.Output, Layout: layout,
+	repeat := c.Repeat
+	if repeat == 0 {
+		repeat = file.Forever
+	}
+	call, err := file.NewContext(reading, file.Config{
+		Input: c.Caller, InputFormat: c.input, Output: c.Output, OutputFormat: c.output, Layout: layout,
+		Repeat: repeat, RepeatGap: c.RepeatGap,
 		HangUpAfter: c.HangUpAfter, MaxDuration: c.MaxDuration,
 		Progress: screen.progress,
 	})
 	if err != nil {
-		return err
+		return inCallFlags(err)
 	}
 	defer func() {
 		if summary.Caller == "" {
@@ -221,7 +274,8 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		return err
 	}
 	summary.Streams, summary.ToolCalls, summary.Usage = stats.Streams, stats.ToolCalls, stats.Usage
-	if unwritten(err, c.Output) {
+	summary.InputStalls, summary.InputSilence, summary.OutputLost = heard.Stalls, millis(heard.Starved), millis(heard.Lost)
+	if unwritten(err, c.Output) || c.Output == stdio && unwritten(err, "standard output") {
 		summary.Output = ""
 	}
 	err = errors.Join(err, ears.unheard())
@@ -241,6 +295,19 @@ func (c *callCommand) converse(ctx context.Context, con console, screen *screen,
 		} else {
 			summary.Saved = c.Transcript
 		}
+	}
+	return err
+}
+
+// inCallFlags names the flags where an error of package file names its fields.
+func inCallFlags(err error) error {
+	names := strings.NewReplacer("InputFormat", "--input-format", "OutputFormat", "--output-format", "Layout", "layout (--mono)", "RepeatGap", "--repeat-gap")
+	var bad *audiofile.Error
+	if errors.As(err, &bad) {
+		return &audiofile.Error{Op: bad.Op, Path: bad.Path, Err: bad.Err, Mend: names.Replace(bad.Mend)}
+	}
+	if text := names.Replace(err.Error()); text != err.Error() {
+		return usageError{errors.New(text)}
 	}
 	return err
 }
@@ -310,6 +377,12 @@ func (s *Summary) print(w io.Writer) {
 		fmt.Fprintf(w, " (%v in all)", s.AudioGapsMS.Duration())
 	}
 	fmt.Fprintln(w)
+	if s.InputStalls > 0 {
+		fmt.Fprintf(w, "the recording came late: %v of silence was played in its place\n", s.InputSilence.Duration())
+	}
+	if s.OutputLost > 0 {
+		fmt.Fprintf(w, "the conversation was read too slowly: %v of it is missing\n", s.OutputLost.Duration())
+	}
 	switch {
 	case s.interrupted():
 		fmt.Fprintln(w, "interrupted: the call was ended before its time")
@@ -325,7 +398,7 @@ func (s *Summary) print(w io.Writer) {
 		fmt.Fprintln(w, line)
 	}
 	for _, path := range []string{s.Output, s.Timeline, s.Saved} {
-		if path != "" {
+		if path != "" && path != stdio {
 			fmt.Fprintf(w, "wrote %s\n", path)
 		}
 	}

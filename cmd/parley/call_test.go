@@ -340,6 +340,17 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"fast and AWS", []string{good, "--service", "aws"}, 2, []string{"--fast"}},
 		{"unknown service", []string{good, "--service", "azure"}, 2, []string{"emulator"}},
 		{"unknown flag", []string{good, "--loud"}, 2, []string{"--loud"}},
+		{"raw audio of no format", []string{write(t, "line.ulaw", order)}, 1, []string{"line.ulaw", "raw audio", "--input-format, for instance mulaw:8000:1"}},
+		{"raw audio of no rate", []string{good, "--input-format", "s16le"}, 2, []string{"--input-format", "the rate of raw s16le"}},
+		{"raw audio of a kind unheard of", []string{good, "--input-format", "s24le:8000:1"}, 2, []string{"--input-format", "s24le", "use wav or mp3, or raw s16le"}},
+		{"raw output by its name", []string{good, "-o", "x.raw"}, 2, []string{"x.raw", "--output-format"}},
+		{"output of two rates", []string{good, "--output-format", "s16le:100"}, 2, []string{"--output-format", "100 Hz"}},
+		{"raw output of three channels", []string{good, "--output-format", "s16le:8000:3"}, 2, []string{"--output-format", "3 channels"}},
+		{"mono that is stereo", []string{good, "--mono", "--output-format", "s16le:8000:2"}, 2, []string{"--output-format", "--mono"}},
+		{"repeated less than never", []string{good, "--repeat=-1"}, 2, []string{"--repeat"}},
+		{"repeated for ever, fast", []string{good, "--repeat", "0"}, 2, []string{"--repeat=0", "--max-duration"}},
+		{"a gap that is none", []string{good, "--repeat-gap=-1s"}, 2, []string{"--repeat-gap"}},
+		{"nothing piped in", []string{os.DevNull}, 1, []string{os.DevNull, "no audio"}},
 		{"no recording", nil, 2, []string{"caller"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -732,4 +743,222 @@ func TestAnInterruptEndsACallInOrder(t *testing.T) {
 			t.Errorf("exit status %d after %v: %s", status, took, stderr)
 		}
 	})
+}
+
+// piped runs the program in a process of its own, since standard input and output
+// belong to one, with something piped into it. feed writes that, and returns when
+// no more is to come; what it is given ends with the process. read is what reads
+// the output.
+func piped(t *testing.T, feed func(w io.WriteCloser, p *os.Process), read func(r io.ReadCloser) []byte, args ...string) (status int, stdout []byte, stderr string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, append([]string{"call"}, args...)...)
+	cmd.Env = append(os.Environ(), runMain+"=1")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	in, inErr := cmd.StdinPipe()
+	out, outErr := cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	var feeding sync.WaitGroup
+	feeding.Go(func() { feed(in, cmd.Process) })
+	stdout = read(out)
+	err = cmd.Wait() // closes in
+	feeding.Wait()
+	if ctx.Err() != nil {
+		t.Fatalf("it does not end: %v: %s", err, &errs)
+	}
+	return cmd.ProcessState.ExitCode(), stdout, errs.String()
+}
+
+func all(b []byte) func(io.WriteCloser, *os.Process) {
+	return func(w io.WriteCloser, _ *os.Process) {
+		w.Write(b) // fails if nobody reads to the end, which the test sees by other means
+		w.Close()
+	}
+}
+
+func whole(r io.ReadCloser) []byte {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		b = nil
+	}
+	return b
+}
+
+func inWAV(t *testing.T, content []byte) []int16 {
+	t.Helper()
+	r, err := wav.NewReader(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readAll(t, r)
+}
+
+func TestACallThroughPipesIsThatOfFilesToTheSample(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
+	recording, err := os.ReadFile(calls + "bargein.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "o.wav")
+	want := summaryOf(t, calls+"bargein.wav", "-o", path)
+	written, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := inWAV(t, written)
+	for name, c := range map[string]struct {
+		bytes []byte
+		args  []string
+	}{
+		"WAV": {recording, nil},
+		"raw": {audio.EncodePCM(nil, inWAV(t, recording)), []string{"--input-format", "s16le:8000:1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, stdout, stderr := piped(t, all(c.bytes), whole, append(c.args, "--fast", "-", "-o", "-")...)
+			if status != 0 || !bytes.HasPrefix(stdout, []byte("RIFF\xff\xff\xff\xffWAVE")) {
+				t.Fatalf("exit status %d, %d bytes: %s", status, len(stdout), stderr)
+			}
+			if got := inWAV(t, stdout); !slices.Equal(got, samples) {
+				t.Errorf("%d values came out, not the %d of the file", len(got), len(samples))
+			}
+			for _, said := range []string{"Emulator", "caller  Hi there.", "4 turns, 1 barge-in"} {
+				if !strings.Contains(stderr, said) {
+					t.Errorf("standard error does not say %q: %s", said, stderr)
+				}
+			}
+		})
+	}
+	t.Run("with a summary", func(t *testing.T) {
+		status, stdout, stderr := piped(t, all(recording), whole, "--fast", "-", "-o", "-", "--json", "--output-format", "s16le")
+		lines := strings.Split(strings.TrimSpace(stderr), "\n")
+		var s Summary
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &s); status != 0 || err != nil || s.Turns != want.Turns || s.Duration != want.Duration || s.Output != "-" || s.InputStalls != 0 {
+			t.Errorf("exit status %d, %+v, %v: %s", status, s, err, stderr)
+		}
+		if !bytes.Equal(stdout, audio.EncodePCM(nil, samples)) {
+			t.Errorf("%d bytes came out, want %d", len(stdout), 2*len(samples))
+		}
+	})
+}
+
+func TestAReaderOfStandardOutputThatGoesAwayEndsTheCallInOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
+	said := filepath.Join(t.TempDir(), "said.json")
+	some := func(r io.ReadCloser) []byte {
+		b := make([]byte, 1_000_000)
+		n, _ := io.ReadFull(r, b)
+		r.Close()
+		return b[:n]
+	}
+	status, stdout, stderr := piped(t, all(nil), some, "--fast", calls+"bargein.wav", "-o", "-", "--transcript", said)
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	if last := lines[len(lines)-1]; status != 1 || len(stdout) != 1_000_000 || !strings.Contains(last, "write standard output: its reader has gone: broken pipe") {
+		t.Errorf("exit status %d, %d bytes: %s", status, len(stdout), last)
+	}
+	if b, err := os.ReadFile(said); err != nil || !bytes.Contains(b, []byte("full service")) {
+		t.Errorf("the transcript is not kept: %v, %s", err, b)
+	}
+}
+
+func TestAnInterruptEndsACallWhoseProducerSaysNothing(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere a read of standard input that waits is not called back: the second interrupt ends it")
+	}
+	beginning := wavOf(t, audio.Mono(8000), 8000)
+	beginning = append(append(beginning[:40:40], 0xFF, 0xFF, 0xFF, 0xFF), beginning[44:]...)
+	for name, c := range map[string]struct {
+		bytes []byte
+		args  []string
+		say   string
+	}{
+		"before it begins":                 {nil, nil, "the call had not begun"},
+		"before it begins in virtual time": {nil, []string{"--fast"}, "the call had not begun"},
+		"in real time":                     {beginning, nil, "the call was ended before its time"},
+		"in virtual time":                  {beginning, []string{"--fast"}, "the call was ended before its time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			feed := func(w io.WriteCloser, p *os.Process) { // and leaves w open
+				w.Write(c.bytes)
+				time.Sleep(1500 * time.Millisecond) // a signal is to find a process in real time, at work
+				p.Signal(os.Interrupt)
+			}
+			began := time.Now()
+			status, _, stderr := piped(t, feed, whole, append(c.args, "-")...)
+			if status != interruptedStatus || !strings.Contains(stderr, c.say) {
+				t.Errorf("exit status %d: %s", status, stderr)
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+func TestAFileThatTheShellMakesStandardInputIsPlayedAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.Open(calls + "bargein.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	cmd := exec.CommandContext(t.Context(), self, "call", "--fast", "--json", "-", "--repeat", "2", "--repeat-gap", "2s")
+	cmd.Env, cmd.Stdin = append(os.Environ(), runMain+"=1"), in
+	out, err := cmd.Output()
+	var s Summary
+	if err := errors.Join(err, json.Unmarshal(out, &s)); err != nil || s.Turns != 8 || s.BargeIns != 2 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestALateProducerIsInTheSummary(t *testing.T) {
+	beginning := wavOf(t, audio.Mono(8000), 8000)
+	beginning = append(append(beginning[:40:40], 0xFF, 0xFF, 0xFF, 0xFF), beginning[44:]...)
+	feed := func(w io.WriteCloser, _ *os.Process) { // in real time, as it is a process
+		w.Write(beginning)
+		time.Sleep(2500 * time.Millisecond)
+		w.Close()
+	}
+	status, stdout, stderr := piped(t, feed, whole, "-", "--json", "--hang-up-after", "100ms")
+	var s Summary
+	if err := json.Unmarshal(stdout, &s); status != 0 || err != nil || s.InputStalls == 0 || s.InputSilence < 200 || s.InputSilence > 2500 {
+		t.Errorf("exit status %d, %+v, %v: %s", status, s, err, stderr)
+	}
+	var out bytes.Buffer
+	s.print(&out)
+	if !strings.Contains(out.String(), "the recording came late: ") {
+		t.Errorf("it says %s", out.String())
+	}
+}
+
+func TestARepeatedRecordingIsHeardAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
+	once := who(summaryOf(t, calls+"noisy.mp3"), "caller")
+	twice := who(summaryOf(t, calls+"noisy.mp3", "--repeat", "2", "--repeat-gap", "3s"), "caller")
+	if !slices.Equal(twice, append(slices.Clone(once), once...)) {
+		t.Errorf("heard %q, want %q twice", twice, once)
+	}
+	s := summaryOf(t, calls+"noisy.mp3", "--repeat", "0", "--max-duration", "2m")
+	if s.Duration < 120_000 || s.Duration > 130_000 || s.Turns < 2*len(once) {
+		t.Errorf("%d turns in %v", s.Turns, s.Duration.Duration())
+	}
 }

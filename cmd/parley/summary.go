@@ -32,6 +32,10 @@ type Summary struct {
 	AudioGapsMS Millis `json:"audio_gaps_ms"`
 	Dropped     int64  `json:"dropped_frames"` // realtime frames that the pipeline had to drop
 
+	InputStalls  int64  `json:"input_stalls,omitempty"`     // how often a recording that came through a pipe was late
+	InputSilence Millis `json:"input_silence_ms,omitempty"` // that was played in its place
+	OutputLost   Millis `json:"output_lost_ms,omitempty"`   // of the conversation, because it was read too slowly
+
 	ToolCalls int             `json:"tool_calls"`
 	Usage     novasonic.Usage `json:"usage_tokens"`
 	Lines     []Line          `json:"transcript"`

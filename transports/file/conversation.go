@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/parley-go/parley/processors/audiofile"
 	"github.com/parley-go/parley/processors/recorder"
 	"github.com/parley-go/parley/transports/playout"
 )
@@ -13,7 +12,7 @@ import (
 // caller has said.
 type conversation struct {
 	timeline *recorder.Timeline
-	file     *audiofile.Writer // nil if nothing is to be written
+	file     keeper // nil if nothing is to be written
 	buffer   []int16
 	broken   bool // the file is: what more cannot be written is no news
 }
@@ -39,14 +38,14 @@ func (c *conversation) write() error {
 }
 
 // Close writes the rest and completes the file.
-func (c *conversation) Close(context.Context) error {
+func (c *conversation) Close(ctx context.Context) error {
 	told := c.broken
 	c.buffer = c.timeline.Rest(c.buffer[:0])
 	err := c.write()
 	if c.file != nil {
 		// A file that could not be written cannot be completed either: that is one
 		// failure, and it is told once.
-		if closing := c.file.Close(); err == nil && !told {
+		if closing := c.file.Close(ctx); err == nil && !told {
 			err = closing
 		}
 	}

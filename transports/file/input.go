@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
-	"github.com/parley-go/parley/processors/audiofile"
 	"github.com/parley-go/parley/processors/recorder"
 	"github.com/parley-go/parley/transports/playout"
 )
@@ -20,17 +18,39 @@ import (
 // Input is the processor that plays the caller's recording. See [New].
 type Input struct {
 	transport *Transport
-	reader    *audiofile.Reader
+	recording *recording
+	format    audio.Format  // of what is sent: mono
+	length    time.Duration // of the recording, once
+	total     time.Duration // with all its repetitions; 0 if that is not known
 	clock     *playout.Clock
 
-	// The rest is Run's own.
-	raw   []int16 // as it is in the file
-	over  bool    // the recording is
-	total time.Duration
+	// Run's own.
+	caller   caller
+	ended    time.Duration // where the recording was over
+	starving bool          // its producer is late
 
-	ended  atomic.Bool // an end has passed: there is nobody to talk to
-	close  sync.Once
-	closed error
+	left    atomic.Bool // an end has passed: there is nobody to talk to
+	repeats atomic.Int64
+	stalls  atomic.Int64
+	starved atomic.Int64 // samples
+}
+
+func newInput(t *Transport, r *recording, clock *playout.Clock) *Input {
+	cfg := t.config
+	format := r.Format()
+	in := &Input{transport: t, recording: r, format: audio.Mono(format.Rate), length: r.Duration(), clock: clock}
+	in.caller = caller{recording: r, format: format, gap: format.Rate.Samples(cfg.RepeatGap), repeats: &in.repeats}
+	switch {
+	case cfg.Repeat == Forever:
+		in.caller.left = Forever
+	case in.length > 0:
+		times := time.Duration(max(1, cfg.Repeat))
+		in.total = times*in.length + (times-1)*cfg.RepeatGap
+		fallthrough
+	default:
+		in.caller.left = max(1, cfg.Repeat) - 1
+	}
+	return in
 }
 
 // Name returns "file input".
@@ -39,7 +59,7 @@ func (in *Input) Name() string { return "file input" }
 // Process passes everything on. With the end, the recording stops.
 func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	if _, ok := f.(*frames.End); ok && dir == frames.Downstream {
-		in.ended.Store(true)
+		in.left.Store(true)
 	}
 	if _, ok := f.(*frames.Interruption); ok {
 		return nil // the engine tells everybody
@@ -50,32 +70,32 @@ func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Directi
 // Run plays the recording, then silence, and hangs up.
 func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 	cfg := in.transport.config
-	format := audio.Mono(in.reader.Format().Rate)
-	start := in.clock.Start()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	stop := in.recording.start(cfg.Chunk)
+	defer stop()
+	pace, err := in.pace(out)
+	if err != nil {
+		return err
+	}
 	for k := int64(1); ; k++ {
-		// Each piece is there when its last sample has been spoken.
-		begin := audio.Position(format.Rate.Samples(time.Duration(k-1) * cfg.Chunk))
-		end := audio.Position(format.Rate.Samples(time.Duration(k) * cfg.Chunk))
-		now := format.Rate.Duration(int64(end))
-		timer.Reset(time.Until(start.Add(now)))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
+		begin := audio.Position(in.format.Rate.Samples(time.Duration(k-1) * cfg.Chunk))
+		end := audio.Position(in.format.Rate.Samples(time.Duration(k) * cfg.Chunk))
+		now := in.format.Rate.Duration(int64(end))
+		if pace(ctx, now) != nil {
 			return nil
 		}
-		if in.ended.Load() {
+		if in.left.Load() {
 			return nil
 		}
-		samples, broken := in.read(int(end - begin))
+		samples, broken := in.next(ctx, int(end-begin))
 		if len(samples) == 0 {
 			return broken
 		}
-		if err := in.transport.timeline.Add(recorder.Caller, format, samples, begin); err != nil {
-			return err
+		if cfg.Pace == RealTime { // or there is no conversation to keep
+			if err := in.transport.timeline.Add(recorder.Caller, in.format, samples, begin); err != nil {
+				return err
+			}
 		}
-		f := &frames.AudioInput{Audio: frames.Audio{Format: format, Samples: samples, Track: cfg.Track, Position: begin}}
+		f := &frames.AudioInput{Audio: frames.Audio{Format: in.format, Samples: samples, Track: cfg.Track, Position: begin}}
 		if err := out.Send(ctx, f, frames.Downstream); err != nil {
 			return err
 		}
@@ -83,7 +103,7 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 			return broken
 		}
 		if cfg.Progress != nil {
-			cfg.Progress(Progress{Position: now, Total: in.reader.Duration(), Tail: in.over})
+			cfg.Progress(Progress{Position: now, Total: in.total, Tail: in.caller.over})
 		}
 		if reason, atOnce := in.hangUp(now); reason != "" {
 			if atOnce {
@@ -95,26 +115,33 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 	}
 }
 
-// read returns the next n samples of the recording, mono, in a buffer of their
-// own; behind its end, silence. With an error it returns those that there are
-// before the place where the recording is damaged.
-func (in *Input) read(n int) ([]int16, error) {
-	channels := in.reader.Format().Channels
+// next returns the next n samples, in a buffer of their own: of the recording, and
+// silence behind its end and where its producer is late. With an error it returns
+// those that there are before the place where the recording is damaged.
+func (in *Input) next(ctx context.Context, n int) ([]int16, error) {
 	samples := make([]int16, 0, n)
-	for len(samples) < n && !in.over {
-		if want := (n - len(samples)) * channels; cap(in.raw) < want {
-			in.raw = make([]int16, want)
-		}
-		got, err := in.reader.Read(in.raw[:(n-len(samples))*channels])
-		samples = audio.Remix(samples, in.raw[:got], channels, 1)
+	for {
+		var err error
+		samples, err = in.caller.read(samples, n)
 		switch {
-		case errors.Is(err, io.EOF):
-			in.over = true
-		case err != nil:
+		case err == nil, errors.Is(err, io.EOF):
+			in.starving = false
+			return audio.AppendSilence(samples, n-len(samples)), nil
+		case !errors.Is(err, errStarved):
 			return samples, fmt.Errorf("play recording: %w", err)
+		case in.transport.config.Pace == Fast:
+			if err := in.caller.wait(ctx); err != nil {
+				return nil, nil // the run is over
+			}
+			continue
 		}
+		if !in.starving {
+			in.stalls.Add(1)
+		}
+		in.starving = true
+		in.starved.Add(int64(n - len(samples)))
+		return audio.AppendSilence(samples, n-len(samples)), nil
 	}
-	return audio.AppendSilence(samples, n-len(samples)), nil
 }
 
 // hangUp says why the caller hangs up now; nothing if not yet. now is how much
@@ -124,20 +151,27 @@ func (in *Input) hangUp(now time.Duration) (reason string, atOnce bool) {
 	if cfg.MaxDuration > 0 && now >= cfg.MaxDuration {
 		return fmt.Sprintf("the call has lasted %v", cfg.MaxDuration), true
 	}
-	if !in.over {
+	if !in.caller.over {
 		return "", false
 	}
-	if in.total == 0 {
-		in.total = now // the piece in which the recording ended
+	if in.ended == 0 {
+		in.ended = now // the piece in which the recording ended
 	}
-	if now-in.total >= cfg.MaxTail {
+	if cfg.Pace == Fast {
+		// The output's clock is another one. An end waits for what it has to play.
+		if now-in.ended >= cfg.HangUpAfter {
+			return "the recording is over", false
+		}
+		return "", false
+	}
+	if now-in.ended >= cfg.MaxTail {
 		return fmt.Sprintf("the recording has been over for %v", cfg.MaxTail), true
 	}
 	agent := in.transport.output.Stats()
 	if agent.Queued > 0 {
 		return "", false
 	}
-	quiet := max(in.total, agent.Format.Rate.Duration(int64(agent.SpeechEnd)))
+	quiet := max(in.ended, agent.Format.Rate.Duration(int64(agent.SpeechEnd)))
 	if now-quiet >= cfg.HangUpAfter {
 		return fmt.Sprintf("the agent has been silent for %v", cfg.HangUpAfter), false
 	}
@@ -145,7 +179,4 @@ func (in *Input) hangUp(now time.Duration) (reason string, atOnce bool) {
 }
 
 // Close closes the recording.
-func (in *Input) Close(context.Context) error {
-	in.close.Do(func() { in.closed = in.reader.Close() })
-	return in.closed
-}
+func (in *Input) Close(context.Context) error { return in.recording.Close() }
