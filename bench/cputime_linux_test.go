@@ -17,3 +17,12 @@ func threadTime() time.Duration {
 }
 
 var began = time.Now()
+
+// processTime is how long all threads have run.
+func processTime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
+		return time.Since(began)
+	}
+	return time.Duration(t.Nano())
+}

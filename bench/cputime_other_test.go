@@ -8,3 +8,6 @@ import "time"
 func threadTime() time.Duration { return time.Since(began) }
 
 var began = time.Now()
+
+// processTime is the wall clock, likewise.
+func processTime() time.Duration { return time.Since(began) }
