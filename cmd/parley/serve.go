@@ -220,16 +220,17 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// admit keeps out those who are too many, and, where nobody but this machine may
-// call, the pages of others that have made a name of theirs lead here.
-func (s *shop) admit(next http.Handler) http.Handler {
+// admit keeps out those who are too many, unless they come back to a call of theirs,
+// and, where nobody but this machine may call, the pages of others that have made a
+// name of theirs lead here.
+func (s *shop) admit(next *websocket.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.local && !isLocal(r.Host) {
 			http.Error(w, "this server is for this machine only: call localhost, or set --token", http.StatusForbidden)
 			return
 		}
 		defer s.calls.Add(-1)
-		if n := s.calls.Add(1); n > int64(s.command.Calls) {
+		if n := s.calls.Add(1); n > int64(s.command.Calls) && !next.Resumes(r) {
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
 			return

@@ -202,6 +202,7 @@ func (l *link) resume(w *wire, greeting []queued, received uint64) {
 	l.stats.Away += a.last
 	l.stats.Resent += uint64(len(again))
 	l.wire = w
+	l.work.Add(1)
 	l.turn()
 	l.wake()
 	l.mu.Unlock()

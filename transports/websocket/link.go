@@ -126,6 +126,7 @@ func (l *link) start(w *wire, leave func()) {
 	l.leave = leave
 	l.mu.Lock()
 	l.wire = w
+	l.work.Add(1)
 	l.mu.Unlock()
 	w.start(l)
 }

@@ -39,7 +39,7 @@ func newWire(conn *ws.Conn, raw io.Closer, config Config) *wire {
 	return w
 }
 
-// start begins to read and to write, for a link.
+// start begins to read and to write, for a link, which has counted it in.
 func (w *wire) start(l *link) {
 	w.mu.Lock()
 	w.link = l
@@ -49,7 +49,10 @@ func (w *wire) start(l *link) {
 	w.work.Go(w.read)
 	w.work.Go(w.write)
 	w.work.Go(w.ping)
-	l.work.Go(w.work.Wait)
+	go func() {
+		defer l.work.Done()
+		w.work.Wait()
+	}()
 	if cause != nil {
 		l.lost(w, cause)
 	}
