@@ -158,7 +158,7 @@ func (l *link) heard(w *wire, m Message) error {
 		return refusal(err)
 	}
 	for _, f := range said {
-		if err := l.take(w, f); err != nil {
+		if err := l.take(f); err != nil {
 			return err
 		}
 	}
@@ -167,7 +167,7 @@ func (l *link) heard(w *wire, m Message) error {
 
 // take does with a frame what is to be done with it here, or hands it to the
 // pipeline.
-func (l *link) take(w *wire, f frames.Frame) error {
+func (l *link) take(f frames.Frame) error {
 	switch f := f.(type) {
 	case *Reply:
 		if !f.AfterAudio || !l.ear.reply(f.Message) {
@@ -190,11 +190,16 @@ func (l *link) take(w *wire, f frames.Frame) error {
 		l.byeOnce()
 		l.left()
 	}
+	// What has been counted is not lost: the peer will not send it once more.
+	select {
+	case l.said <- f:
+		return nil
+	default:
+	}
 	select {
 	case l.said <- f:
 	case <-l.deaf:
-	case <-w.over: // who closes the connection reads the rest
-		return w.why()
+	case <-l.over: // who closes the connection reads the rest
 	}
 	return nil
 }

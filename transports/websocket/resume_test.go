@@ -694,7 +694,7 @@ func TestAnInterruptionWhileTheCallerIsAwayDoesNotLetTheAgentSpeakToNobody(t *te
 			t.Fatalf("%d samples were heard, and not the second sentence at the end", len(got))
 		}
 		first := got[:len(got)-len(second)]
-		if d := time.Duration(len(first)) * time.Second / 24000; d < 1800*time.Millisecond || d > 2100*time.Millisecond {
+		if d := time.Duration(len(first)) * time.Second / 24000; d < 1800*time.Millisecond || d > 2150*time.Millisecond {
 			t.Errorf("of the first sentence %v were heard", d)
 		}
 		if dropped := w.only().Stats().DroppedAudio; dropped != 0 {

@@ -143,7 +143,7 @@ func (w *wire) write() {
 		err := w.Write(w.ctx, m.Message)
 		late.Stop()
 		if err != nil {
-			w.fail(err)
+			w.failLater(err)
 			return
 		}
 		w.link.done(w, m)
@@ -208,6 +208,21 @@ func (w *wire) fail(err error) {
 		l.lost(w, err)
 	}
 }
+
+// failLater leaves it to the reader to say why the connection has ended, if it
+// knows: others see only that it has.
+func (w *wire) failLater(err error) {
+	known := time.NewTimer(readerFirst)
+	defer known.Stop()
+	select {
+	case <-w.over:
+	case <-known.C:
+		w.fail(err)
+	}
+}
+
+// readerFirst is how long the reader may take to find out what others know already.
+const readerFirst = 10 * time.Millisecond
 
 // why returns why the connection ended; nil if it has not.
 func (w *wire) why() error {
