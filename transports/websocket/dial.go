@@ -245,7 +245,7 @@ func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire,
 		header.Set("Authorization", "Bearer "+d.config.Token)
 	}
 	client := *d.config.Client
-	k := &bodyKeeper{next: client.Transport}
+	k := &bodyKeeper{next: client.Transport, around: newOverhead(d.link)}
 	client.Transport = k
 	pings := rate.NewLimiter(rate.Limit(d.link.MaxMessageRate), d.link.burst())
 	conn, resp, err := ws.Dial(dialling, u.String(), &ws.DialOptions{
@@ -261,7 +261,7 @@ func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire,
 		return nil, Formats{}, d.refused(dialling, resp, err)
 	}
 	conn.SetReadLimit(d.link.MaxMessage)
-	w := newWire(conn, k, d.link)
+	w := newWire(conn, k, k.around, d.link)
 	if len(d.config.Subprotocols) > 0 && conn.Subprotocol() == "" {
 		err := refuse(ws.StatusPolicyViolation, "the server speaks none of the subprotocols %q", d.config.Subprotocols)
 		w.fail(err)
@@ -381,9 +381,10 @@ func (l *link) absent() error {
 
 // bodyKeeper keeps what is below a WebSocket. It does the request's round trip.
 type bodyKeeper struct {
-	next http.RoundTripper
-	mu   sync.Mutex
-	body io.Closer
+	next   http.RoundTripper
+	around *overhead
+	mu     sync.Mutex
+	body   io.Closer
 }
 
 func (k *bodyKeeper) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -392,6 +393,9 @@ func (k *bodyKeeper) RoundTrip(r *http.Request) (*http.Response, error) {
 		k.mu.Lock()
 		k.body = resp.Body
 		k.mu.Unlock()
+		if both, ok := resp.Body.(io.ReadWriteCloser); ok {
+			resp.Body = &countedBody{both, k.around}
+		}
 	}
 	return resp, err
 }

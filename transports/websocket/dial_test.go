@@ -92,12 +92,6 @@ func (p *person) Run(ctx context.Context, out *pipeline.Port) error {
 	}
 }
 
-func (p *person) hears() []int16 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.heard)
-}
-
 // talk runs the person's pipeline to its end.
 func (p *person) talk(t *testing.T, call *websocket.Call) {
 	t.Helper()

@@ -246,7 +246,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	kept := &keeper{ResponseWriter: w}
+	kept := &keeper{ResponseWriter: w, around: newOverhead(s.config)}
 	pings := rate.NewLimiter(rate.Limit(s.config.MaxMessageRate), s.config.burst())
 	conn, err := ws.Accept(kept, r, &ws.AcceptOptions{
 		OriginPatterns: s.config.Origins,
@@ -261,21 +261,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		log.Warn("call refused", "error", err) // the peer has been told
 		return
 	}
-	s.serve(r, newWire(conn, kept.conn, s.config), log)
+	s.serve(r, newWire(conn, kept.conn, kept.around, s.config), log)
 }
 
 // keeper keeps the connection below a WebSocket: to close it is the only way out
 // that no peer can obstruct.
 type keeper struct {
 	http.ResponseWriter
-	conn net.Conn
+	around *overhead
+	conn   net.Conn
 }
 
 // Hijack is called by Accept.
 func (k *keeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(k.ResponseWriter).Hijack()
-	k.conn = conn
-	return conn, rw, err
+	if err != nil {
+		return nil, nil, err
+	}
+	k.conn = &countedConn{conn, k.around}
+	return k.conn, rw, nil
 }
 
 // enter counts a request in, unless the server is shutting down.

@@ -17,6 +17,7 @@ import (
 type wire struct {
 	conn   *ws.Conn
 	raw    io.Closer // what is below it: to close that is the only way out that no peer can obstruct
+	around *overhead
 	config Config
 	ctx    context.Context // until the connection is given up
 	giveUp context.CancelFunc
@@ -33,8 +34,8 @@ type wire struct {
 	cause error // why it ended
 }
 
-func newWire(conn *ws.Conn, raw io.Closer, config Config) *wire {
-	w := &wire{conn: conn, raw: raw, config: config, over: make(chan struct{}), ready: make(chan struct{}, 1)}
+func newWire(conn *ws.Conn, raw io.Closer, around *overhead, config Config) *wire {
+	w := &wire{conn: conn, raw: raw, around: around, config: config, over: make(chan struct{}), ready: make(chan struct{}, 1)}
 	w.ctx, w.giveUp = context.WithCancel(context.Background())
 	return w
 }
@@ -71,6 +72,7 @@ func (w *wire) Read(ctx context.Context) (Message, error) {
 		}
 		n, err := r.Read(w.message[len(w.message):cap(w.message)])
 		w.message = w.message[:len(w.message)+n]
+		w.around.payload.Add(int64(n))
 		if errors.Is(err, io.EOF) {
 			return Message{Binary: kind == ws.MessageBinary, Data: w.message}, nil
 		}
