@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -80,6 +81,7 @@ type absence struct {
 	last    time.Duration // how long it was away then
 }
 
+// end stops the grace.
 func (a *absence) end() {
 	if a.expiry != nil {
 		a.expiry.Stop()
@@ -134,6 +136,22 @@ func (l *link) missed(n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.DroppedAudio += n
+}
+
+// room returns when there is room for more audio than waits for a peer that is away:
+// when it is back, and has got that, or will not come, or ctx ends.
+func (l *link) room(ctx context.Context) {
+	l.mu.Lock()
+	full, empty := l.audio >= l.config.maxBacklog(), l.empty
+	l.mu.Unlock()
+	if !full {
+		return
+	}
+	select {
+	case <-empty:
+	case <-l.over:
+	case <-ctx.Done():
+	}
 }
 
 // abandon ends the grace, or sees to it that there is none.
@@ -195,6 +213,7 @@ func (l *link) resume(w *wire, greeting []queued, received uint64) {
 	again := l.kept.again(received)
 	l.first(append(greeting, again...))
 	a := &l.absence
+	a.end()
 	a.last = time.Since(a.since)
 	a.since = time.Time{}
 	a.returns++

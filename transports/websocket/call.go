@@ -412,7 +412,7 @@ func (in *Input) place(ctx context.Context, f *frames.AudioInput) error {
 // sink lets the peer hear the agent.
 type sink struct{ call *Call }
 
-func (s sink) Play(_ context.Context, c playout.Chunk) error {
+func (s sink) Play(ctx context.Context, c playout.Chunk) error {
 	l := s.call.link
 	away := l.away()
 	switch {
@@ -421,6 +421,8 @@ func (s sink) Play(_ context.Context, c playout.Chunk) error {
 	case away && !l.kept.audio:
 		l.missed(1)
 		return nil
+	case away: // it speaks in spite of the hold, as it does in the end
+		l.room(ctx)
 	}
 	if !c.Silent() || s.call.config.SendSilence {
 		if err := l.sendAudio(func(dst []byte) (Message, error) { return l.serializer.Audio(dst, c) }); err != nil {

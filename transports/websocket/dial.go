@@ -329,7 +329,9 @@ func (d *dialler) again(l *link, told Resumption) {
 		serializer := d.config.Serializer()
 		resumer := serializer.(Resumer)
 		resumer.Tell(Resumption{Call: told.Call, Token: told.Token, Received: l.received()})
-		w, _, err := d.connect(ctx, &u, serializer)
+		attempt, done := context.WithTimeoutCause(ctx, attemptTimeout, errAttempt)
+		w, _, err := d.connect(attempt, &u, serializer)
+		done()
 		switch {
 		case err == nil && resumer.Told().Resumed:
 			log.Info("call goes on")
@@ -361,7 +363,13 @@ func (d *dialler) again(l *link, told Resumption) {
 const (
 	firstPause = 200 * time.Millisecond
 	maxPause   = 3 * time.Second
+
+	// attemptTimeout is how long one attempt may take: a server that lets a call go
+	// on answers at once.
+	attemptTimeout = 5 * time.Second
 )
+
+var errAttempt = fmt.Errorf("the server has not answered within %v", attemptTimeout)
 
 // isFinal reports whether there is no use in trying again.
 func isFinal(err error) bool {

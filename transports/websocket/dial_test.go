@@ -135,6 +135,13 @@ func TestBothEndsHearEachOtherSampleForSample(t *testing.T) {
 				if silent := len(heard) - len(bare(heard)); silent < 3*int(language.in) {
 					t.Errorf("only %d samples of silence were sent, by which an agent knows that it is its turn", silent)
 				}
+				ready := slices.ContainsFunc(p.other, func(f frames.Frame) bool {
+					m, ok := f.(*frames.TransportMessageInput)
+					return ok && strings.Contains(string(m.Message.(json.RawMessage)), `"type":"bot-ready"`)
+				})
+				if ready != (name == "Pipecat") {
+					t.Errorf("it is told that the bot is ready: %v", ready)
+				}
 				for i, f := range p.parts {
 					if want := audio.Position(480 * i); f.Position != want || f.Track != "caller" {
 						t.Fatalf("part %d is at %d on %q; want %d", i, f.Position, f.Track, want)

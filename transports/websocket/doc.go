@@ -57,10 +57,10 @@
 //   - The agent is held in mid-word ([frames.PausePlayout]), and goes on there when
 //     the caller is back. Whoever comes back wants to hear the rest, and nothing is
 //     taken for heard that nobody has heard: only peers that send marks back may come
-//     back. What was sent before the loss was noticed, which may take a minute, and
-//     has not arrived is sent once more: every message arrives once, in order.
-//     Up to [Config.MaxBacklog] of what is said in spite of the hold waits as well;
-//     the rest is dropped and counted. Music is not kept.
+//     back. What was sent before the loss was noticed, which may take half a minute,
+//     and has not arrived, is sent once more: every message arrives once, in order,
+//     unless it was dropped before because the peer read too slowly. An end lets the
+//     agent speak on; what it says waits for the peer then. Music is not kept.
 //   - The caller's clock goes on. While it is away there is a gap in the positions of
 //     its audio: what was said into a dead connection is lost, keys and messages are
 //     not.

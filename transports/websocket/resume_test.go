@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type network struct {
 
 	mu    sync.Mutex
 	down  bool // nobody gets through
+	holes int  // so many connections lead nowhere
 	conns []*cable
 	dials int
 }
@@ -81,6 +83,10 @@ func (n *network) DialContext(ctx context.Context, _, _ string) (net.Conn, error
 	c := &cable{Conn: conn}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.holes > 0 {
+		n.holes--
+		c.dead = true
+	}
 	n.conns = append(n.conns, c)
 	return c, nil
 }
@@ -161,6 +167,12 @@ func TestAConversationGoesOnOverAnotherConnection(t *testing.T) {
 				time.Sleep(700 * time.Millisecond)
 			}
 		}, 0},
+		"torn, and then twice into nowhere": {func(n *network) {
+			n.mu.Lock()
+			n.holes = 2
+			n.mu.Unlock()
+			n.tear()
+		}, 10 * time.Second},
 		"vanished without notice": {func(n *network) { n.vanish() }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -250,6 +262,31 @@ func loud(seed, n int) []int16 {
 		}
 	}
 	return s
+}
+
+// An agent that says goodbye while nobody is there is heard by who comes back.
+func TestAGoodbyeWaitsForWhoComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		said := loud(2, 24000*5)
+		w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return &person{says: said, hangUp: 2 * time.Second} })
+		n := &network{}
+		call := w.through(n, websocket.DialConfig{})
+		p := &person{}
+		go func() {
+			time.Sleep(time.Second)
+			n.set(true)
+			n.tear()
+			time.Sleep(8 * time.Second)
+			n.set(false)
+		}()
+		p.talk(t, call)
+		if held, err := follow(sounding(p.heard), said); err != nil || held > 1 {
+			t.Errorf("it was held %d times, and then %v", held, err)
+		}
+		if call.Err() != nil {
+			t.Errorf("it ended with %v", call.Err())
+		}
+	})
 }
 
 // sounding are all samples that are not silent.
@@ -766,3 +803,46 @@ func (l *lines) String() string {
 }
 
 func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// The same on real sockets, which buffer what is written: it is in real time.
+func TestACallGoesOnOverRealSockets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes as long as an agent speaks")
+	}
+	said := loud(2, 24000*3)
+	server, err := websocket.NewServer(websocket.Config{}, func(c *websocket.Call) (*pipeline.Pipeline, error) {
+		return pipeline.New(pipeline.Config{}, c.Input(), &person{says: said, hangUp: 4 * time.Second}, c.Output()), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(server)
+	defer web.Close()
+	defer server.Shutdown(context.Background())
+	var mu sync.Mutex
+	var conns []net.Conn
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		mu.Lock()
+		defer mu.Unlock()
+		conns = append(conns, conn)
+		return conn, err
+	}}
+	call, err := websocket.Dial(t.Context(), web.URL, websocket.DialConfig{Serializer: wide, Client: &http.Client{Transport: transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for _, after := range []time.Duration{700 * time.Millisecond, 900 * time.Millisecond} {
+			time.Sleep(after)
+			mu.Lock()
+			conns[len(conns)-1].Close()
+			mu.Unlock()
+		}
+	}()
+	p := &person{}
+	p.talk(t, call)
+	if held, err := follow(sounding(p.heard), said); err != nil || held > 2 || call.Stats().Resumed != 2 {
+		t.Errorf("it has come back %d times, was held %d times, and then %v", call.Stats().Resumed, held, err)
+	}
+}
