@@ -603,7 +603,9 @@ func TestAStormOfConnectionsLeavesOne(t *testing.T) {
 			}
 			all.Go(func() {
 				c := w.back(h.Call, token, 0)
+				mu.Lock()
 				clients[i] = c
+				mu.Unlock()
 				_, _, err := c.rest()
 				mu.Lock()
 				defer mu.Unlock()

@@ -70,9 +70,8 @@ func (w *wire) Read(ctx context.Context) (Message, error) {
 		if len(w.message) == cap(w.message) {
 			w.message = append(w.message, 0)[:len(w.message)]
 		}
-		n, err := r.Read(w.message[len(w.message):cap(w.message)])
+		n, err := w.around.message(r, w.message[len(w.message):cap(w.message)])
 		w.message = w.message[:len(w.message)+n]
-		w.around.payload.Add(int64(n))
 		if errors.Is(err, io.EOF) {
 			return Message{Binary: kind == ws.MessageBinary, Data: w.message}, nil
 		}
