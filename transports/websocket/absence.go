@@ -207,7 +207,7 @@ func (l *link) resume(w *wire, greeting []queued, received uint64) {
 	if l.cause != nil || l.absence.final {
 		l.mu.Unlock()
 		w.fail(errNoCall)
-		w.work.Wait()
+		w.closing.Wait()
 		return
 	}
 	again := l.kept.again(received)
@@ -221,7 +221,7 @@ func (l *link) resume(w *wire, greeting []queued, received uint64) {
 	l.stats.Away += a.last
 	l.stats.Resent += uint64(len(again))
 	l.wire = w
-	l.work.Add(1)
+	l.work.Add(perWire)
 	l.turn()
 	l.wake()
 	l.mu.Unlock()

@@ -265,14 +265,14 @@ func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire,
 	if len(d.config.Subprotocols) > 0 && conn.Subprotocol() == "" {
 		err := refuse(ws.StatusPolicyViolation, "the server speaks none of the subprotocols %q", d.config.Subprotocols)
 		w.fail(err)
-		w.work.Wait()
+		w.closing.Wait()
 		return nil, Formats{}, err
 	}
 	stop := context.AfterFunc(ctx, func() { w.fail(context.Cause(ctx)) })
 	formats, err := open(context.Background(), w, s, uuid.NewString(), d.config.HandshakeTimeout)
 	if err == nil && !stop() {
 		w.fail(context.Cause(ctx))
-		w.work.Wait()
+		w.closing.Wait()
 		err = context.Cause(ctx)
 	}
 	if err != nil {
@@ -340,7 +340,7 @@ func (d *dialler) again(l *link, told Resumption) {
 		case err == nil: // a server that has forgotten what it has promised
 			err = errNoCall
 			w.fail(err)
-			w.work.Wait()
+			w.closing.Wait()
 		case ctx.Err() != nil:
 			return
 		}

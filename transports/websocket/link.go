@@ -20,7 +20,7 @@ import (
 type link struct {
 	serializer Serializer
 	config     Config
-	work       sync.WaitGroup // of all connections
+	work       sync.WaitGroup // the goroutines of all connections
 
 	said chan frames.Frame // what the peer says
 	deaf chan struct{}     // closed when the pipeline hears no more
@@ -126,7 +126,7 @@ func (l *link) start(w *wire, leave func()) {
 	l.leave = leave
 	l.mu.Lock()
 	l.wire = w
-	l.work.Add(1)
+	l.work.Add(perWire)
 	l.mu.Unlock()
 	w.start(l)
 }

@@ -312,7 +312,7 @@ func (s *Server) serve(r *http.Request, w *wire, log *slog.Logger) {
 		if err := s.resume(r, w, resumer, serializer, formats); err != nil {
 			log.Warn("call refused: it cannot go on", "error", err)
 			w.fail(err)
-			w.work.Wait()
+			w.closing.Wait()
 		} else {
 			log.Info("call goes on", "call", resumer.Told().Call)
 		}
@@ -433,7 +433,7 @@ func open(ctx context.Context, w *wire, s Serializer, id string, timeout time.Du
 		err = refusal(err)
 	}
 	w.fail(err)
-	w.work.Wait()
+	w.closing.Wait()
 	return Formats{}, w.why()
 }
 

@@ -21,7 +21,8 @@ type wire struct {
 	config Config
 	ctx    context.Context // until the connection is given up
 	giveUp context.CancelFunc
-	work   sync.WaitGroup
+
+	closing sync.WaitGroup // of the goroutine that closes it
 
 	message []byte        // the reader's own
 	idle    *time.Timer   // runs out when the peer says nothing
@@ -47,17 +48,24 @@ func (w *wire) start(l *link) {
 	w.idle = time.AfterFunc(w.config.IdleTimeout, func() { w.fail(errIdle) })
 	cause := w.cause
 	w.mu.Unlock()
-	w.work.Go(w.read)
-	w.work.Go(w.write)
-	w.work.Go(w.ping)
-	go func() {
-		defer l.work.Done()
-		w.work.Wait()
-	}()
-	if cause != nil {
+	for _, work := range []func(){w.read, w.write, w.ping} {
+		go func() {
+			defer l.work.Done()
+			work()
+		}()
+	}
+	if cause != nil { // it has ended before
 		l.lost(w, cause)
+		go func() {
+			defer l.work.Done()
+			w.closing.Wait()
+		}()
 	}
 }
+
+// perWire is how many goroutines a connection has: the three, and the one that closes
+// it.
+const perWire = 4
 
 // Read returns the next message. It is one of the methods of [Peer].
 func (w *wire) Read(ctx context.Context) (Message, error) {
@@ -192,7 +200,10 @@ func (w *wire) fail(err error) {
 	l := w.link
 	close(w.over)
 	code, reason := closing(err)
-	w.work.Go(func() {
+	w.closing.Go(func() {
+		if l != nil {
+			defer l.work.Done()
+		}
 		defer w.giveUp()
 		if code >= 0 {
 			// Close waits for the end of a frame that may never come, and CloseNow
