@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,9 +37,11 @@ type serveCommand struct {
 	agentFlags
 	webrtcFlags
 
-	TwilioAuthToken string `env:"TWILIO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Twilio's calls. It needs --token."`
-	TelnyxAPIKey    string `name:"telnyx-api-key" env:"TELNYX_API_KEY" placeholder:"SECRET" help:"To hang up Telnyx's calls. It needs --token."`
-	PlivoAuthToken  string `env:"PLIVO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Plivo's calls. It needs --token."`
+	TwilioAuthToken     string `env:"TWILIO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Twilio's calls. It needs --token."`
+	TelnyxAPIKey        string `name:"telnyx-api-key" env:"TELNYX_API_KEY" placeholder:"SECRET" help:"To hang up Telnyx's calls. It needs --token."`
+	PlivoAuthToken      string `env:"PLIVO_AUTH_TOKEN" placeholder:"SECRET" help:"To hang up Plivo's calls. It needs --token."`
+	GenesysAPIKey       string `name:"genesys-api-key" env:"GENESYS_API_KEY" placeholder:"KEY" help:"The API key of Genesys's integration. With its client secret, /genesys lets those in whose requests are signed with it, and nobody else."`
+	GenesysClientSecret string `env:"GENESYS_CLIENT_SECRET" placeholder:"BASE64" help:"Its client secret."`
 
 	Verbose bool `short:"v" help:"Log what the service does, too."`
 }
@@ -50,7 +53,7 @@ func (c *serveCommand) Help() string {
   /call      raw PCM over a WebSocket, with a JSON hello (see the documentation of websocket.PCM)
   /pipecat   Pipecat's clients over a WebSocket
   /webrtc    browsers over WebRTC, Pipecat's SmallWebRTC clients among them (also as /api/offer)
-  /twilio, /telnyx, /plivo, /exotel, /vonage
+  /twilio, /telnyx, /plivo, /exotel, /vonage, /genesys
              telephone providers (see docs/telephony.md)
   /healthz   200 while calls are accepted, 503 while the server is being stopped
 
@@ -149,6 +152,10 @@ func (c *serveCommand) check() error {
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return usageError{errors.New("--tls-cert and --tls-key belong together: give both or neither")}
+	case (c.GenesysAPIKey == "") != (c.GenesysClientSecret == ""):
+		return usageError{errors.New("--genesys-api-key and --genesys-client-secret belong together: give both or neither")}
+	case !isBase64(c.GenesysClientSecret):
+		return usageError{errors.New("--genesys-client-secret: it is not in base64, as Genesys shows it")}
 	case c.Calls < 1:
 		return usageError{fmt.Errorf("--calls=%d: there must be at least one", c.Calls)}
 	case c.Streams < 2:
@@ -159,6 +166,11 @@ func (c *serveCommand) check() error {
 		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _ only")}
 	}
 	return errors.Join(c.agentFlags.check(), c.webrtcFlags.check())
+}
+
+func isBase64(s string) bool {
+	_, err := base64.StdEncoding.DecodeString(s)
+	return err == nil
 }
 
 // shop is what answers the calls.
@@ -193,21 +205,27 @@ func (s *shop) routes() (*http.ServeMux, error) {
 	}
 	mux.Handle("GET /", secured(http.FileServerFS(files)))
 	mux.HandleFunc("GET /healthz", s.health)
+	genesys := s.authenticate
+	if c := s.command; c.GenesysAPIKey != "" {
+		genesys = telephony.VerifyGenesys(map[string]string{c.GenesysAPIKey: c.GenesysClientSecret})
+	}
 	for _, e := range []struct {
-		path       string
-		serializer func() websocket.Serializer
-		tell       bool // the peer understands what is told of the call
+		path         string
+		serializer   func() websocket.Serializer
+		authenticate func(*http.Request) error
+		tell         bool // the peer understands what is told of the call
 	}{
-		{"/call", websocket.PCM, true},
-		{"/pipecat", websocket.Pipecat, false},
-		{"/twilio", telephony.Twilio(s.twilio), false},
-		{"/telnyx", telephony.Telnyx(s.telnyx), false},
-		{"/plivo", telephony.Plivo(s.plivo), false},
-		{"/exotel", telephony.Exotel, false},
-		{"/vonage", telephony.Vonage(telephony.VonageConfig{}), false},
+		{"/call", websocket.PCM, s.authenticate, true},
+		{"/pipecat", websocket.Pipecat, s.authenticate, false},
+		{"/twilio", telephony.Twilio(s.twilio), s.authenticate, false},
+		{"/telnyx", telephony.Telnyx(s.telnyx), s.authenticate, false},
+		{"/plivo", telephony.Plivo(s.plivo), s.authenticate, false},
+		{"/exotel", telephony.Exotel, s.authenticate, false},
+		{"/vonage", telephony.Vonage(telephony.VonageConfig{}), s.authenticate, false},
+		{"/genesys", telephony.Genesys, genesys, false},
 	} {
 		server, err := websocket.NewServer(websocket.Config{
-			Serializer: e.serializer, Authenticate: s.authenticate, Origins: s.command.Origins, MaxCalls: s.command.Calls,
+			Serializer: e.serializer, Authenticate: e.authenticate, Origins: s.command.Origins, MaxCalls: s.command.Calls,
 			Logger: s.log.With("path", e.path),
 		}, func(call *websocket.Call) (*pipeline.Pipeline, error) {
 			return s.agent(call.ID, call.Input(), call.Output(), e.tell), nil
@@ -234,11 +252,15 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// admit keeps out those who are too many.
+// admit keeps out those who are too many, unless they come back to a call of theirs.
 func (s *shop) admit(next http.Handler) http.Handler {
+	comesBack := func(*http.Request) bool { return false }
+	if server, ok := next.(*websocket.Server); ok {
+		comesBack = server.Resumes
+	}
 	return s.fromHere(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.calls.Add(-1)
-		if n := s.calls.Add(1) + int64(s.webrtc.Calls()); n > int64(s.command.Calls) {
+		if n := s.calls.Add(1) + int64(s.webrtc.Calls()); n > int64(s.command.Calls) && !comesBack(r) {
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
 			return

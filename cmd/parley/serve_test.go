@@ -20,16 +20,18 @@ import (
 
 func TestAServerThatMakesNoSenseIsRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		"serve --addr 8080":                      "--addr 8080: it is not of the form HOST:PORT",
-		"serve --addr :99999":                    `"99999" is no port`,
-		"serve --tls-cert x.pem":                 "belong together",
-		"serve --calls 0":                        "--calls=0: there must be at least one",
-		"serve --streams 1":                      "--streams=1: there must be at least two",
-		"serve --drain=-1s":                      "--drain=-1s: it cannot be negative",
-		"serve --token a/b":                      "--token: it must fit into a path",
-		"serve --voice nobody":                   "--voice nobody",
-		"serve --rotate-every 1s":                "--rotate-every",
-		"serve --service aws --script nope.yaml": "--script is for the emulator",
+		"serve --addr 8080":         "--addr 8080: it is not of the form HOST:PORT",
+		"serve --addr :99999":       `"99999" is no port`,
+		"serve --tls-cert x.pem":    "belong together",
+		"serve --calls 0":           "--calls=0: there must be at least one",
+		"serve --streams 1":         "--streams=1: there must be at least two",
+		"serve --drain=-1s":         "--drain=-1s: it cannot be negative",
+		"serve --token a/b":         "--token: it must fit into a path",
+		"serve --genesys-api-key k": "belong together",
+		"serve --genesys-api-key k --genesys-client-secret *": "--genesys-client-secret: it is not in base64",
+		"serve --voice nobody":                                "--voice nobody",
+		"serve --rotate-every 1s":                             "--rotate-every",
+		"serve --service aws --script nope.yaml":              "--script is for the emulator",
 	} {
 		status, stdout, stderr := parley(t, strings.Fields(line)...)
 		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
@@ -102,7 +104,7 @@ func TestAServerHasAPageAndIsWell(t *testing.T) {
 	if status, _, _ := get(t, at+"/nothing.js"); status != http.StatusNotFound {
 		t.Errorf("what is not there: %d", status)
 	}
-	for _, path := range []string{"/call", "/pipecat", "/twilio", "/telnyx", "/plivo", "/exotel", "/vonage"} {
+	for _, path := range []string{"/call", "/pipecat", "/twilio", "/telnyx", "/plivo", "/exotel", "/vonage", "/genesys"} {
 		if status, _, _ := get(t, at+path); status != http.StatusUpgradeRequired {
 			t.Errorf("%s without a WebSocket: %d", path, status)
 		}
@@ -130,6 +132,59 @@ func TestOnlyWhoKnowsTheTokenMayCall(t *testing.T) {
 	conn.CloseNow()
 	if status, _, _ := get(t, at+"/"); status != http.StatusOK {
 		t.Errorf("the page, which holds no secret: %d", status)
+	}
+}
+
+func TestGenesysProvesItselfByItsSignature(t *testing.T) {
+	at := serving(t, "--token", "sesame", "--genesys-api-key", "key", "--genesys-client-secret", "c2VjcmV0")
+	for path, status := range map[string]int{"/genesys": 401, "/genesys/sesame": 401, "/vonage/sesame": 101} {
+		conn, resp, err := ws.Dial(t.Context(), at+path, nil)
+		if conn != nil {
+			conn.CloseNow()
+		}
+		if resp == nil || resp.StatusCode != status {
+			t.Errorf("%s: %v, want %d", path, err, status)
+		}
+	}
+}
+
+// Who has been lost finds the place that is kept, where there is no other.
+func TestWhoComesBackToACallIsLetIn(t *testing.T) {
+	at := serving(t, "--calls", "1")
+	hello := func(conn *ws.Conn, resume string) (answer struct {
+		Call    string
+		Resumed bool
+		Resume  struct{ Token string }
+	}) {
+		t.Helper()
+		if err := conn.Write(t.Context(), ws.MessageText, []byte(`{"type":"hello","version":1,"marks":true,"resume":`+resume+`}`)); err != nil {
+			t.Fatal(err)
+		}
+		_, b, err := conn.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(b, &answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	first, _, err := ws.Dial(t.Context(), at+"/call", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := hello(first, "{}")
+	first.CloseNow()
+	if _, resp, err := ws.Dial(t.Context(), at+"/call", nil); err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("another caller: %v", err)
+	}
+	second, _, err := ws.Dial(t.Context(), at+"/call?resume="+call.Call, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.CloseNow()
+	if got := hello(second, `{"call":"`+call.Call+`","token":"`+call.Resume.Token+`"}`); !got.Resumed || got.Call != call.Call {
+		t.Errorf("it was told %+v", got)
 	}
 }
 

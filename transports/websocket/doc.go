@@ -15,6 +15,13 @@
 // What is on the wire is a [Serializer]'s: [PCM] by default, [Pipecat] for
 // Pipecat's clients, or one of your own.
 //
+// The other end is a transport, too, with a pipeline that is made in the same way:
+// to call a server, to test one, to put load on one. See [Dial].
+//
+//	call, err := websocket.Dial(ctx, "wss://bot.example.com/call", websocket.DialConfig{Token: token})
+//	…
+//	err = pipeline.Run(ctx, call.Input(), agent, call.Output())
+//
 // # What is heard
 //
 // Messages with audio may be of any length, and come as unevenly as the network
@@ -23,6 +30,11 @@
 // goes on where the clock of the call is, so that caller and agent stay together
 // in a recording. When the peer hangs up, or is lost, what the agent was saying is
 // discarded and the pipeline ends ([frames.End]).
+//
+// Whoever has dialled gets audio ahead of its time, and none while the server is
+// silent. Its input therefore plays: it gives the pipeline a piece every 20 ms, at
+// the positions of the clock, with the silence; it answers marks when what was before
+// them has been given, and discards what the server takes back.
 //
 // # What is said
 //
@@ -34,6 +46,30 @@
 // queue of its own; when more than [Config.MaxBacklog] of audio does, the oldest is
 // dropped and counted ([LinkStats]). A peer that takes no message for
 // [Config.WriteTimeout], or does not answer a ping, is given up.
+//
+// # Coming back
+//
+// A connection may be lost in the middle of a call: a telephone goes from one network
+// to another. A peer that has said that it would come back ([Resumer], which [PCM]
+// is, and whom [Dial] speaks to) is waited for, for [Config.Grace], and the pipeline
+// goes on: it is told with [Lost] and [Resumed].
+//
+//   - The agent is held in mid-word ([frames.PausePlayout]), and goes on there when
+//     the caller is back. Whoever comes back wants to hear the rest, and nothing is
+//     taken for heard that nobody has heard: only peers that send marks back may come
+//     back. What was sent before the loss was noticed, which may take half a minute,
+//     and has not arrived, is sent once more: every message arrives once, in order,
+//     unless it was dropped before because the peer read too slowly. An end lets the
+//     agent speak on; what it says waits for the peer then. Music is not kept.
+//   - The caller's clock goes on. While it is away there is a gap in the positions of
+//     its audio: what was said into a dead connection is lost, keys and messages are
+//     not.
+//   - A peer that comes back while the server still believes in the old connection
+//     takes its place at once.
+//   - A peer that says goodbye, or breaks the rules, is not waited for. Nor is it when
+//     the server shuts down.
+//   - A call without its peer counts as one of MaxCalls, and whoever comes back is
+//     authenticated like everybody else.
 //
 // # Limits
 //

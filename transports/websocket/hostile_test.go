@@ -2,6 +2,7 @@ package websocket_test
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 
 	ws "github.com/coder/websocket"
 
+	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/transports/websocket"
@@ -139,4 +141,108 @@ func TestMarksOfDroppedAudioAreNotSent(t *testing.T) {
 			t.Errorf("behind what was being written a mark came as message %d of %d", text, len(kinds))
 		}
 	})
+}
+
+// A message may come in pieces, and pieces may be empty: who sends those for ever
+// never sends a message, and is disconnected all the same.
+func TestEmptyPiecesAreTooMuchAtSomeTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &chatterer{}
+		w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return a })
+		conn, err := w.net.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go io.Copy(io.Discard, conn)
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+		frame := func(head byte, text string) error { // masked with nothing
+			_, err := conn.Write(append([]byte{head, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...))
+			return err
+		}
+		frame(0x81, `{"type":"hello","version":1}`)
+		time.Sleep(time.Second)
+		frame(0x02, "")
+		n := 0
+		for ; n < 50_000 && frame(0x00, "") == nil; n++ {
+		}
+		if n == 50_000 {
+			t.Error("50,000 empty pieces were taken")
+		}
+		time.Sleep(6 * time.Second)
+		if n := w.server.Calls(); n != 0 || !strings.Contains(a.end, "too fast") {
+			t.Errorf("there are %d calls; it ended with %q", n, a.end)
+		}
+	})
+}
+
+// Pieces of a usual size are not too much.
+func TestALongMessageMayComeInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &talker{}
+		w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return a })
+		c := w.call()
+		said := voice(1, 24000)
+		for piece := range slices.Chunk(said, 24000/10) {
+			time.Sleep(100 * time.Millisecond)
+			out, err := c.conn.Writer(context.Background(), ws.MessageBinary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for part := range slices.Chunk(audio.EncodePCM(nil, piece), 100) {
+				if _, err := out.Write(part); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := out.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.say(`{"type":"bye"}`)
+		c.rest()
+		synctest.Wait()
+		var heard []int16
+		for _, f := range a.heard {
+			heard = append(heard, f.Samples...)
+		}
+		if !slices.Equal(heard, said) {
+			t.Errorf("%d samples were heard of %d", len(heard), len(said))
+		}
+	})
+}
+
+// When the time for a shutdown is over, nobody is waited for: not a provider whose
+// API does not answer, nor a peer that does not read.
+func TestAShutdownWhoseTimeIsOverReturns(t *testing.T) {
+	for name, cfg := range map[string]websocket.Config{
+		"a provider": {Serializer: func() websocket.Serializer { return patient{websocket.PCM()} }},
+		"a peer":     {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &talker{say: 24000 * 60}
+				w := serve(t, cfg, func(*websocket.Call) pipeline.Processor { return a })
+				c := w.connect(nil)
+				c.say(`{"type":"hello","version":1}`)
+				time.Sleep(time.Second)
+				c.talk(voice(1, 320))
+				time.Sleep(time.Second) // it does not read
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				w.server.Shutdown(ctx)
+				if took := time.Since(began); took > 1300*time.Millisecond {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
+// patient waits for an API.
+type patient struct{ websocket.Serializer }
+
+func (patient) HangUp(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,33 +14,37 @@ import (
 	"github.com/parley-go/parley/frames"
 )
 
-// link is one connection: a goroutine that reads it, one that writes it, and a
-// bounded queue between the pipeline and the second, so that nobody waits for a
-// peer that reads slowly.
+// link is what connects a call with its peer: one connection, or several one after
+// the other if the peer comes back, and between it and the pipeline a bounded
+// queue, so that nobody waits for a peer that reads slowly.
 type link struct {
-	conn       *ws.Conn
-	raw        net.Conn // below it
 	serializer Serializer
 	config     Config
-	ctx        context.Context // until the connection is given up
-	giveUp     context.CancelFunc
-	work       sync.WaitGroup
+	work       sync.WaitGroup // the goroutines of all connections
 
-	// The reader's own.
-	message []byte
-	rate    *rate.Limiter
-	idle    *time.Timer
-
-	said chan frames.Frame // what the peer says; closed when nothing more is read
+	said chan frames.Frame // what the peer says
+	deaf chan struct{}     // closed when the pipeline hears no more
+	ear  *ear              // takes what is to be played; nil where everything goes on at once
 
 	// Before the agent listens, audio is discarded: it would be late. A peer that
 	// leaves meanwhile is not waited for.
 	listening atomic.Bool
 	leave     func()
 
-	over chan struct{} // closed when cause is set
+	over    chan struct{} // closed when cause is set
+	bye     chan struct{} // closed when the peer has hung up
+	turned  chan struct{} // the peer was lost, or has come back
+	deafen  func()        // closes deaf
+	byeOnce func()        // closes bye
+
+	// Held while a message is heard: messages come one at a time, whatever
+	// connection they come over.
+	hearing sync.Mutex
+	rate    *rate.Limiter
+	got     uint64 // messages
 
 	mu      sync.Mutex
+	wire    *wire // nil while the peer is away
 	queue   []queued
 	audio   int      // of them
 	bytes   int      // of those without audio
@@ -51,26 +52,39 @@ type link struct {
 	spare   [][]byte // buffers that have been written
 	cause   error    // why it ended
 	stats   LinkStats
-	ready   chan struct{} // something was queued
-	written chan struct{} // closed and made anew whenever nothing is left to write
+	empty   chan struct{} // closed and made anew whenever nothing is left to write
 	writing bool
+	kept    kept
+	absence absence
+	redial  func() // looks for the peer that was lost; nil if it has to come itself
 }
 
 // queued is a message that waits to be written.
 type queued struct {
 	Message
-	audio bool
-	mark  bool // of what was before it
+	audio    bool
+	mark     string // of what was before it
+	early    bool   // it does not wait for the greeting
+	greeting bool   // it is what both sides count from
+	number   uint64 // among all that are counted; 0 before it is written
 }
 
-// LinkStats counts what went over a connection.
+// LinkStats counts what went over a call's connections.
 type LinkStats struct {
 	MessagesIn, MessagesOut uint64
 	BytesIn, BytesOut       uint64 // of the messages, without what frames them
 
 	// DroppedAudio counts the messages with audio that were thrown away because
-	// the peer read too slowly; what an interruption discards is not counted.
+	// the peer read too slowly, or was not there; what an interruption discards is
+	// not counted.
 	DroppedAudio uint64
+
+	// Resumed is how many times a peer that was lost has come back, Away for how
+	// long it was not there, together, and Resent how many messages it was sent
+	// once more then.
+	Resumed uint64
+	Away    time.Duration
+	Resent  uint64
 }
 
 const (
@@ -87,222 +101,200 @@ const (
 
 var (
 	errSlow     = &Refusal{Code: ws.StatusPolicyViolation, Reason: "you do not read what is sent to you"}
+	errStalled  = &Refusal{Code: ws.StatusPolicyViolation, Reason: errSlow.Reason} // which may be the network's fault
 	errIdle     = &Refusal{Code: ws.StatusPolicyViolation, Reason: "nothing was said for too long"}
 	errInternal = &Refusal{Code: ws.StatusInternalError, Reason: "internal error"}
 	errRate     = &Refusal{Code: ws.StatusPolicyViolation, Reason: "messages come too fast"}
 )
 
-func newLink(conn *ws.Conn, raw net.Conn, config Config) *link {
+func newLink(serializer Serializer, config Config) *link {
 	l := &link{
-		conn: conn, raw: raw, config: config, serializer: config.Serializer(),
-		said: make(chan frames.Frame, 16), over: make(chan struct{}), ready: make(chan struct{}, 1), written: make(chan struct{}),
-		rate: rate.NewLimiter(rate.Limit(config.MaxMessageRate), config.burst()),
+		config: config, serializer: serializer,
+		said: make(chan frames.Frame, 16), deaf: make(chan struct{}), over: make(chan struct{}), bye: make(chan struct{}),
+		turned: make(chan struct{}, 1), empty: make(chan struct{}),
+		rate:  rate.NewLimiter(rate.Limit(config.MaxMessageRate), config.burst()),
+		leave: func() {},
 	}
-	l.ctx, l.giveUp = context.WithCancel(context.Background())
+	l.deafen = sync.OnceFunc(func() { close(l.deaf) })
+	l.byeOnce = sync.OnceFunc(func() { close(l.bye) })
 	return l
 }
 
-// start begins to read and to write, after the handshake. leave is called if the
-// peer leaves before the agent listens.
-func (l *link) start(leave func()) {
+// start lets the call begin on its first connection. leave is called if the peer
+// leaves before the agent listens.
+func (l *link) start(w *wire, leave func()) {
 	l.leave = leave
-	l.idle = time.AfterFunc(l.config.IdleTimeout, func() { l.fail(errIdle) })
-	l.work.Go(l.read)
-	l.work.Go(l.write)
-	l.work.Go(l.ping)
+	l.mu.Lock()
+	l.wire = w
+	l.work.Add(perWire)
+	l.mu.Unlock()
+	w.start(l)
 }
 
-// Read returns the next message. It is one of the methods of [Peer].
-func (l *link) Read(ctx context.Context) (Message, error) {
-	kind, r, err := l.conn.Reader(ctx)
+// left tells of a connection that has ended before the agent listens.
+func (l *link) left() {
+	if !l.listening.Load() {
+		l.leave()
+	}
+}
+
+// heard takes a message of the peer's. An error ends the connection.
+func (l *link) heard(w *wire, m Message) error {
+	l.hearing.Lock()
+	defer l.hearing.Unlock()
+	if w.why() != nil {
+		return w.why() // another connection may have taken its place
+	}
+	if !l.rate.Allow() {
+		return errRate
+	}
+	l.got++
+	l.mu.Lock()
+	l.stats.MessagesIn++
+	l.stats.BytesIn += uint64(len(m.Data))
+	l.mu.Unlock()
+	said, err := l.serializer.Decode(m)
 	if err != nil {
-		return Message{}, &lostError{err}
+		return refusal(err)
 	}
-	l.message = l.message[:0]
-	for {
-		if len(l.message) == cap(l.message) {
-			l.message = append(l.message, 0)[:len(l.message)]
+	for _, f := range said {
+		if err := l.take(f); err != nil {
+			return err
 		}
-		n, err := r.Read(l.message[len(l.message):cap(l.message)])
-		l.message = l.message[:len(l.message)+n]
-		if errors.Is(err, io.EOF) {
-			return Message{Binary: kind == ws.MessageBinary, Data: l.message}, nil
-		}
-		if err != nil {
-			return Message{}, &lostError{err}
-		}
-	}
-}
-
-// lostError says that the connection failed, and not the peer's language.
-type lostError struct{ err error }
-
-func (e *lostError) Error() string { return e.err.Error() }
-
-func (e *lostError) Unwrap() error { return e.err }
-
-// Write writes a message. It is one of the methods of [Peer].
-func (l *link) Write(ctx context.Context, m Message) error {
-	kind := ws.MessageText
-	if m.Binary {
-		kind = ws.MessageBinary
-	}
-	if err := l.conn.Write(ctx, kind, m.Data); err != nil {
-		return &lostError{err}
 	}
 	return nil
 }
 
-// read reads until the connection ends.
-func (l *link) read() {
-	defer close(l.said)
-	defer l.idle.Stop()
-	defer func() {
-		if p := recover(); p != nil {
-			l.config.Logger.Error("serializer panicked", "panic", p, "stack", string(debug.Stack()))
-			l.fail(errInternal)
+// take does with a frame what is to be done with it here, or hands it to the
+// pipeline.
+func (l *link) take(f frames.Frame) error {
+	switch f := f.(type) {
+	case *Reply:
+		if !f.AfterAudio || !l.ear.reply(f.Message) {
+			l.queueUp(queued{Message: f.Message, early: f.Early})
+		}
+		return nil
+	case *Discard:
+		l.ear.discard()
+		return nil
+	case *Played:
+		l.marked(f.Mark)
+	case *frames.AudioInput:
+		if l.ear != nil {
+			return l.ear.hear(f)
 		}
 		if !l.listening.Load() {
-			l.leave()
+			return nil
 		}
-	}()
-	for {
-		m, err := l.Read(l.ctx)
-		if err != nil {
-			l.fail(err)
-			return
-		}
-		if !l.rate.Allow() {
-			l.fail(errRate)
-			return
-		}
-		l.idle.Reset(l.config.IdleTimeout)
-		l.mu.Lock()
-		l.stats.MessagesIn++
-		l.stats.BytesIn += uint64(len(m.Data))
-		l.mu.Unlock()
-		said, err := l.serializer.Decode(m)
-		if err != nil {
-			l.fail(refusal(err))
-			return
-		}
-		for _, f := range said {
-			if !l.listening.Load() {
-				switch f.(type) {
-				case *frames.AudioInput:
-					continue
-				case *frames.End:
-					l.leave()
-				}
-			}
-			select {
-			case l.said <- f:
-			case <-l.over: // nobody listens any more; who closes the connection reads the rest
-				return
-			}
-		}
+	case *frames.End:
+		l.byeOnce()
+		l.left()
 	}
-}
-
-// write writes what is queued, until the connection ends.
-func (l *link) write() {
-	late := time.AfterFunc(l.config.WriteTimeout, func() { l.fail(errSlow) })
-	late.Stop()
-	for {
-		m, ok := l.next()
-		if !ok {
-			select {
-			case <-l.ready:
-				continue
-			case <-l.ctx.Done():
-				return
-			}
-		}
-		// A context that ends would end the connection before the reason is known.
-		late.Reset(l.config.WriteTimeout)
-		err := l.Write(l.ctx, m.Message)
-		late.Stop()
-		if err != nil {
-			l.fail(err)
-			return
-		}
-		l.done(m)
+	// What has been counted is not lost: the peer will not send it once more.
+	select {
+	case l.said <- f:
+		return nil
+	default:
 	}
+	select {
+	case l.said <- f:
+	case <-l.deaf:
+	case <-l.over: // who closes the connection reads the rest
+	}
+	return nil
 }
 
 // listen says that the agent listens from now on. The peer is told so before
 // anything else: what others have said to it meanwhile has waited.
 func (l *link) listen() error {
-	var greeting []queued
-	if g, ok := l.serializer.(Greeter); ok {
-		m, err := g.Greet()
-		if err != nil {
-			return err
-		}
-		greeting = []queued{{Message: m}}
+	greeting, err := greet(l.serializer)
+	if err != nil {
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, m := range greeting {
-		l.bytes += len(m.Data)
-	}
-	l.queue = append(greeting, l.queue...)
+	l.first(greeting)
 	l.listening.Store(true)
 	l.wake()
 	return nil
 }
 
-// next takes the next message that is to be written.
-func (l *link) next() (queued, bool) {
+// greet returns what a serializer says first, if anything.
+func greet(s Serializer) ([]queued, error) {
+	g, ok := s.(Greeter)
+	if !ok {
+		return nil, nil
+	}
+	m, err := g.Greet()
+	if err != nil {
+		return nil, err
+	}
+	return []queued{{Message: m, greeting: true}}, nil
+}
+
+// first puts messages before all others. l.mu is held.
+func (l *link) first(all []queued) {
+	for _, m := range all {
+		if m.audio {
+			l.audio++
+		} else {
+			l.bytes += len(m.Data)
+		}
+	}
+	l.queue = append(all, l.queue...)
+}
+
+// next takes the next message that is to be written over a connection.
+func (l *link) next(w *wire) (queued, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.queue) == 0 || !l.listening.Load() {
+	if l.wire != w {
 		return queued{}, false
 	}
-	m := l.queue[0]
-	l.queue = append(l.queue[:0], l.queue[1:]...)
+	i := 0
+	for ; i < len(l.queue) && !l.listening.Load() && !l.queue[i].early; i++ {
+	}
+	if i == len(l.queue) {
+		return queued{}, false
+	}
+	m := l.queue[i]
+	copy(l.queue[i:], l.queue[i+1:])
+	l.queue[len(l.queue)-1] = queued{}
+	l.queue = l.queue[:len(l.queue)-1]
 	if m.audio {
 		l.audio--
 	} else {
 		l.bytes -= len(m.Data)
 	}
 	l.writing = true
+	if s, ok := l.serializer.(Sequencer); ok {
+		m.Message = s.Sequence(m.Message)
+	}
+	if !m.greeting {
+		m.number = l.kept.add(m)
+	}
 	return m, true
 }
 
-// done notes that a message has been written.
-func (l *link) done(m queued) {
+// done says that a message has been written.
+func (l *link) done(w *wire, m queued) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.wire != w {
+		return // it goes on elsewhere
+	}
 	l.writing = false
 	l.stats.MessagesOut++
 	l.stats.BytesOut += uint64(len(m.Data))
-	if m.audio {
+	if m.number > 0 {
+		l.kept.written = m.number
+	}
+	if m.audio && !l.kept.keeps(m) {
 		l.spare = append(l.spare, m.Data)
 	}
 	if len(l.queue) == 0 {
-		close(l.written)
-		l.written = make(chan struct{})
-	}
-}
-
-// ping finds out whether the peer is still there.
-func (l *link) ping() {
-	tick := time.NewTicker(l.config.PingInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-l.ctx.Done():
-			return
-		}
-		ctx, cancel := context.WithTimeout(l.ctx, l.config.PingTimeout)
-		err := l.conn.Ping(ctx)
-		cancel()
-		if err != nil {
-			l.fail(fmt.Errorf("it does not answer a ping: %w", err))
-			return
-		}
+		close(l.empty)
+		l.empty = make(chan struct{})
 	}
 }
 
@@ -329,7 +321,7 @@ func (l *link) sendAudio(encode func(dst []byte) (Message, error)) error {
 		l.stats.DroppedAudio++
 		// Marks that nothing is before any more would come back at once.
 		for i := 0; i < len(l.queue) && !l.queue[i].audio; {
-			if l.queue[i].mark {
+			if l.queue[i].mark != "" {
 				l.bytes -= len(l.queue[i].Data)
 				l.queue = append(l.queue[:i], l.queue[i+1:]...)
 			} else {
@@ -360,15 +352,15 @@ func (l *link) drop(most int) {
 }
 
 // send queues a message that must not be lost.
-func (l *link) send(m Message) { l.queueUp(m, false) }
+func (l *link) send(m Message) { l.queueUp(queued{Message: m}) }
 
-func (l *link) queueUp(m Message, mark bool) {
+func (l *link) queueUp(m queued) {
 	l.mu.Lock()
 	if l.cause != nil {
 		l.mu.Unlock()
 		return
 	}
-	l.push(queued{Message: m, mark: mark})
+	l.push(m)
 	l.bytes += len(m.Data)
 	full := len(l.queue)-l.audio > maxQueued || l.bytes > maxQueuedBytes
 	l.mu.Unlock()
@@ -383,11 +375,10 @@ func (l *link) push(m queued) {
 	l.wake()
 }
 
-// wake tells the writer that there is something to do.
+// wake tells the writer that there is something to do. l.mu is held.
 func (l *link) wake() {
-	select {
-	case l.ready <- struct{}{}:
-	default:
+	if l.wire != nil {
+		l.wire.wake()
 	}
 }
 
@@ -396,6 +387,7 @@ func (l *link) wake() {
 func (l *link) flush() error {
 	l.mu.Lock()
 	l.drop(l.audio)
+	l.kept.discard()
 	tell := l.unclear
 	l.unclear = false
 	l.mu.Unlock()
@@ -415,14 +407,15 @@ func (l *link) flush() error {
 func (l *link) drained(ctx context.Context) {
 	for {
 		l.mu.Lock()
-		empty, written := len(l.queue) == 0 && !l.writing || l.cause != nil || !l.listening.Load(), l.written
+		empty := len(l.queue) == 0 && !l.writing || l.cause != nil || l.wire == nil || !l.listening.Load()
+		written := l.empty
 		l.mu.Unlock()
 		if empty {
 			return
 		}
 		select {
 		case <-written:
-		case <-l.ctx.Done():
+		case <-l.over:
 			return
 		case <-ctx.Done():
 			return
@@ -430,28 +423,56 @@ func (l *link) drained(ctx context.Context) {
 	}
 }
 
-// fail ends the connection, and tells the peer why. Only the first reason counts.
+// parted returns when the peer has hung up, or nobody listens, or ctx ends.
+func (l *link) parted(ctx context.Context) {
+	select {
+	case <-l.bye:
+	case <-l.over:
+	case <-ctx.Done():
+	}
+}
+
+// fail ends the call's connection, and tells the peer why.
 func (l *link) fail(err error) {
 	l.mu.Lock()
+	w := l.wire
+	l.mu.Unlock()
+	if w != nil {
+		w.fail(err)
+		return
+	}
+	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.wire == nil { // the peer is away, and need not come back
+		l.finish(err)
+	}
+}
+
+// lost says that a connection has ended.
+func (l *link) lost(w *wire, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wire != w {
+		return // it has been replaced
+	}
+	l.wire = nil
+	l.writing = false
+	if l.mayReturn(err) {
+		l.leaves(err)
+	} else {
+		l.finish(err)
+	}
+}
+
+// finish says that the peer does not come back. l.mu is held.
+func (l *link) finish(err error) {
 	if l.cause != nil {
 		return
 	}
 	l.cause = err
+	l.absence.end()
 	close(l.over)
-	code, reason := closing(err)
-	l.work.Go(func() {
-		defer l.giveUp()
-		if code >= 0 {
-			// Close waits for the end of a frame that may never come, and CloseNow
-			// waits for Close.
-			stop := time.AfterFunc(closeTimeout, func() { l.raw.Close() })
-			defer stop.Stop()
-			l.conn.Close(code, reason)
-		}
-		l.raw.Close()
-		l.conn.CloseNow()
-	})
+	l.turn()
 }
 
 // refusal makes a serializer's error one that the peer is told.
@@ -466,7 +487,7 @@ func refusal(err error) error {
 // has said so itself, does not listen, or is gone.
 func closing(err error) (ws.StatusCode, string) {
 	r, ok := errors.AsType[*Refusal](err)
-	if !ok || r == errSlow {
+	if !ok || r == errSlow || r == errStalled {
 		return -1, ""
 	}
 	return r.Code, cut(r.Reason)
@@ -486,30 +507,57 @@ func cut(s string) string {
 }
 
 // end closes the connection in order: what is queued is written first. It returns
-// when nothing of it is left.
+// when nothing of it is left. When ctx ends, what is left is cut off.
 func (l *link) end(ctx context.Context, code ws.StatusCode, reason string) {
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	l.abandon(&Refusal{Code: code, Reason: reason})
+	patience, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	l.drained(ctx)
+	l.drained(patience)
+	l.mu.Lock()
+	w := l.wire
+	l.mu.Unlock()
 	l.fail(&Refusal{Code: code, Reason: reason})
+	if w != nil {
+		defer context.AfterFunc(ctx, func() { time.AfterFunc(cutOff, func() { w.raw.Close() }) })()
+	}
 	l.work.Wait()
 }
 
+// cutOff is how long a peer may take to answer a close frame when there is no time
+// any more.
+const cutOff = 100 * time.Millisecond
+
 // why says for people why the connection ended, and whether the peer has ended it.
-func (l *link) why() (reason string, left bool) {
+func (l *link) why(dialled bool) (reason string, left bool) {
+	who := "the caller"
+	if dialled {
+		who = "the server"
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch code := ws.CloseStatus(l.cause); code {
-	case ws.StatusNormalClosure, ws.StatusGoingAway, ws.StatusNoStatusRcvd:
-		return hungUp, true
+	if e, ok := errors.AsType[ws.CloseError](l.cause); ok {
+		switch e.Code {
+		case ws.StatusNormalClosure, ws.StatusGoingAway, ws.StatusNoStatusRcvd:
+			if e.Reason != "" && dialled {
+				return fmt.Sprintf("%s hung up: %s", who, e.Reason), true
+			}
+			return who + " hung up", true
+		}
 	}
 	if r, ok := errors.AsType[*Refusal](l.cause); ok {
-		return "the caller was disconnected: " + r.Reason, false
+		return who + " was disconnected: " + r.Reason, false
 	}
-	return fmt.Sprintf("the caller was lost: %v", l.cause), false
+	return fmt.Sprintf("%s was lost: %v", who, l.cause), false
 }
 
 const hungUp = "the caller hung up"
+
+// away reports whether there is no connection now, and there may be one again.
+func (l *link) away() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wire == nil && !l.absence.since.IsZero()
+}
 
 // Stats returns what went over the connection so far.
 func (l *link) Stats() LinkStats {

@@ -51,14 +51,46 @@ import (
 // same back when all audio before it has been played, at once if there is none.
 // Those of what it discards it may send back or not. Where it tells, what was
 // heard is known, and not reckoned from when it was due.
+//
+// # Coming back
+//
+// A peer that also says "resume": {} in its hello may come back when the connection
+// was lost. The answer has what it needs for that, which it keeps to itself:
+//
+//	"resume": {"token": "…", "grace_ms": 30000}
+//
+// For so long after a loss a hello over another connection goes on with the call:
+//
+//	{"type": "hello", "version": 1, "input": {…}, "output": {…}, "marks": true,
+//	 "resume": {"call": "…", "token": "…", "received": 1234}}
+//
+// The formats are those of the call, and received is how many messages, binary and
+// text, it has got in the whole call, without the answers to its hellos.
+// The answer, which comes at once, says the same of the other direction, and where
+// on the clock of what the peer says, and of what it is sent, the call goes on, in
+// samples:
+//
+//	"resumed": true, "position": {"input": 192000, "output": 288000},
+//	"resume": {"token": "…", "grace_ms": 30000, "received": 567}
+//
+// Then both sides send once more what the other has not got, but for what the peer
+// has said, which would be late. A peer plays on what it had when it was lost.
+// Where the call is over, or the token is not its own, the connection is closed with
+// the code 4410; the connection that was there before, if the server still has it,
+// with 4409. A peer should also add ?resume= and the call to the address: it is then
+// let in even where there are as many calls as there may be.
 func PCM() Serializer { return &pcm{} }
 
 const pcmVersion = 1
 
 type pcm struct {
-	formats Formats
-	hello   pcmHello
+	pcmAudio
+	hello  pcmHello
+	resume Resumption // what is told of it
 }
+
+// pcmAudio is what both sides have in common.
+type pcmAudio struct{ formats Formats }
 
 type pcmFormat struct {
 	Rate     int `json:"rate"`
@@ -69,13 +101,30 @@ func (f pcmFormat) format() audio.Format {
 	return audio.Format{Rate: audio.SampleRate(f.Rate), Channels: f.Channels}
 }
 
+func pcmFormatOf(f audio.Format) pcmFormat { return pcmFormat{int(f.Rate), f.Channels} }
+
 type pcmHello struct {
-	Type    string    `json:"type"`
-	Version int       `json:"version"`
-	Call    string    `json:"call,omitempty"`
-	Input   pcmFormat `json:"input"`
-	Output  pcmFormat `json:"output"`
-	Marks   bool      `json:"marks,omitempty"`
+	Type     string       `json:"type"`
+	Version  int          `json:"version"`
+	Call     string       `json:"call,omitempty"`
+	Input    pcmFormat    `json:"input"`
+	Output   pcmFormat    `json:"output"`
+	Marks    bool         `json:"marks,omitempty"`
+	Resumed  bool         `json:"resumed,omitempty"`
+	Position *pcmPosition `json:"position,omitempty"`
+	Resume   *pcmResume   `json:"resume,omitempty"`
+}
+
+type pcmPosition struct {
+	Input  int64 `json:"input"`
+	Output int64 `json:"output"`
+}
+
+type pcmResume struct {
+	Call     string `json:"call,omitempty"`
+	Token    string `json:"token,omitempty"`
+	Grace    int64  `json:"grace_ms,omitempty"`
+	Received uint64 `json:"received,omitempty"`
 }
 
 const helloExample = `{"type":"hello","version":1}`
@@ -102,42 +151,45 @@ func (s *pcm) Open(ctx context.Context, peer Peer, id string) (Formats, error) {
 			return Formats{}, err
 		}
 	}
-	hello.Call = id
+	if hello.Resume != nil && !hello.Marks {
+		return Formats{}, refuse(ws.StatusPolicyViolation, "only who sends marks back can come back, for of nobody else it is known what was heard: say \"marks\": true")
+	}
 	s.hello = hello
+	s.hello.Call = id
 	return s.formats, nil
 }
 
+// Told returns what the hello has said of coming back.
+func (s *pcm) Told() Resumption {
+	r := s.hello.Resume
+	if r == nil {
+		return Resumption{}
+	}
+	return Resumption{Call: r.Call, Token: r.Token, Received: r.Received, Wanted: true}
+}
+
+// Tell says what the answer says of coming back.
+func (s *pcm) Tell(r Resumption) { s.resume = r }
+
 // Greet returns the answer to the hello.
 func (s *pcm) Greet() (Message, error) {
-	answer, err := json.Marshal(s.hello)
-	return Message{Data: answer}, err
+	answer := s.hello
+	answer.Resume = nil
+	if r := s.resume; r.Call != "" {
+		answer.Call = r.Call
+		answer.Resume = &pcmResume{Token: r.Token, Grace: r.Grace.Milliseconds(), Received: r.Received}
+		if r.Resumed {
+			answer.Resumed = true
+			answer.Position = &pcmPosition{Input: s.formats.Input.Rate.Samples(r.At), Output: s.formats.Output.Rate.Samples(r.At)}
+		}
+	}
+	b, err := json.Marshal(answer)
+	return Message{Data: b}, err
 }
 
 func (s *pcm) Decode(m Message) ([]frames.Frame, error) {
-	if m.Binary {
-		a, err := decodePCM(s.formats.Input, m.Data)
-		if err != nil || len(a.Samples) == 0 {
-			return nil, err
-		}
-		return []frames.Frame{a}, nil
-	}
-	var said struct {
-		Type  string          `json:"type"`
-		Data  json.RawMessage `json:"data"`
-		Digit string          `json:"digit"`
-		Name  string          `json:"name"`
-	}
-	if err := json.Unmarshal(m.Data, &said); err != nil {
-		return nil, refuse(ws.StatusInvalidFramePayloadData, "a text message is not the JSON that is expected: %v", err)
-	}
+	said, fs, err := s.decode(m)
 	switch said.Type {
-	case "message":
-		return []frames.Frame{&frames.TransportMessageInput{Message: said.Data}}, nil
-	case "dtmf":
-		if !isKey(said.Digit) {
-			return nil, refuse(ws.StatusPolicyViolation, "%.20q is not a key: 0–9, *, # and A–D are", said.Digit)
-		}
-		return []frames.Frame{&frames.DTMFInput{Digit: said.Digit[0]}}, nil
 	case "mark":
 		return []frames.Frame{&Played{Mark: said.Name}}, nil
 	case "interrupt":
@@ -145,7 +197,39 @@ func (s *pcm) Decode(m Message) ([]frames.Frame, error) {
 	case "bye":
 		return []frames.Frame{&frames.End{Reason: hungUp}}, nil
 	}
-	return nil, nil
+	return fs, err
+}
+
+// pcmSaid is any text message behind the hello.
+type pcmSaid struct {
+	Type  string          `json:"type"`
+	Data  json.RawMessage `json:"data"`
+	Digit string          `json:"digit"`
+	Name  string          `json:"name"`
+}
+
+// decode understands what both sides may say, and returns what it was otherwise.
+func (s *pcmAudio) decode(m Message) (said pcmSaid, fs []frames.Frame, err error) {
+	if m.Binary {
+		a, err := decodePCM(s.formats.Input, m.Data)
+		if err != nil || len(a.Samples) == 0 {
+			return said, nil, err
+		}
+		return said, []frames.Frame{a}, nil
+	}
+	if err := json.Unmarshal(m.Data, &said); err != nil {
+		return pcmSaid{}, nil, refuse(ws.StatusInvalidFramePayloadData, "a text message is not the JSON that is expected: %v", err)
+	}
+	switch said.Type {
+	case "message":
+		return said, []frames.Frame{&frames.TransportMessageInput{Message: said.Data}}, nil
+	case "dtmf":
+		if !isKey(said.Digit) {
+			return said, nil, refuse(ws.StatusPolicyViolation, "%.20q is not a key: 0–9, *, # and A–D are", said.Digit)
+		}
+		return said, []frames.Frame{&frames.DTMFInput{Digit: said.Digit[0]}}, nil
+	}
+	return said, nil, nil
 }
 
 // isKey reports whether a text is one key of a telephone.
@@ -153,7 +237,7 @@ func isKey(s string) bool {
 	return len(s) == 1 && (s[0] >= '0' && s[0] <= '9' || s[0] >= 'A' && s[0] <= 'D' || s[0] == '*' || s[0] == '#')
 }
 
-func (s *pcm) Audio(dst []byte, c playout.Chunk) (Message, error) {
+func (s *pcmAudio) Audio(dst []byte, c playout.Chunk) (Message, error) {
 	return Message{Binary: true, Data: audio.EncodePCM(dst[:0], c.Samples)}, nil
 }
 
@@ -166,11 +250,11 @@ func (s *pcm) Mark(name string) (Message, error) {
 
 func (s *pcm) Clear() (Message, error) { return Message{Data: []byte(`{"type":"clear"}`)}, nil }
 
-func (s *pcm) Press(digit byte) (Message, error) {
+func (s *pcmAudio) Press(digit byte) (Message, error) {
 	return Message{Data: fmt.Appendf(nil, `{"type":"dtmf","digit":"%c"}`, digit)}, nil
 }
 
-func (s *pcm) Message(message any) (Message, error) {
+func (s *pcmAudio) Message(message any) (Message, error) {
 	b, err := json.Marshal(struct {
 		Type string `json:"type"`
 		Data any    `json:"data"`

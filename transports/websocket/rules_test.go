@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	ws "github.com/coder/websocket"
@@ -24,12 +25,20 @@ func TestBothEndsKeepTheRules(t *testing.T) {
 	// A call whose peer is connected, and neither speaks nor reads.
 	call := func() *Call {
 		cfg := Config{Playout: playout.Config{Chunk: defaultChunk}}.withDefaults()
-		l := newLink(nil, nil, cfg)
+		l := newLink(PCM(), cfg)
 		return newCall("id", httptest.NewRequest("GET", "/", nil), l, pipecatFormats)
 	}
+	dialled := func() *Call {
+		l := newLink(PCMClient(Formats{})(), DialConfig{}.withDefaults().link())
+		l.ear = &ear{delay: pace, maxAhead: time.Minute, format: audio.Mono(16000)}
+		l.listening.Store(true)
+		return newCall("id", nil, l, pipecatFormats)
+	}
 	for name, end := range map[string]func() pipeline.Processor{
-		"input":  func() pipeline.Processor { return call().Input() },
-		"output": func() pipeline.Processor { return call().Output() },
+		"input":              func() pipeline.Processor { return call().Input() },
+		"output":             func() pipeline.Processor { return call().Output() },
+		"input of a caller":  func() pipeline.Processor { return dialled().Input() },
+		"output of a caller": func() pipeline.Processor { return dialled().Output() },
 	} {
 		t.Run(name, func(t *testing.T) { pipelinetest.Check(t, end) })
 	}
@@ -164,7 +173,7 @@ func TestAudioIsEncodedWithoutAllocating(t *testing.T) {
 // FuzzDecode sends anything to every serializer: what comes of it is a frame
 // that makes sense, or a refusal with a code that may be sent.
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{"type":"dtmf","digit":"5"}`, `{"type":"message","data":[1,2]}`, `{"type":"bye"}`, `{"type":"interrupt"}`, "\x00\x01\x02\x03"} {
+	for _, s := range []string{`{"type":"dtmf","digit":"5"}`, `{"type":"message","data":[1,2]}`, `{"type":"bye"}`, `{"type":"interrupt"}`, `{"type":"mark","name":"7"}`, `{"type":"clear"}`, "\x00\x01\x02\x03"} {
 		f.Add(true, []byte(s))
 		f.Add(false, []byte(s))
 	}
@@ -172,7 +181,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(true, m.Data)
 	}
 	f.Fuzz(func(t *testing.T, binary bool, data []byte) {
-		for name, s := range map[string]Serializer{"PCM": &pcm{formats: pipecatFormats}, "Pipecat": Pipecat()} {
+		for name, s := range map[string]Serializer{"PCM": &pcm{pcmAudio: pcmAudio{pipecatFormats}}, "Pipecat": Pipecat(), "PCM's client": PCMClient(pipecatFormats)(), "Pipecat's client": PipecatClient()} {
 			was := slices.Clone(data)
 			got, err := s.Decode(Message{Binary: binary, Data: data})
 			if !bytes.Equal(data, was) {
@@ -202,7 +211,7 @@ func FuzzDecode(f *testing.F) {
 					if raw := f.Message.(json.RawMessage); raw != nil && !json.Valid(raw) {
 						t.Errorf("%s: message %q", name, raw)
 					}
-				case *frames.Text, *frames.Interruption, *frames.End, *Reply, *Played:
+				case *frames.Text, *frames.Interruption, *frames.End, *Reply, *Played, *Discard:
 				default:
 					t.Errorf("%s: %v", name, f)
 				}

@@ -26,7 +26,10 @@ type Formats struct {
 
 // Serializer is the language of a peer. Each connection has one of its own: see
 // [Config.Serializer]. One that can do more is a [Greeter], a [Clearer], a
-// [Messenger], a [Keypad], a [Marker], a [Chunker] or a [HangUpper], too.
+// [Messenger], a [Keypad], a [Marker], a [Chunker], a [Sequencer], a [Leaver], a
+// [HangUpper], an [Interrupter] or a [Resumer], too.
+//
+// Both ends of a connection have one: see [DialConfig.Serializer].
 //
 // An error that it returns closes the connection: a [Refusal] with its code,
 // another one as a protocol error (1002). The peer is told the text.
@@ -42,8 +45,8 @@ type Serializer interface {
 	//   - [frames.DTMFInput] and [frames.TransportMessageInput];
 	//   - [frames.Interruption], if it wants the agent to be silent;
 	//   - [frames.End], when it hangs up;
-	//   - [Reply], to be sent to the peer without anybody else's being told, once
-	//     the pipeline has started;
+	//   - [Reply], to be sent to the peer without anybody else's being told;
+	//   - [Discard], if the peer takes back audio that has not been played;
 	//   - [Played], for a mark that has come back;
 	//   - [frames.Error] with its Err, for a mistake that the peer reports and that
 	//     does not end the call. It is reported as the input's.
@@ -98,6 +101,40 @@ type Chunker interface {
 	Chunk() time.Duration
 }
 
+// Sequencer is a Serializer whose messages are numbered. Sequence is given each
+// right before it is written, in the order in which that is done, and returns what
+// is written. Messages that are discarded, because they have become pointless, are
+// never given to it. It is called with a lock held, and must not wait.
+type Sequencer interface {
+	Sequence(m Message) Message
+}
+
+// Leaver is a Serializer that takes leave: Leave returns what the peer is told when
+// the pipeline has ended, with an error if that was why, and the peer then hangs up
+// ([frames.End]), for which it has [Config.HangUpTimeout].
+type Leaver interface {
+	Leave(failed error) (Message, error)
+}
+
+// Interrupter is a Serializer that can ask the other side for silence: see
+// [Call.Interrupt].
+type Interrupter interface {
+	Interrupt() (Message, error)
+}
+
+// Resumer is a Serializer whose peer can come back when a connection was lost, with
+// a serializer and a connection of their own. The call then goes on with the
+// serializer with which it has begun; the other one has opened the connection, and
+// is not used any more.
+//
+// Told returns what the peer has said of it in Open. Tell says what the peer is to
+// be told: on a server it is called before Greet, on the side that has dialled before
+// Open.
+type Resumer interface {
+	Tell(Resumption)
+	Told() Resumption
+}
+
 // HangUpper is a Serializer that can do more to end a call than to close the
 // connection, as telephone providers want it. HangUp is called when the pipeline
 // has ended, unless the peer itself has hung up; ctx ends after
@@ -117,6 +154,13 @@ type Peer interface {
 type Reply struct {
 	frames.System
 	Message Message // it is not changed any more
+
+	// Early says that it does not wait until the pipeline has started.
+	Early bool
+
+	// AfterAudio says that it waits until the audio that has come before it has been
+	// played. A server's input plays what it gets at once.
+	AfterAudio bool
 }
 
 func (r *Reply) String() string { return fmt.Sprintf("Reply(%d bytes)", len(r.Message.Data)) }
@@ -128,6 +172,12 @@ type Played struct {
 }
 
 func (p *Played) String() string { return fmt.Sprintf("Played(%q)", p.Mark) }
+
+// Discard is what [Serializer.Decode] returns when the peer takes back what has not
+// been played of its audio. A server's input has nothing to take back.
+type Discard struct{ frames.System }
+
+func (d *Discard) String() string { return "Discard" }
 
 // Refusal is why a connection is closed: the code of RFC 6455, section 7.4, and
 // a reason for the peer's developer. It is cut after 123 bytes, which is all that

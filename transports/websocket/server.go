@@ -3,6 +3,8 @@ package websocket
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -79,7 +81,15 @@ type Config struct {
 	// PingTimeout how long it may take to answer; 15 s and 10 s by default.
 	PingInterval, PingTimeout time.Duration
 
-	// HangUpTimeout is how long a [HangUpper] may take; 10 s by default.
+	// Grace is how long a call goes on without its peer when the connection was lost,
+	// 30 s by default; see "Coming back" in the package's documentation. It is
+	// only for peers that have said in the beginning that they would come back,
+	// which they can with a [Resumer]: everybody else's call ends at once, for
+	// nobody could go on with it. Negative: nobody's.
+	Grace time.Duration
+
+	// HangUpTimeout is how long a [HangUpper], and the peer of a [Leaver], may take;
+	// 10 s by default.
 	HangUpTimeout time.Duration
 
 	// SendSilence says that the peer gets audio while there is nothing to hear,
@@ -110,6 +120,7 @@ func (c Config) withDefaults() Config {
 	def(&c.WriteTimeout, 10*time.Second)
 	def(&c.PingInterval, 15*time.Second)
 	def(&c.PingTimeout, 10*time.Second)
+	def(&c.Grace, 30*time.Second)
 	def(&c.HangUpTimeout, 10*time.Second)
 	def(&c.Track, "caller")
 	if c.Serializer == nil {
@@ -177,6 +188,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	running  map[*pipeline.Pipeline]bool
+	held     map[string]*held // by the call's ID
 	draining bool
 	serving  sync.WaitGroup
 }
@@ -197,7 +209,7 @@ func NewServer(cfg Config, agent func(*Call) (*pipeline.Pipeline, error)) (*Serv
 	if agent == nil {
 		return nil, errors.New("configure WebSocket server: there is no agent: give a function that makes a call's pipeline")
 	}
-	s := &Server{config: cfg, pipeline: agent, running: map[*pipeline.Pipeline]bool{}}
+	s := &Server{config: cfg, pipeline: agent, running: map[*pipeline.Pipeline]bool{}, held: map[string]*held{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -205,7 +217,9 @@ func NewServer(cfg Config, agent func(*Call) (*pipeline.Pipeline, error)) (*Serv
 // Calls returns how many connections there are.
 func (s *Server) Calls() int { return int(s.calls.Load()) }
 
-// ServeHTTP conducts one call. It returns when the call is over.
+// ServeHTTP conducts one call, and returns when it is over. Where the request goes
+// on with a call, it returns at once, and the call belongs to the request that
+// has begun it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	log := s.config.Logger.With("remote", r.RemoteAddr)
 	if !s.enter() {
@@ -216,10 +230,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.serving.Done()
 	defer s.calls.Add(-1)
 	if n := s.calls.Add(1); n > int64(s.config.MaxCalls) {
-		log.Warn("call refused: there are too many", "limit", s.config.MaxCalls)
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
-		return
+		leave, ok := s.comesBack(r)
+		if !ok {
+			log.Warn("call refused: there are too many", "limit", s.config.MaxCalls)
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
+			return
+		}
+		defer leave()
 	}
 	if s.config.Authenticate != nil {
 		if err := s.config.Authenticate(r); err != nil {
@@ -228,7 +246,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	kept := &keeper{ResponseWriter: w}
+	kept := &keeper{ResponseWriter: w, around: newOverhead(s.config)}
 	pings := rate.NewLimiter(rate.Limit(s.config.MaxMessageRate), s.config.burst())
 	conn, err := ws.Accept(kept, r, &ws.AcceptOptions{
 		OriginPatterns: s.config.Origins,
@@ -243,23 +261,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		log.Warn("call refused", "error", err) // the peer has been told
 		return
 	}
-	defer conn.CloseNow()
-	defer kept.conn.Close()
-	s.serve(r, newLink(conn, kept.conn, s.config), log)
+	s.serve(r, newWire(conn, kept.conn, kept.around, s.config), log)
 }
 
 // keeper keeps the connection below a WebSocket: to close it is the only way out
 // that no peer can obstruct.
 type keeper struct {
 	http.ResponseWriter
-	conn net.Conn
+	around *overhead
+	conn   net.Conn
 }
 
 // Hijack is called by Accept.
 func (k *keeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(k.ResponseWriter).Hijack()
-	k.conn = conn
-	return conn, rw, err
+	if err != nil {
+		return nil, nil, err
+	}
+	k.conn = &countedConn{conn, k.around}
+	return k.conn, rw, nil
 }
 
 // enter counts a request in, unless the server is shutting down.
@@ -273,47 +293,77 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// serve conducts the call on a connection.
-func (s *Server) serve(r *http.Request, l *link, log *slog.Logger) {
+// serve conducts the call on a connection, or lets one go on there.
+func (s *Server) serve(r *http.Request, w *wire, log *slog.Logger) {
+	w.conn.SetReadLimit(s.config.MaxMessage)
 	id := uuid.NewString()
-	log = log.With("call", id)
-	l.conn.SetReadLimit(s.config.MaxMessage)
-	// The request's context ends with the handler, and not with the connection.
-	ctx := context.WithoutCancel(r.Context())
-	formats, err := s.open(l, id)
+	serializer := s.config.Serializer()
+	formats, err := open(s.ctx, w, serializer, id, s.config.HandshakeTimeout)
 	if err != nil {
-		log.Warn("call refused in the handshake", "error", err)
+		if isNoCall(err) {
+			log.Info("there was no call", "reason", err)
+		} else {
+			log.Warn("call refused in the handshake", "error", err)
+		}
 		return
 	}
-	chunker, ok := l.serializer.(Chunker)
-	if ok {
+	resumer, _ := serializer.(Resumer)
+	if resumer != nil && resumer.Told().Call != "" {
+		if err := s.resume(r, w, resumer, serializer, formats); err != nil {
+			log.Warn("call refused: it cannot go on", "error", err)
+			w.fail(err)
+			w.closing.Wait()
+		} else {
+			log.Info("call goes on", "call", resumer.Told().Call)
+		}
+		return
+	}
+	log = log.With("call", id)
+	l := newLink(serializer, s.config)
+	if chunker, ok := serializer.(Chunker); ok {
 		def(&l.config.Playout.Chunk, chunker.Chunk())
 	}
 	def(&l.config.Playout.Chunk, defaultChunk)
+	call := newCall(id, r, l, formats)
+	if resumer != nil && resumer.Told().Wanted && s.config.Grace > 0 {
+		l.absence.grace = s.config.Grace
+		l.kept = kept{most: keptBytes, audio: true}
+		token := rand.Text() + rand.Text() // 260 bits
+		resumer.Tell(Resumption{Call: id, Token: token, Grace: s.config.Grace})
+		defer s.expect(call, token)()
+	}
+	s.conduct(r, call, w, log)
+}
+
+// conduct runs the call's pipeline on its first connection.
+func (s *Server) conduct(r *http.Request, call *Call, w *wire, log *slog.Logger) {
+	// The request's context ends with the handler, and not with the connection.
+	ctx := context.WithoutCancel(r.Context())
 	runCtx, stop := context.WithCancel(ctx)
 	defer context.AfterFunc(s.ctx, stop)()
 	defer stop()
-	call := newCall(id, r, l, formats)
-	l.start(stop)
+	l := call.link
+	l.start(w, stop)
 	p, err := s.pipeline(call)
 	if err == nil && p == nil {
 		err = errors.New("the agent's function returned no pipeline")
 	}
 	if err != nil {
 		log.Error("call failed: there is no agent", "error", err)
-		s.hangUp(ctx, call, log)
-		l.end(ctx, errInternal.Code, errInternal.Reason)
+		s.hangUp(call, err, log)
+		l.end(s.ctx, errInternal.Code, errInternal.Reason)
 		return
 	}
 	if !s.run(p) {
-		s.hangUp(ctx, call, log)
-		l.end(ctx, errDraining.Code, errDraining.Reason)
+		s.hangUp(call, errDraining, log)
+		l.end(s.ctx, errDraining.Code, errDraining.Reason)
 		return
 	}
 	defer s.ran(p)
-	log.Info("call begins", "input", formats.Input, "output", formats.Output)
+	log.Info("call begins", "input", call.formats.Input, "output", call.formats.Output)
 	began := time.Now()
 	err = p.Run(runCtx)
+	l.deafen()
 	code, reason := ws.StatusNormalClosure, ""
 	switch {
 	case err != nil && runCtx.Err() != nil && s.ctx.Err() == nil:
@@ -325,38 +375,51 @@ func (s *Server) serve(r *http.Request, l *link, log *slog.Logger) {
 	if s.Draining() {
 		code, reason = errDraining.Code, errDraining.Reason
 	}
-	s.hangUp(ctx, call, log)
-	l.end(ctx, code, reason)
+	s.hangUp(call, err, log)
+	l.end(s.ctx, code, reason)
 	stats := l.Stats()
 	log.Info("call is over", "duration", time.Since(began).Round(time.Millisecond), "messages_in", stats.MessagesIn,
-		"messages_out", stats.MessagesOut, "dropped_audio", stats.DroppedAudio)
+		"messages_out", stats.MessagesOut, "dropped_audio", stats.DroppedAudio, "resumed", stats.Resumed)
 }
 
-// hangUp ends the call at the provider's, if there is more to do than to close the
-// connection.
-func (s *Server) hangUp(ctx context.Context, call *Call, log *slog.Logger) {
-	h, ok := call.link.serializer.(HangUpper)
-	if !ok || call.left.Load() {
+// hangUp ends the call at the peer's or the provider's, if there is more to do than
+// to close the connection.
+func (s *Server) hangUp(call *Call, failed error, log *slog.Logger) {
+	l := call.link
+	leaver, leaves := l.serializer.(Leaver)
+	h, hangsUp := l.serializer.(HangUpper)
+	if !leaves && !hangsUp || call.left.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.config.HangUpTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, s.config.HangUpTimeout)
 	defer cancel()
-	call.link.drained(ctx)
-	if err := h.HangUp(ctx); err != nil {
-		log.Error("call could not be hung up", "error", err)
+	if leaves {
+		m, err := leaver.Leave(failed)
+		if err != nil {
+			log.Error("call could not be taken leave of", "error", err)
+		} else {
+			l.queueUp(queued{Message: m, early: true})
+			l.parted(ctx)
+		}
+	}
+	if hangsUp {
+		l.drained(ctx)
+		if err := h.HangUp(ctx); err != nil {
+			log.Error("call could not be hung up", "error", err)
+		}
 	}
 }
 
 // open conducts the handshake. If it fails the peer is told why, and nothing of
 // the connection is left.
-func (s *Server) open(l *link, id string) (Formats, error) {
+func open(ctx context.Context, w *wire, s Serializer, id string, timeout time.Duration) (Formats, error) {
 	// A context that ends would end the connection without a word.
-	late := time.AfterFunc(s.config.HandshakeTimeout, func() {
-		l.fail(refuse(ws.StatusPolicyViolation, "the handshake was not done within %v", s.config.HandshakeTimeout))
+	late := time.AfterFunc(timeout, func() {
+		w.fail(refuse(ws.StatusPolicyViolation, "the handshake was not done within %v", timeout))
 	})
 	defer late.Stop()
-	defer context.AfterFunc(s.ctx, func() { l.fail(errDraining) })()
-	formats, err := l.serializer.Open(l.ctx, l, id)
+	defer context.AfterFunc(ctx, func() { w.fail(errDraining) })()
+	formats, err := s.Open(w.ctx, w, id)
 	if err == nil {
 		err = errors.Join(checkFormat(formats.Input), checkFormat(formats.Output))
 	}
@@ -369,9 +432,97 @@ func (s *Server) open(l *link, id string) (Formats, error) {
 	if _, gone := errors.AsType[*lostError](err); !gone {
 		err = refusal(err)
 	}
-	l.fail(err)
-	l.work.Wait()
-	return Formats{}, l.cause
+	w.fail(err)
+	w.closing.Wait()
+	return Formats{}, w.why()
+}
+
+// isNoCall reports whether a connection was closed in the handshake because all is
+// done, such as that of a provider that only looks whether we are there.
+func isNoCall(err error) bool {
+	r, ok := errors.AsType[*Refusal](err)
+	return ok && r.Code == ws.StatusNormalClosure
+}
+
+// held is a call whose peer may come back.
+type held struct {
+	call     *Call
+	token    string
+	visiting bool       // over what is more than MaxCalls
+	mu       sync.Mutex // one comes back at a time
+}
+
+// expect lets the peer of a call come back, until the function that it returns is
+// called.
+func (s *Server) expect(call *Call, token string) func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[call.ID] = &held{call: call, token: token}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.held, call.ID)
+	}
+}
+
+// Resumes reports whether a request says, in its query, that it goes on with a call
+// that there is here: it needs no place of its own. What it says is not proven.
+func (s *Server) Resumes(r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held[r.URL.Query().Get(resumeQuery)] != nil
+}
+
+// resumeQuery is the parameter that names the call to go on with. It is no secret,
+// and needed only where there are as many calls as there may be.
+const resumeQuery = "resume"
+
+// comesBack lets one request for each call come in beyond MaxCalls, until leave is
+// called.
+func (s *Server) comesBack(r *http.Request) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.held[r.URL.Query().Get(resumeQuery)]
+	if h == nil || h.visiting {
+		return nil, false
+	}
+	h.visiting = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		h.visiting = false
+	}, true
+}
+
+// resume lets a call go on over another connection, if it is the peer's own.
+func (s *Server) resume(r *http.Request, w *wire, resumer Resumer, serializer Serializer, formats Formats) error {
+	asked := resumer.Told()
+	s.mu.Lock()
+	h := s.held[asked.Call]
+	s.mu.Unlock()
+	if h == nil || subtle.ConstantTimeCompare([]byte(asked.Token), []byte(h.token)) != 1 {
+		return errNoCall
+	}
+	if formats != h.call.formats {
+		return refuse(ws.StatusPolicyViolation, "the call goes on in the formats in which it has begun: %v and %v", h.call.formats.Input, h.call.formats.Output)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.call.link
+	received, ok := l.takeOver()
+	if !ok {
+		return errNoCall
+	}
+	resumer.Tell(Resumption{
+		Call: h.call.ID, Token: h.token, Grace: s.config.Grace,
+		Resumed: true, Received: received, At: time.Since(h.call.clock.Start()),
+	})
+	greeting, err := greet(serializer)
+	if err != nil {
+		w.fail(refusal(err))
+	}
+	l.resume(w, greeting, asked.Received)
+	return nil
 }
 
 // errDraining is what those are told who cannot stay.
@@ -411,6 +562,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining = true
 	for p := range s.running {
 		p.End(errDraining.Reason)
+	}
+	for _, h := range s.held {
+		h.call.link.abandon(errDraining) // nobody will hear the rest
 	}
 	s.mu.Unlock()
 	over := make(chan struct{})

@@ -1,6 +1,6 @@
 // Package telephony lets callers come from the telephone: it has the languages of
-// the media streams of Twilio, Telnyx, Plivo, Exotel and Vonage, as serializers of
-// package websocket.
+// the media streams of Twilio, Telnyx, Plivo, Exotel, Vonage and Genesys Cloud, as
+// serializers of package websocket.
 //
 //	server, err := websocket.NewServer(websocket.Config{
 //		Serializer:   telephony.Twilio(telephony.TwilioConfig{AuthToken: token}),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -190,7 +191,47 @@ func providers() map[string]provider {
 			mark:  `{"action":"notify","payload":{"mark":"my \"label"}}`,
 			clear: `{"action":"clear"}`,
 		},
+		"Genesys": {
+			make:  Genesys,
+			opens: []string{genesysOpen},
+			rate:  8000,
+			call: &GenesysCall{
+				SessionID: genesysID, OrganizationID: "d7934305-0972-4844-938e-9060eef73d05", ConversationID: "090eaa2f-72fa-480a-83e0-8667ff89c0ec",
+				Participant: GenesysParticipant{ID: "883efee8-3d6c-4537-b500-6d7ca4b92fa0", ANI: "tel:+4971134000", ANIName: "Jane", DNIS: "tel:+4971134111"},
+				Language:    "en-US", Inputs: map[string]string{"tier": "gold"}, CustomConfig: json.RawMessage(`{"bot":1}`),
+			},
+			says: []exchange{
+				{string(audio.EncodeULaw(nil, samples)), heard(8000, samples)},
+				{genesysSays("ping", 2, 1, `{"rtt":"PT0.05S"}`), []frames.Frame{genesysReply("pong", 2)}},
+				{genesysSays("dtmf", 3, 1, `{"digit":"5"}`), pressed('5')},
+				{genesysSays("playback_started", 4, 1, `{}`), nil},
+				{genesysSays("playback_completed", 5, 1, `{}`), nil},
+				{genesysSays("discarded", 6, 1, `{"start":"PT1.5S","discarded":"PT.25S"}`), nil},
+				{genesysSays("news", 7, 0, `5`), nil},
+				{genesysSays("close", 8, 1, `{"reason":"end"}`), []frames.Frame{genesysReply("closed", 8), hungUp()[0]}},
+			},
+			audio: string(audio.EncodeULaw(nil, samples)),
+			clear: `{"version":"2","type":"event","clientseq":8,"id":"` + genesysID + `","parameters":{"entities":[{"type":"barge_in","data":{}}]}}`,
+		},
 	}
+}
+
+// What Genesys says, in the shapes of its reference implementations.
+const (
+	genesysID   = "30b0e395-84d3-4570-ac13-9a62d8f514c0"
+	genesysOpen = `{"version":"2","id":"` + genesysID + `","type":"open","seq":1,"serverseq":0,"position":"PT0S","parameters":{` +
+		`"organizationId":"d7934305-0972-4844-938e-9060eef73d05","conversationId":"090eaa2f-72fa-480a-83e0-8667ff89c0ec",` +
+		`"participant":{"id":"883efee8-3d6c-4537-b500-6d7ca4b92fa0","ani":"tel:+4971134000","aniName":"Jane","dnis":"tel:+4971134111"},` +
+		`"media":[{"type":"audio","format":"PCMU","channels":["external","internal"],"rate":8000},{"type":"audio","format":"PCMU","channels":["external"],"rate":8000},{"type":"audio","format":"L16","channels":["external"],"rate":8000}],` +
+		`"language":"en-US","inputVariables":{"tier":"gold"},"customConfig":{"bot":1}}}`
+)
+
+func genesysSays(kind string, seq, serverSeq int, parameters string) string {
+	return fmt.Sprintf(`{"version":"2","id":%q,"type":%q,"seq":%d,"serverseq":%d,"position":"PT1.23S","parameters":%s}`, genesysID, kind, seq, serverSeq, parameters)
+}
+
+func genesysReply(kind string, clientSeq int) *websocket.Reply {
+	return &websocket.Reply{Early: true, Message: websocket.Message{Data: fmt.Appendf(nil, `{"version":"2","type":%q,"clientseq":%d,"id":%q,"parameters":{}}`, kind, clientSeq, genesysID)}}
 }
 
 // public are the exported fields of a call.
@@ -238,8 +279,14 @@ func TestEachProviderIsUnderstoodAndUnderstands(t *testing.T) {
 			}
 			m, err := s.Audio([]byte("what was there before"), playout.Chunk{Format: audio.Mono(p.rate), Samples: samples})
 			told("audio", p.audio, m, err)
-			m, err = s.(websocket.Marker).Mark(`my "label`)
-			told("mark", p.mark, m, err)
+			marker, ok := s.(websocket.Marker)
+			if ok != (p.mark != "") {
+				t.Fatalf("it has marks: %v", ok)
+			}
+			if ok {
+				m, err = marker.Mark(`my "label`)
+				told("mark", p.mark, m, err)
+			}
 			m, err = s.(websocket.Clearer).Clear()
 			told("clear", p.clear, m, err)
 			keypad, ok := s.(websocket.Keypad)
@@ -456,7 +503,7 @@ func FuzzDecode(f *testing.F) {
 						if len(f.Samples) == 0 {
 							t.Errorf("%s: no audio", name)
 						}
-					case *frames.DTMFInput, *frames.End, *frames.Error, *websocket.Played:
+					case *frames.DTMFInput, *frames.End, *frames.Error, *websocket.Played, *websocket.Reply:
 					default:
 						t.Errorf("%s: %v", name, f)
 					}
@@ -464,4 +511,73 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatGenesysMustNotSayIsRefused(t *testing.T) {
+	for name, tc := range map[string]struct{ opens, says, want string }{
+		"a gap":               {"", genesysSays("ping", 3, 1, "{}"), "the seq 3, and 2 is next"},
+		"a repetition":        {"", genesysSays("ping", 1, 1, "{}"), "the seq 1, and 2 is next"},
+		"a look ahead":        {"", genesysSays("ping", 2, 2, "{}"), "the serverseq 2, and only 1 have been sent"},
+		"another session":     {"", strings.Replace(genesysSays("ping", 2, 1, "{}"), genesysID, "x", 1), `the id "x"`},
+		"another version":     {"", strings.Replace(genesysSays("ping", 2, 1, "{}"), `"2"`, `"3"`, 1), `version "3"`},
+		"a second open":       {"", strings.Replace(genesysOpen, `"seq":1`, `"seq":2`, 1), "open already"},
+		"no JSON":             {"", "{", "not the JSON"},
+		"a seq that is none":  {"", strings.Replace(genesysSays("ping", 2, 1, "{}"), `"seq":2`, `"seq":"two"`, 1), "the seq 0"},
+		"no open":             {genesysSays("ping", 1, 0, "{}"), "", "the first message has the type"},
+		"an open that is not": {strings.Replace(genesysOpen, `"seq":1`, `"seq":2`, 1), "", "the seq 2, and 1 is next"},
+		"an id that is none":  {strings.Replace(genesysOpen, genesysID, "../x", 1), "", "which is none"},
+		"no known media":      {strings.ReplaceAll(genesysOpen, "PCMU", "OPUS"), "", "media is not known here"},
+		"no caller":           {strings.ReplaceAll(genesysOpen, "external", "internal"), "", "media is not known here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := Genesys()
+			peer := &script{says: []string{genesysOpen}}
+			if tc.opens != "" {
+				peer.says[0] = tc.opens
+			}
+			_, err := s.Open(t.Context(), peer, "id")
+			if tc.says != "" && err == nil {
+				_, err = s.Decode(said(tc.says))
+			}
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+			if refused := strings.Contains(tc.want, "media"); refused != (len(peer.said) == 1 && strings.HasPrefix(peer.said[0], `{"seq":1,"version":"2","type":"disconnect"`)) {
+				t.Errorf("told %q", peer.said)
+			}
+		})
+	}
+	both := Genesys()
+	stereo := strings.Replace(genesysOpen, `{"type":"audio","format":"PCMU","channels":["external"],"rate":8000},`, "", 1)
+	if _, err := both.Open(t.Context(), &script{says: []string{stereo}}, "id"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := both.Decode(websocket.Message{Binary: true, Data: make([]byte, 3)}); err == nil || !strings.Contains(err.Error(), "3 bytes of audio") {
+		t.Errorf("half a sample: %v", err)
+	}
+}
+
+func TestWhatGenesysReportsIsReported(t *testing.T) {
+	for parameters, want := range map[string]string{
+		`{"code":429,"message":"Rate limit exceeded","retryAfter":"PT3.5S"}`: `Genesys reports 429 "Rate limit exceeded", and to try again in 3.5s`,
+		`{"code":"400","message":"?","retryAfter":"P1D"}`:                    `Genesys reports 400 "?"`,
+		`{"code":500,"message":"","retryAfter":".5"}`:                        `Genesys reports 500 ""`,
+	} {
+		got, err := open(t, providers()["Genesys"]).Decode(said(genesysSays("error", 2, 1, parameters)))
+		if err != nil || len(got) != 1 || got[0].(*frames.Error).Err.Error() != want {
+			t.Errorf("%s means %v, %v; want %s", parameters, got, err, want)
+		}
+	}
+}
+
+func TestDurationsOfGenesysAreRead(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"PT0S": 0, "PT1S": time.Second, "PT1.23S": 1230 * time.Millisecond, "PT.5S": 500 * time.Millisecond, "PT2.S": 2 * time.Second,
+		"PT999999999S": 999999999 * time.Second, "PT1M": 0, "PTS": 0, "PT.S": 0, "PT-1S": 0, "1S": 0, "": 0, "PT1e3S": 0, "PT99999999999S": 0,
+	} {
+		var d duration
+		if err := json.Unmarshal([]byte(quote(s)), &d); err != nil || time.Duration(d) != want {
+			t.Errorf("%q is %v, %v; want %v", s, time.Duration(d), err, want)
+		}
+	}
 }
