@@ -87,6 +87,10 @@ func Devices() ([]Device, error) {
 	return all, nil
 }
 
+// unnamed is what the default device is called where the system does not say which
+// it is.
+func unnamed(kind Kind) string { return "the default " + kind.String() }
+
 // choose finds the device of a kind that is meant by a name: the one that is
 // called so, or else the only one whose name has it as a part; letters may be
 // small or capital. An empty name is the default device, whose id is nil, so that
@@ -94,7 +98,7 @@ func Devices() ([]Device, error) {
 func choose(all []Device, kind Kind, name string) (Device, error) {
 	var names []string
 	var exact, partly []Device
-	standard := Device{Kind: kind, Name: "the default " + kind.String(), Default: true}
+	standard := Device{Kind: kind, Name: unnamed(kind), Default: true}
 	for _, d := range all {
 		if d.Kind != kind {
 			continue

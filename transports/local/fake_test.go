@@ -271,11 +271,13 @@ func (c *call) end() {
 }
 
 // say has the agent say something.
-func (c *call) say(samples []int16) {
+func (c *call) say(samples []int16) { c.sayAt(audio.Rate24k, samples) }
+
+func (c *call) sayAt(rate audio.SampleRate, samples []int16) {
 	c.t.Helper()
 	for at := 0; at < len(samples); at += 480 {
 		part := samples[at:min(at+480, len(samples))]
-		f := &frames.AudioOutput{Audio: frames.Audio{Format: audio.Mono(audio.Rate24k), Samples: part, Track: "agent", Position: audio.Position(at)}, Response: "r"}
+		f := &frames.AudioOutput{Audio: frames.Audio{Format: audio.Mono(rate), Samples: part, Track: "agent", Position: audio.Position(at)}, Response: "r"}
 		if err := c.pipeline.Send(context.Background(), f); err != nil {
 			c.t.Fatal(err)
 		}

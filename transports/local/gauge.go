@@ -17,16 +17,18 @@ import (
 //	samples(t) = offset + rate × t,
 //
 // where t is the time since the device was opened and the offset changes slowly,
-// as the clocks drift apart.
+// as the clocks drift apart. Where a device pauses, as some do when they wake up,
+// there is another line behind the pause.
 type gauge struct {
 	rate  float64
 	began time.Time
 
 	// The callback's own.
 	count        int64
-	calls        int
 	before, best float64 // the highest offset of the last second, and of this one
 	until        time.Duration
+	calls        int           // on this line
+	from, last   time.Duration // its first callback, and the last one
 
 	steady atomic.Bool
 	line   atomic.Uint64 // the offset: a float64
@@ -43,19 +45,33 @@ const (
 	// A line is steady, and worth to be gone by, after so many callbacks and so long.
 	steadyCalls = 2
 	steadyAfter = 80 * time.Millisecond
+
+	// A device pauses if it does not call for four times as long as it should, and
+	// as much more.
+	pause = 100 * time.Millisecond
 )
 
 func newGauge(rate audio.SampleRate) *gauge {
-	g := &gauge{rate: float64(rate), began: time.Now(), before: math.Inf(-1), best: math.Inf(-1)}
-	return g
+	return &gauge{rate: float64(rate), began: time.Now()}
 }
 
 // add is called by each callback, with how many samples it was about.
 func (g *gauge) add(n int) {
 	now := time.Since(g.began)
+	if g.calls == 0 || now-g.last > pause+4*time.Duration(float64(n)/g.rate*float64(time.Second)) {
+		g.steady.Store(false)
+		g.calls, g.from = 0, now
+		g.before, g.best, g.until = math.Inf(-1), math.Inf(-1), now+gaugeWindow
+	}
 	g.count += int64(n)
-	g.calls++
+	g.calls, g.last = g.calls+1, now
 	offset := float64(g.count) - g.rate*now.Seconds()
+	if g.calls >= steadyCalls && now-g.from >= steadyAfter && !g.steady.Load() {
+		// Only now does it count: the first callbacks may have been about what had
+		// piled up.
+		g.before, g.best, g.until = math.Inf(-1), offset, now+gaugeWindow
+		defer g.steady.Store(true)
+	}
 	if now >= g.until {
 		g.before, g.best, g.until = g.best, math.Inf(-1), now+gaugeWindow
 	}
@@ -64,9 +80,6 @@ func (g *gauge) add(n int) {
 	g.line.Store(math.Float64bits(max(g.before, g.best)))
 	g.latest.Store(math.Float64bits(offset))
 	g.at.Store(int64(max(1, now)))
-	if g.calls >= steadyCalls && now >= steadyAfter {
-		g.steady.Store(true)
-	}
 }
 
 // offset returns the offset of the line, and of the last callback alone.

@@ -61,7 +61,7 @@ func (h *hearing) listen(l *line) error {
 		}
 	}
 	line, latest := l.gauge.offset()
-	if missing := -h.surplus(line); missing > float64(h.rate.Samples(beyond)) {
+	if missing := -h.surplus(line); l.gauge.steady.Load() && missing > float64(h.rate.Samples(beyond)) {
 		h.told.underrun(int64(missing), h.rate)
 		h.silence(int64(missing))
 	}
@@ -143,7 +143,7 @@ func (h *hearing) leaveOut(n int) {
 // longer, and where it belongs.
 func (h *hearing) piece(now time.Time) ([]int16, audio.Position, bool) {
 	n := h.length
-	if h.placed && h.line != nil {
+	if h.placed && h.line != nil && h.line.gauge.steady.Load() {
 		line, _ := h.line.gauge.offset()
 		n -= h.drift.next(-h.surplus(line), h.rate)
 	}

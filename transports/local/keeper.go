@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,18 +32,24 @@ type keeper struct {
 }
 
 const (
-	// A device that has not called for so long is lost, whatever it says.
-	maxIdle = 2 * time.Second
+	// A device that has not called for so long is lost, whatever it says. Some take
+	// two seconds to wake up.
+	maxIdle = 5 * time.Second
+
+	// One that has not called for so long is looked for: not every driver tells
+	// that a device was unplugged.
+	suspicious = 500 * time.Millisecond
 
 	// lookEvery is how often the keeper looks whether that is so, and whether a
 	// device that was lost is back.
 	lookEvery = time.Second
 )
 
-var errIdle = fmt.Errorf("it has stood still for %v", maxIdle)
-
-// errStopped is all that is known of a device that stopped.
-var errStopped = errors.New("it has stopped: unplugged?")
+var (
+	errIdle    = fmt.Errorf("it has stood still for %v", maxIdle)
+	errGone    = errors.New("it is not there any more")
+	errStopped = errors.New("it has stopped: unplugged?") // more is not known
+)
 
 // start opens the device, and keeps it until stop is called.
 func (k *keeper) start() error {
@@ -110,13 +117,31 @@ func (k *keeper) lost(ctx context.Context, l *line, look *time.Ticker) error {
 		case <-l.stopped:
 			return errStopped
 		case <-look.C:
-			if l.gauge.idle() > maxIdle {
+			idle := l.gauge.idle()
+			if idle > maxIdle {
 				return errIdle
+			}
+			if idle > suspicious {
+				if err := k.there(l.name); err != nil {
+					return err
+				}
 			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// there returns an error if a device is not.
+func (k *keeper) there(name string) error {
+	all, err := k.sys.devices()
+	if err != nil {
+		return err
+	}
+	if name != unnamed(k.kind) && !slices.ContainsFunc(all, func(d Device) bool { return d.Kind == k.kind && d.Name == name }) {
+		return errGone
+	}
+	return nil
 }
 
 // open finds the device and lets it run. What the system knew before the last

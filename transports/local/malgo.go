@@ -26,7 +26,10 @@ var backends = []malgo.Backend{
 func newSystem() (system, error) { return newMalgo(backends) }
 
 // malgoSystem is miniaudio.
-type malgoSystem struct{ context *malgo.AllocatedContext }
+type malgoSystem struct {
+	context *malgo.AllocatedContext
+	stuck   bool // a device that was not closed still needs the context
+}
 
 func newMalgo(backends []malgo.Backend) (system, error) {
 	c, err := malgo.InitContext(backends, malgo.ContextConfig{}, nil)
@@ -36,10 +39,14 @@ func newMalgo(backends []malgo.Backend) (system, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach sound system: %w", err)
 	}
-	return &malgoSystem{c}, nil
+	return &malgoSystem{context: c}, nil
 }
 
+// close also leaves a record of malgo's behind, of some hundred bytes.
 func (s *malgoSystem) close() {
+	if s.stuck {
+		return
+	}
 	_ = s.context.Uninit() // it fails only where there was nothing to undo
 	s.context.Free()
 }
@@ -78,7 +85,7 @@ func (s *malgoSystem) open(kind Kind, id any, period time.Duration) (stream, err
 		pin.Pin(&id) // miniaudio copies it
 		side.DeviceID = unsafe.Pointer(&id)
 	}
-	m := &malgoStream{kind: kind}
+	m := &malgoStream{system: s, kind: kind}
 	device, err := malgo.InitDevice(s.context.Context, config, malgo.DeviceCallbacks{Data: m.call, Stop: m.stop})
 	if err != nil {
 		return nil, err
@@ -89,6 +96,7 @@ func (s *malgoSystem) open(kind Kind, id any, period time.Duration) (stream, err
 
 // malgoStream is a device that miniaudio has opened.
 type malgoStream struct {
+	system  *malgoSystem
 	device  *malgo.Device
 	kind    Kind
 	data    func([]int16)
@@ -102,7 +110,25 @@ func (m *malgoStream) start(data func([]int16), stopped func()) error {
 	return m.device.Start()
 }
 
-func (m *malgoStream) close() { m.device.Uninit() }
+// closeWithin is how long a device may take to close. One whose driver has lost it
+// may never do.
+const closeWithin = 3 * time.Second
+
+// close stops the device first: ma_device_uninit alone waits for ever for a stream
+// that PulseAudio has ended. What is stuck all the same is left behind.
+func (m *malgoStream) close() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = m.device.Stop() // it fails where the device is gone
+		m.device.Uninit()
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeWithin):
+		m.system.stuck = true
+	}
+}
 
 // call is called by a thread of miniaudio's.
 func (m *malgoStream) call(out, in []byte, n uint32) {

@@ -76,9 +76,13 @@ func (s *speaker) Play(_ context.Context, c playout.Chunk) error {
 	if s.flushed.Swap(false) {
 		s.reset()
 	}
-	late := s.late(c)
+	var late time.Duration
+	steady := s.line.gauge.steady.Load()
+	if steady {
+		late = s.late(c)
+	}
 	if !s.line.primed.Load() {
-		if late > 0 && audio.IsSilent(c.Samples) {
+		if audio.IsSilent(c.Samples) && (late > 0 || !steady) {
 			output.Confirm(c.Position)
 			return nil // the device could not play it in time, and nobody misses it
 		}
@@ -129,9 +133,6 @@ func (s *speaker) late(c playout.Chunk) time.Duration {
 	// Callbacks take what is in the ring by the period: where the device is between
 	// two of them tells its line.
 	taken := s.line.gauge.samples(now)
-	if math.IsInf(taken, 0) {
-		taken = 0
-	}
 	ahead := float64(s.line.ring.filled()+s.line.gauge.total.Load()) - taken
 	wait := time.Duration(ahead / float64(s.line.rate) * float64(time.Second))
 	filters := s.line.rate.Duration(int64(s.resampler.Delay())) + rate.Duration(half)
@@ -146,15 +147,16 @@ func (s *speaker) fill(d time.Duration) {
 }
 
 // shape returns the chunk, a sample longer or shorter if that is needed. Silence
-// can be made as long as it should be at once.
+// is made as long as it should be at once.
 func (s *speaker) shape(c playout.Chunk, late time.Duration) []int16 {
 	rate := c.Format.Rate
 	n := len(c.Samples)
 	surplus := float64(late) / float64(time.Second) * float64(rate)
-	m := s.drift.next(-surplus, rate)
-	if m != 0 && audio.IsSilent(c.Samples) {
-		m = max(-n, -int(surplus))
-		m = min(m, n)
+	m := 0
+	if !audio.IsSilent(c.Samples) {
+		m = s.drift.next(-surplus, rate)
+	} else if late.Abs() > allowedSilent {
+		m = min(max(-n, -int(surplus)), n)
 		s.drift.busy = false
 	}
 	switch {
@@ -163,12 +165,11 @@ func (s *speaker) shape(c playout.Chunk, late time.Duration) []int16 {
 	case m < 0:
 		s.line.told.shortened.Add(int64(-m))
 	}
-	if !audio.IsSilent(c.Samples) {
-		return s.stretcher.stretch(s.chunk[:0], c.Samples, n+m)
+	if m != 0 && audio.IsSilent(c.Samples) {
+		s.out = audio.AppendSilence(s.out[:0], n+m)
+		return s.stretcher.stretch(s.chunk[:0], s.out, n+m)
 	}
-	// Silence is silence, however long.
-	silence := audio.AppendSilence(s.out[:0], n+m)
-	return s.stretcher.stretch(s.chunk[:0], silence, n+m)
+	return s.stretcher.stretch(s.chunk[:0], c.Samples, n+m)
 }
 
 // given returns up to where the loudspeaker has been given what was played: it
