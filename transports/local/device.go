@@ -44,6 +44,24 @@ var (
 	ErrNoDevice = errors.New("there is no such device")
 )
 
+// DeviceError is a failure of a device when the call begins.
+type DeviceError struct {
+	Kind   Kind
+	Device string // its name; empty if none was found
+	Err    error
+}
+
+// Error says what to do about it, too.
+func (e *DeviceError) Error() string {
+	if e.Device == "" {
+		return fmt.Sprintf("open %v: %v", e.Kind, e.Err)
+	}
+	return fmt.Sprintf("open %v %q: %v: see that it works in other programs and that none of them keeps it, choose another by its name, or use the null device", e.Kind, e.Device, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *DeviceError) Unwrap() error { return e.Err }
+
 // system is what a machine has of audio. It is the seam between this package and
 // the library that reaches the devices. Its methods are called by one goroutine
 // at a time, and may take a while.
@@ -87,6 +105,8 @@ func Devices() ([]Device, error) {
 	return all, nil
 }
 
+const mendNone = "connect one, see that the sound server runs and that this program may use it, or use the null device"
+
 // unnamed is what the default device is called where the system does not say which
 // it is.
 func unnamed(kind Kind) string { return "the default " + kind.String() }
@@ -116,7 +136,7 @@ func choose(all []Device, kind Kind, name string) (Device, error) {
 	}
 	switch list := strings.Join(names, ", "); {
 	case len(names) == 0:
-		return Device{}, fmt.Errorf("%w: this machine has no %v: connect one, see that the sound server runs and that this program may use it, or do without (Config.Null)", ErrNoDevice, kind)
+		return Device{}, fmt.Errorf("%w: this machine has no %v: %s", ErrNoDevice, kind, mendNone)
 	case name == "":
 		return standard, nil
 	case len(exact) > 0: // two of the same make: the first

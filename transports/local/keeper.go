@@ -55,7 +55,7 @@ var (
 func (k *keeper) start() error {
 	if err := k.open(); err != nil {
 		k.shut()
-		return fmt.Errorf("open %v: %w", k.kind, err)
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	k.cancel = cancel
@@ -146,31 +146,43 @@ func (k *keeper) there(name string) error {
 
 // open finds the device and lets it run. What the system knew before the last
 // failure may be what failed, so it is asked anew each time.
-func (k *keeper) open() (err error) {
+func (k *keeper) open() error {
 	k.shut()
+	d, err := k.find()
+	if err == nil {
+		err = k.use(d)
+	}
+	if err != nil {
+		return &DeviceError{k.kind, d.Name, err}
+	}
+	return nil
+}
+
+func (k *keeper) find() (d Device, err error) {
 	if k.sys, err = k.system(); err != nil {
-		return err
+		return Device{}, err
 	}
 	all, err := k.sys.devices()
 	if err != nil {
-		return err
+		return Device{}, err
 	}
-	d, err := choose(all, k.kind, k.name)
-	if err != nil {
-		return err
-	}
+	return choose(all, k.kind, k.name)
+}
+
+// use lets a device run.
+func (k *keeper) use(d Device) error {
 	s, err := k.sys.open(k.kind, d.id, k.period)
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.Name, err)
+		return err
 	}
 	if err := audio.Mono(s.rate()).Validate(); err != nil {
 		s.close()
-		return fmt.Errorf("%s: %w", d.Name, err)
+		return err
 	}
 	l := newLine(s, d.Name, &k.counters, k.wake)
 	if err := l.start(k.kind); err != nil {
 		s.close()
-		return fmt.Errorf("%s: start it: %w", d.Name, err)
+		return err
 	}
 	k.line.Store(l)
 	k.wake()

@@ -170,6 +170,9 @@ func (c Config) look() error {
 	if err != nil {
 		return err
 	}
+	if len(all) == 0 {
+		return fmt.Errorf("%w: this machine has neither microphone nor loudspeaker: %s", ErrNoDevice, mendNone)
+	}
 	_, mic := choose(all, Microphone, c.Microphone)
 	_, speaker := choose(all, Loudspeaker, c.Loudspeaker)
 	return errors.Join(mic, speaker)
@@ -193,6 +196,9 @@ func (t *Transport) Output() *playout.Output { return t.output }
 // Mute makes the microphone hear silence, or lets it hear again. It may be called
 // at any time from any goroutine.
 func (t *Transport) Mute(on bool) { t.input.muted.Store(on) }
+
+// Muted reports whether it hears silence.
+func (t *Transport) Muted() bool { return t.input.muted.Load() }
 
 // Close is for a transport whose pipeline was never run; there is nothing to
 // close then.

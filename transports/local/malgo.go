@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -34,7 +36,7 @@ type malgoSystem struct {
 func newMalgo(backends []malgo.Backend) (system, error) {
 	c, err := malgo.InitContext(backends, malgo.ContextConfig{}, nil)
 	if errors.Is(err, malgo.ErrNoBackend) {
-		return nil, fmt.Errorf("%w: this machine has no sound system that is known: install or start one (on Linux: PipeWire, PulseAudio, or the library libasound2), or do without devices (Config.Null)", ErrNoDevice)
+		return nil, fmt.Errorf("%w: this machine has no sound system that is known: install or start one (on Linux: PipeWire, PulseAudio, or the library libasound2), or use the null device", ErrNoDevice)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reach sound system: %w", err)
@@ -51,6 +53,13 @@ func (s *malgoSystem) close() {
 	s.context.Free()
 }
 
+// plugins are what ALSA lists although there is no device behind it: ways to
+// convert sound on its way to one, and to other sound systems.
+var plugins = []string{
+	"Discard all samples (playback) or generate zero samples (capture)", "Rate Converter Plugin Using ", "Plugin using Speex DSP",
+	"Plugin for channel upmix", "Plugin for channel downmix", "JACK Audio Connection Kit", "Open Sound System", "PulseAudio Sound Server",
+}
+
 func (s *malgoSystem) devices() (all []Device, err error) {
 	for _, k := range []struct {
 		kind Kind
@@ -61,6 +70,9 @@ func (s *malgoSystem) devices() (all []Device, err error) {
 			return nil, fmt.Errorf("list %vs: %w", k.kind, err)
 		}
 		for _, d := range found {
+			if slices.ContainsFunc(plugins, func(name string) bool { return strings.HasPrefix(d.Name(), name) }) {
+				continue
+			}
 			all = append(all, Device{Name: d.Name(), Kind: k.kind, Default: d.IsDefault != 0, id: d.ID})
 		}
 	}
