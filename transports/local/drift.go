@@ -40,8 +40,11 @@ func (d *drift) next(missing float64, rate audio.SampleRate) int {
 	} else if math.Abs(missing) < 1 {
 		d.busy = false
 	}
-	if d.turn++; !d.busy || d.turn%mendOne != 0 {
+	if !d.busy || d.turn%mendOne != 0 {
 		return 0
 	}
 	return int(math.Copysign(1, missing))
 }
+
+// made notes that a piece has been made.
+func (d *drift) made() { d.turn++ }

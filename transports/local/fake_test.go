@@ -149,6 +149,7 @@ func (s *fakeStream) run(ctx context.Context, data func([]int16)) {
 		asleep := f.sleeps
 		f.mu.Unlock()
 		if asleep {
+			n += size
 			continue
 		}
 		p := buffer[:size]
@@ -180,10 +181,29 @@ func (f *fake) heardBy() []int16 {
 	return slices.Clone(f.played)
 }
 
+// take returns what it has played since it was last asked.
+func (f *fake) take() []int16 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.played
+	f.played = nil
+	return p
+}
+
+// lastCall returns when it was last given something, by its own clock.
+func (f *fake) lastCall() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.when[len(f.when)-1].n
+	f.when = f.when[len(f.when)-1:]
+	return f.began.Add(time.Duration(float64(n) / (float64(f.rate) * (1 + f.ppm/1e6)) * float64(time.Second)))
+}
+
 // tape is a processor that keeps what the microphone heard.
 type tape struct {
 	mu     sync.Mutex
 	heard  []*frames.AudioInput
+	count  int // of them
 	told   []string
 	do     func(f *frames.AudioInput, out *pipeline.Port)
 	frames []frames.Frame // that go upstream
@@ -196,6 +216,7 @@ func (t *tape) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 	switch f := f.(type) {
 	case *frames.AudioInput:
 		t.heard = append(t.heard, f)
+		t.count++
 	case *Change:
 		t.told = append(t.told, f.String())
 	}
@@ -210,6 +231,16 @@ func (t *tape) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 		return nil
 	}
 	return out.Send(ctx, f, dir)
+}
+
+// take returns what was heard since it was last asked.
+func (t *tape) take() []*frames.AudioInput {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.heard
+	t.heard = nil
+	t.frames = t.frames[max(0, len(t.frames)-10):]
+	return h
 }
 
 // all returns everything that was heard as one piece, and tests that it is.
@@ -281,6 +312,15 @@ func (c *call) sayAt(rate audio.SampleRate, samples []int16) {
 		if err := c.pipeline.Send(context.Background(), f); err != nil {
 			c.t.Fatal(err)
 		}
+	}
+}
+
+// sayFrom has the agent say something at a place on its track.
+func (c *call) sayFrom(at int, samples []int16) {
+	c.t.Helper()
+	f := &frames.AudioOutput{Audio: frames.Audio{Format: audio.Mono(audio.Rate24k), Samples: slices.Clone(samples), Track: "agent", Position: audio.Position(at)}, Response: "r"}
+	if err := c.pipeline.Send(context.Background(), f); err != nil {
+		c.t.Fatal(err)
 	}
 }
 

@@ -162,6 +162,7 @@ func (h *hearing) piece(now time.Time) ([]int16, audio.Position, bool) {
 		}
 		h.waiting = audio.AppendSilence(h.waiting, n-len(h.waiting))
 	}
+	h.drift.made()
 	switch {
 	case n > h.length:
 		h.told.shortened.Add(1)

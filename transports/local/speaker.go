@@ -155,6 +155,7 @@ func (s *speaker) shape(c playout.Chunk, late time.Duration) []int16 {
 	m := 0
 	if !audio.IsSilent(c.Samples) {
 		m = s.drift.next(-surplus, rate)
+		s.drift.made()
 	} else if late.Abs() > allowedSilent {
 		m = min(max(-n, -int(surplus)), n)
 		s.drift.busy = false
