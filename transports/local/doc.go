@@ -21,7 +21,7 @@
 //
 // A microphone, a loudspeaker and the machine each have a clock, and no two are
 // the same: after an hour, some are half a second apart. The call has one clock,
-// the machine's. Where a device has come to differ from it by more than 4 ms,
+// the machine's. Where a device has come to differ from it by more than 8 ms,
 // pieces of its sound are made one sample longer or shorter, by interpolation,
 // until it is right again; what needs no correction is passed on bit by bit.
 // Silence for the loudspeaker is made as long as it should be at once. So position
