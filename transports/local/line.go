@@ -1,6 +1,7 @@
 package local
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,8 @@ type line struct {
 	wake    func()        // something has come, or the device has stopped
 	stopped chan struct{} // it has stopped of its own accord
 
-	primed atomic.Bool // of a loudspeaker: what it lacks is missing
+	primed atomic.Bool   // of a loudspeaker: what it lacks is missing
+	taking atomic.Uint32 // odd while a loudspeaker takes something: see ahead
 }
 
 // ringLength is how much a ring holds: far more than is ever in it, unless the
@@ -66,12 +68,30 @@ func (l *line) heard(p []int16) {
 // play is called by a loudspeaker. It neither waits nor allocates. What is
 // missing is silent, and makes what follows late.
 func (l *line) play(p []int16) {
+	l.taking.Add(1)
+	defer l.taking.Add(1)
 	n := l.ring.take(p)
 	clear(p[n:])
 	if n < len(p) && l.primed.Load() {
 		l.told.underrun(int64(len(p)-n), l.rate)
 	}
 	l.gauge.add(len(p))
+}
+
+// ahead returns how many samples lie before one that is put into the ring now, by
+// the device's line. It is not known for a moment while a callback is at work,
+// which nobody waits for.
+func (l *line) ahead() (samples float64, ok bool) {
+	for range 100 {
+		before := l.taking.Load()
+		n := l.ring.filled() + l.gauge.total.Load()
+		taken := l.gauge.samples(time.Now())
+		if before%2 == 0 && l.taking.Load() == before {
+			return float64(n) - taken, true
+		}
+		runtime.Gosched()
+	}
+	return 0, false
 }
 
 // counters are what is counted of one side, across all its devices. They are

@@ -124,19 +124,18 @@ func (s *speaker) reset() {
 }
 
 // late returns by how much later than it should a chunk would be heard that is
-// put into the ring now.
+// put into the ring now; 0 if that is not known.
 func (s *speaker) late(c playout.Chunk) time.Duration {
 	t := s.transport
-	now := time.Now()
 	rate := c.Format.Rate
+	ahead, ok := s.line.ahead()
+	if !ok {
+		return 0
+	}
 	due := t.clock.Start().Add(t.output.Stats().Slipped + rate.Duration(int64(c.Position)))
-	// Callbacks take what is in the ring by the period: where the device is between
-	// two of them tells its line.
-	taken := s.line.gauge.samples(now)
-	ahead := float64(s.line.ring.filled()+s.line.gauge.total.Load()) - taken
 	wait := time.Duration(ahead / float64(s.line.rate) * float64(time.Second))
 	filters := s.line.rate.Duration(int64(s.resampler.Delay())) + rate.Duration(half)
-	return now.Add(wait + filters + t.config.deviceBuffer() - s.extra).Sub(due)
+	return time.Since(due) + wait + filters + t.config.deviceBuffer() - s.extra
 }
 
 // fill lets silence be played.
