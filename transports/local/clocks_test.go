@@ -253,3 +253,89 @@ func TestWhatADeviceLosesIsSilent(t *testing.T) {
 		}
 	})
 }
+
+// Those of PulseAudio take what fills them, and nothing for a while; they do so
+// again when the server moves them.
+func TestADeviceThatPausesIsInTimeAgain(t *testing.T) {
+	for name, from := range map[string]int{"when it wakes up": 1, "in the middle": 100} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, _, speaker := studio()
+				speaker.late = func(k int) time.Duration {
+					if k >= from {
+						return 930 * time.Millisecond
+					}
+					return 0
+				}
+				c := begin(t, Config{}, m)
+				time.Sleep(time.Duration(from)*10*time.Millisecond + 2200*time.Millisecond)
+				before := c.transport.Stats().Loudspeaker
+				words := noise.Samples(3, 24000*2)
+				c.say(words)
+				time.Sleep(4 * time.Second)
+				stats := c.transport.Stats().Loudspeaker
+				played := speaker.heardBy()
+				c.end()
+				if find(played, words) < 0 || stats.Underruns+stats.Stretched+stats.Shortened != before.Underruns+before.Stretched+before.Shortened {
+					t.Errorf("what is said then is not played as it is: %+v, then %+v", before, stats)
+				}
+			})
+		})
+	}
+}
+
+func TestOnePieceInFourIsMadeLongerOrShorter(t *testing.T) {
+	var d drift
+	sum := 0
+	for k := range 400 {
+		missing := 200.0 // 12.5 ms
+		if k >= 200 {
+			missing = 0.5
+		}
+		sum += d.next(missing, audio.Rate16k)
+		d.made()
+	}
+	if sum != 50 {
+		t.Errorf("in 200 pieces, %d samples were added, want 50; in 200 more none", sum)
+	}
+	if d.next(100, audio.Rate16k) != 0 || d.next(-100, audio.Rate16k) != 0 {
+		t.Error("6 ms are put right, of which 8 are allowed")
+	}
+}
+
+func TestWhatADeviceHeardBeforeItWasLostIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := &counters{}
+		l := newLine(&nullStream{}, "null", told, func() {})
+		h := newHearing(nullRate, 960, time.Now(), told)
+		sound := noise.Samples(1, 48000)
+		at := 0
+		hear := func(n int) {
+			time.Sleep(nullRate.Duration(int64(n)))
+			l.heard(sound[at : at+n])
+			at += n
+		}
+		for range 20 {
+			hear(480)
+		}
+		if err := h.listen(l); err != nil {
+			t.Fatal(err)
+		}
+		hear(480)
+		hear(480)
+		if err := h.listen(nil); err != nil { // lost before it was looked at
+			t.Fatal(err)
+		}
+		var all []int16
+		for {
+			p, _, ok := h.piece(time.Now())
+			if !ok {
+				break
+			}
+			all = append(all, p...)
+		}
+		if find(all, sound[at-960:at-half]) < 0 {
+			t.Error("the last 20 ms were lost with the device")
+		}
+	})
+}

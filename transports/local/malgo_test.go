@@ -3,6 +3,9 @@
 package local
 
 import (
+	"errors"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,5 +35,16 @@ func TestMiniaudioKeepsPace(t *testing.T) {
 	}
 	if n := transport.output.Stats().Output; n < 24000 {
 		t.Errorf("a second of loudspeaker has %d samples, want 24000", n)
+	}
+}
+
+func TestAMachineWithoutSoundSystemSaysSo(t *testing.T) {
+	elsewhere := malgo.Backend(malgo.BackendCoreaudio)
+	if runtime.GOOS == "darwin" {
+		elsewhere = malgo.BackendWasapi
+	}
+	_, err := New(Config{system: func() (system, error) { return newMalgo([]malgo.Backend{elsewhere}) }})
+	if !errors.Is(err, ErrNoDevice) || !strings.Contains(err.Error(), "install or start one") {
+		t.Errorf("it says %v", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gen2brain/malgo"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/internal/noise"
 )
 
@@ -364,13 +365,34 @@ func TestASoundServerThatIsRestartedIsFoundAgain(t *testing.T) {
 	server.sink("Room", 48000)
 	c.tells(4)
 	c.awake()
+	time.Sleep(settle / 2)
 	c.say(tone(500, 24000, 24000)) // the microphone hears the loudspeaker
 	time.Sleep(1500 * time.Millisecond)
 	c.end()
 	heard := c.tape.all(t)
+	c.together(heard)
 	if audio.Peak(heard[len(heard)-32000:]) < -12 {
 		t.Error("the devices of the new server are silent")
 	}
+}
+
+// together tests that what the microphone heard of the loudspeaker has the
+// position of what was played, but for what a sound server takes.
+func (c *call) together(heard []int16) {
+	c.t.Helper()
+	from := len(heard) - 3*16000
+	first := from + slices.IndexFunc(heard[from:], func(v int16) bool { return v > 1000 })
+	for _, f := range c.tape.frames {
+		if b, ok := f.(*frames.BotStartedSpeaking); ok {
+			said, heard := b.OutputRate.Duration(int64(b.Output)), audio.Rate16k.Duration(int64(first))
+			c.t.Logf("what is said at %v of the output's clock is heard at %v of the caller's: %v later", said, heard, heard-said)
+			if off := heard - said; off < -50*time.Millisecond || off > 150*time.Millisecond {
+				c.t.Errorf("it is off by %v", off)
+			}
+			return
+		}
+	}
+	c.t.Error("nothing was said")
 }
 
 // tells waits until so many changes have been told.
