@@ -1,4 +1,4 @@
-// Parley plays callers' recordings into voice agents, runs an emulator of
+// Parley lets people and recordings talk to voice agents, runs an emulator of
 // Amazon Nova Sonic, and measures how many calls a machine carries. Its help
 // tells more:
 //
@@ -35,6 +35,7 @@ Exit status: 0 all went well, 1 something failed (one line on standard error say
 // commands is the command line.
 type commands struct {
 	Call     callCommand      `cmd:"" help:"Play a caller's recording into an agent and write the conversation."`
+	Talk     talkCommand      `cmd:"" help:"Talk to an agent through microphone and loudspeaker."`
 	Serve    serveCommand     `cmd:"" help:"Let callers talk to an agent: from a web page, from programs, from the telephone."`
 	Listen   listenCommand    `cmd:"" help:"Hear a recording as an agent would, and draw what is speech."`
 	Emulator emulatorCommand  `cmd:"" help:"Run an emulator of Amazon Nova Sonic that any AWS SDK can talk to."`
@@ -47,13 +48,14 @@ type commands struct {
 // console is where a command prints.
 type console struct {
 	out, err io.Writer
-	terminal bool // err is a terminal, on which a line can be redrawn
+	in       *os.File // nil if there is none
+	terminal bool     // err is a terminal, on which a line can be redrawn
 }
 
 func main() {
 	info, err := os.Stderr.Stat()
 	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
-	os.Exit(run(context.Background(), os.Args[1:], console{out: os.Stdout, err: os.Stderr, terminal: terminal}))
+	os.Exit(run(context.Background(), os.Args[1:], console{out: os.Stdout, err: os.Stderr, in: os.Stdin, terminal: terminal}))
 }
 
 // run is the program. It returns its exit status.

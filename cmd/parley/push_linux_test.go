@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// openTerminal returns both ends of a pseudo-terminal.
+func openTerminal(t *testing.T) (user, program *os.File) {
+	t.Helper()
+	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("SKIPPED: this machine has no pseudo-terminals: %v", err)
+	}
+	t.Cleanup(func() { user.Close() })
+	if err := unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(user.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { program.Close() })
+	return user, program
+}
+
+func TestPushToTalkOnATerminal(t *testing.T) {
+	user, program := openTerminal(t)
+	before, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := child(t, "talk", "--null", "--push-to-talk")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var shown bytes.Buffer
+	go func() { // until the terminal is closed
+		b := make([]byte, 1024)
+		for {
+			n, err := user.Read(b)
+			mu.Lock()
+			shown.Write(b[:n])
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	seen := func() string { mu.Lock(); defer mu.Unlock(); return shown.String() }
+	wait := func(what string) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(seen(), what); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%q is not shown:\n%q", what, seen())
+			}
+		}
+	}
+	wait("(muted: space to talk)")
+	if strings.Contains(seen(), "(you are heard)") {
+		t.Error("one is heard before the space bar is touched")
+	}
+	fmt.Fprint(user, " ")
+	wait("(you are heard)")
+	fmt.Fprint(user, "\x03") // Ctrl-C, which is a key here
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v:\n%q", err, seen())
+	}
+	wait("audio gaps: 0")
+	if s := seen(); strings.Contains(strings.ReplaceAll(s, "\r\n", ""), "\n") {
+		t.Errorf("a line does not begin where lines begin: %q", s)
+	}
+	after, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
+	if err != nil || *after != *before {
+		t.Errorf("the terminal is left as %+v, %v; it was %+v", after, err, before)
+	}
+}
