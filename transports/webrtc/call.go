@@ -46,7 +46,7 @@ type Call struct {
 	peer       *peer
 	candidates int
 	outbox     [][]byte // until there is a channel
-	report     reception
+	report     remote
 	cancel     func() // ends the run before it hears; nil afterwards
 	left       string // why the peer is gone
 	gone       chan struct{}
@@ -68,8 +68,8 @@ type Stats struct {
 	RoundTrip time.Duration
 }
 
-// reception is what a peer has told of what it gets.
-type reception struct {
+// remote is what a peer has told of what it gets.
+type remote struct {
 	loss              float64
 	jitter, roundTrip time.Duration
 }

@@ -160,7 +160,7 @@ func (p *peer) reports(sender *pion.RTPSender) {
 
 // report notes one report (RFC 3550, section 6.4.1).
 func (p *peer) report(b rtcp.ReceptionReport, now time.Time) {
-	r := reception{loss: float64(b.FractionLost) / 256, jitter: time.Duration(b.Jitter) * time.Second / opus.Clock}
+	r := remote{loss: float64(b.FractionLost) / 256, jitter: time.Duration(b.Jitter) * time.Second / opus.Clock}
 	if b.LastSenderReport != 0 {
 		// In units of 1/65536 s; it is negative where clocks were put.
 		if d := int32(ntp(now) - b.LastSenderReport - b.Delay); d > 0 {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/transports/internal/reception"
 	"github.com/parley-go/parley/transports/playout"
 )
 
@@ -198,15 +199,10 @@ type Server struct {
 	api      *pion.API
 	ice      pion.Configuration
 	mux      ice.UDPMux
-	ctx      context.Context // until the calls are cancelled
-	cancel   context.CancelFunc
+	desk     *reception.Reception
 
-	mu       sync.Mutex
-	calls    map[string]*Call
-	entered  int // calls, and offers that may become one
-	running  map[*pipeline.Pipeline]bool
-	draining bool
-	serving  sync.WaitGroup
+	mu    sync.Mutex
+	calls map[string]*Call
 }
 
 // NewServer opens the UDP port, and returns a server that runs a pipeline of its own
@@ -226,7 +222,7 @@ func NewServer(cfg Config, agent func(*Call) (*pipeline.Pipeline, error)) (*Serv
 	if agent == nil {
 		return nil, errors.New("configure WebRTC server: there is no agent: give a function that makes a call's pipeline")
 	}
-	s := &Server{config: cfg, pipeline: agent, calls: map[string]*Call{}, running: map[*pipeline.Pipeline]bool{}}
+	s := &Server{config: cfg, pipeline: agent, desk: reception.New(cfg.MaxCalls), calls: map[string]*Call{}}
 	for _, i := range cfg.ICEServers {
 		s.ice.ICEServers = append(s.ice.ICEServers, pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential})
 	}
@@ -251,7 +247,6 @@ func NewServer(cfg Config, agent func(*Call) (*pipeline.Pipeline, error)) (*Serv
 		return nil, fmt.Errorf("configure WebRTC server: ICEServers: %w", err)
 	}
 	pc.GracefulClose()
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -315,11 +310,7 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 }
 
 // Calls returns how many calls there are, those included that are not yet connected.
-func (s *Server) Calls() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.entered
-}
+func (s *Server) Calls() int { return s.desk.Calls() }
 
 // offer is what a peer posts, and answer what it gets.
 type (
@@ -482,17 +473,17 @@ func (s *Server) offered(r *http.Request, o offer) (any, error) {
 		sdp, err := s.renegotiate(ctx, c, o)
 		return answer{sdp, "answer", c.ID}, err
 	}
-	if err := s.enter(); err != nil {
-		return nil, err
+	if err := s.desk.Enter(nil); err != nil {
+		return nil, refuse(http.StatusServiceUnavailable, "%v", err)
 	}
 	c, err := newCall(uuid.NewString(), r.Clone(context.WithoutCancel(r.Context())), o.Data, s.config)
 	if err != nil {
-		s.exit(nil)
+		s.desk.Leave()
 		return nil, err
 	}
 	sdp, err := s.connect(ctx, c, o.SDP)
 	if err != nil {
-		s.exit(nil)
+		s.desk.Leave()
 		return nil, err
 	}
 	s.mu.Lock()
@@ -581,35 +572,13 @@ func (s *Server) call(id string) *Call {
 	return s.calls[id]
 }
 
-// enter counts an offer in, unless there are too many, or the server is shutting down.
-func (s *Server) enter() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return refuse(http.StatusServiceUnavailable, "the server is shutting down")
-	}
-	if s.entered >= s.config.MaxCalls {
-		return refuse(http.StatusServiceUnavailable, "too many calls: try again later")
-	}
-	s.entered++
-	s.serving.Add(1)
-	return nil
-}
-
-func (s *Server) exit(c *Call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.entered--
-	if c != nil {
-		delete(s.calls, c.ID)
-	}
-	s.serving.Done()
-}
-
 // conduct conducts a call to its end.
 func (s *Server) conduct(c *Call) {
-	defer s.exit(c)
+	defer s.desk.Leave()
 	defer func() {
+		s.mu.Lock()
+		delete(s.calls, c.ID)
+		s.mu.Unlock()
 		c.leave("the call is over")
 		c.negotiating.Lock()
 		defer c.negotiating.Unlock()
@@ -624,95 +593,56 @@ func (s *Server) conduct(c *Call) {
 	case <-time.After(s.config.ConnectTimeout):
 		log.Warn("the caller has not connected", "after", s.config.ConnectTimeout)
 		return
-	case <-s.ctx.Done():
+	case <-s.desk.Context().Done():
 		return
 	}
-	ctx, stop := context.WithCancel(s.ctx)
+	ctx, stop := context.WithCancel(s.desk.Context())
 	defer stop()
 	c.mu.Lock()
 	c.cancel = stop
 	left := c.left != ""
 	c.mu.Unlock()
-	p, err := s.pipeline(c)
-	if err == nil && p == nil {
-		err = errors.New("the agent's function returned no pipeline")
-	}
+	p, err := reception.Make(s.pipeline(c))
 	if err != nil {
 		log.Error("call failed: there is no agent", "error", err)
 		return
 	}
-	if left || !s.run(p) {
+	if left {
 		return
 	}
-	defer s.ran(p)
 	log.Info("call begins")
 	began := time.Now()
-	switch err := p.Run(ctx); {
-	case err != nil && ctx.Err() != nil && s.ctx.Err() == nil:
+	switch err := s.desk.Run(ctx, p); {
+	case errors.Is(err, reception.ErrDraining):
+	case err != nil && ctx.Err() != nil && s.desk.Context().Err() == nil:
 		log.Info("the caller left before the agent was ready", "reason", c.why())
-	case err != nil && s.ctx.Err() == nil:
+	case err != nil && s.desk.Context().Err() == nil:
 		log.Error("call failed", "error", err)
 	}
-	c.current().farewell(s.ctx)
+	c.current().farewell(s.desk.Context())
 	stats := c.Stats()
 	log.Info("call is over", "duration", time.Since(began).Round(time.Millisecond), "packets_in", stats.Receiver.Packets, "recovered", stats.Receiver.Recovered,
 		"concealed", stats.Receiver.Concealed, "late", stats.Receiver.Late, "stalled", stats.Receiver.Stalled, "packets_out", stats.SentPackets, "loss_out", stats.Loss)
 }
 
-// run notes that a pipeline is about to run, unless the server is shutting down.
-func (s *Server) run(p *pipeline.Pipeline) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return false
-	}
-	s.running[p] = true
-	return true
-}
-
-func (s *Server) ran(p *pipeline.Pipeline) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.running, p)
-}
-
 // Draining reports whether the server is shutting down.
-func (s *Server) Draining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
-}
+func (s *Server) Draining() bool { return s.desk.Draining() }
 
 // Shutdown refuses new calls, lets the agents of those that are running finish what
 // they say, closes the UDP port when all are over, and returns. When ctx ends, the
 // rest is cancelled, and its error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.draining = true
-	for p := range s.running {
-		p.End("the server is shutting down")
-	}
-	for _, c := range s.calls {
-		c.mu.Lock()
-		waits := c.receiver == nil // it has no agent yet
-		c.mu.Unlock()
-		if waits {
-			c.leave("the server is shutting down")
+	err := s.desk.Shutdown(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, c := range s.calls {
+			c.mu.Lock()
+			waits := c.receiver == nil // it has no agent yet
+			c.mu.Unlock()
+			if waits {
+				c.leave(reception.ErrDraining.Error())
+			}
 		}
-	}
-	s.mu.Unlock()
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		s.serving.Wait()
-	}()
-	var err error
-	select {
-	case <-over:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	s.cancel()
-	<-over
+	})
 	return errors.Join(err, s.mux.Close())
 }

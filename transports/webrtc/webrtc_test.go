@@ -127,7 +127,7 @@ func TestPipecatsHandshake(t *testing.T) {
 		c.say(`{"type":"signalling","message":{"type":"trackStatus","receiver_index":0,"enabled":true}}`)
 		c.say(`{"label":"rtvi-ai","type":"client-ready","id":"1","data":{"version":"2.1.0","about":{"library":"x"}}}`)
 		time.Sleep(time.Second)
-		want := `{"data":{"about":{"library":"parley"},"version":"2.1.0"},"id":"1","label":"rtvi-ai","type":"bot-ready"}`
+		want := `{"label":"rtvi-ai","type":"bot-ready","id":"1","data":{"version":"2.1.0","about":{"library":"parley"}}}`
 		if got := c.told(); !slices.Equal(got, []string{want}) {
 			t.Errorf("the peer was told %q", got)
 		}

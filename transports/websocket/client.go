@@ -111,18 +111,14 @@ type pipecatClient struct{ pipecat pipecat }
 
 // Open sends client-ready. Not every bot answers it.
 func (s *pipecatClient) Open(ctx context.Context, peer Peer, id string) (Formats, error) {
-	ready, err := s.pipecat.Message(rtvi{
-		Label: rtviLabel, Type: "client-ready", ID: id,
-		Data: rtviReady{Version: rtviVersion, About: rtviAbout{Library: "parley"}},
-	})
+	ready, err := s.pipecat.rtvi.ClientReady(id)
 	if err != nil {
 		return Formats{}, err
 	}
-	return Formats{Input: pipecatFormats.Output, Output: pipecatFormats.Input}, peer.Write(ctx, ready)
+	return Formats{Input: pipecatFormats.Output, Output: pipecatFormats.Input}, peer.Write(ctx, carry(ready))
 }
 
 func (s *pipecatClient) Decode(m Message) ([]frames.Frame, error) {
-	s.pipecat.ready = true // nobody is to be told so by us
 	said, err := s.pipecat.Decode(m)
 	for i, f := range said {
 		if _, ok := f.(*frames.Interruption); ok {

@@ -3,12 +3,14 @@ package websocket
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	ws "github.com/coder/websocket"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/transports/internal/talk"
 	"github.com/parley-go/parley/transports/playout"
 )
 
@@ -200,16 +202,8 @@ func (s *pcm) Decode(m Message) ([]frames.Frame, error) {
 	return fs, err
 }
 
-// pcmSaid is any text message behind the hello.
-type pcmSaid struct {
-	Type  string          `json:"type"`
-	Data  json.RawMessage `json:"data"`
-	Digit string          `json:"digit"`
-	Name  string          `json:"name"`
-}
-
 // decode understands what both sides may say, and returns what it was otherwise.
-func (s *pcmAudio) decode(m Message) (said pcmSaid, fs []frames.Frame, err error) {
+func (s *pcmAudio) decode(m Message) (said talk.Said, fs []frames.Frame, err error) {
 	if m.Binary {
 		a, err := decodePCM(s.formats.Input, m.Data)
 		if err != nil || len(a.Samples) == 0 {
@@ -217,24 +211,22 @@ func (s *pcmAudio) decode(m Message) (said pcmSaid, fs []frames.Frame, err error
 		}
 		return said, []frames.Frame{a}, nil
 	}
-	if err := json.Unmarshal(m.Data, &said); err != nil {
-		return pcmSaid{}, nil, refuse(ws.StatusInvalidFramePayloadData, "a text message is not the JSON that is expected: %v", err)
+	said, f, err := talk.Decode(m.Data)
+	if err != nil || f == nil {
+		return said, nil, misunderstood(err)
 	}
-	switch said.Type {
-	case "message":
-		return said, []frames.Frame{&frames.TransportMessageInput{Message: said.Data}}, nil
-	case "dtmf":
-		if !isKey(said.Digit) {
-			return said, nil, refuse(ws.StatusPolicyViolation, "%.20q is not a key: 0–9, *, # and A–D are", said.Digit)
-		}
-		return said, []frames.Frame{&frames.DTMFInput{Digit: said.Digit[0]}}, nil
-	}
-	return said, nil, nil
+	return said, []frames.Frame{f}, nil
 }
 
-// isKey reports whether a text is one key of a telephone.
-func isKey(s string) bool {
-	return len(s) == 1 && (s[0] >= '0' && s[0] <= '9' || s[0] >= 'A' && s[0] <= 'D' || s[0] == '*' || s[0] == '#')
+// misunderstood closes a connection because of what was said on it.
+func misunderstood(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, talk.ErrForm):
+		return refuse(ws.StatusInvalidFramePayloadData, "%v", err)
+	}
+	return refuse(ws.StatusPolicyViolation, "%v", err)
 }
 
 func (s *pcmAudio) Audio(dst []byte, c playout.Chunk) (Message, error) {
@@ -250,14 +242,9 @@ func (s *pcm) Mark(name string) (Message, error) {
 
 func (s *pcm) Clear() (Message, error) { return Message{Data: []byte(`{"type":"clear"}`)}, nil }
 
-func (s *pcmAudio) Press(digit byte) (Message, error) {
-	return Message{Data: fmt.Appendf(nil, `{"type":"dtmf","digit":"%c"}`, digit)}, nil
-}
+func (s *pcmAudio) Press(digit byte) (Message, error) { return Message{Data: talk.Press(digit)}, nil }
 
 func (s *pcmAudio) Message(message any) (Message, error) {
-	b, err := json.Marshal(struct {
-		Type string `json:"type"`
-		Data any    `json:"data"`
-	}{"message", message})
+	b, err := talk.Message(message)
 	return Message{Data: b}, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/transports/internal/talk"
 	"github.com/parley-go/parley/transports/playout"
 )
 
@@ -52,9 +53,9 @@ const (
 )
 
 type pipecat struct {
-	sent  atomic.Uint64 // frames, which is their identity
-	body  []byte        // of an audio frame; Audio's own
-	ready bool          // the client has been told so; Decode's own
+	sent atomic.Uint64 // frames, which is their identity
+	body []byte        // of an audio frame; Audio's own
+	rtvi talk.RTVI     // Decode's own
 }
 
 func (s *pipecat) Open(context.Context, Peer, string) (Formats, error) { return pipecatFormats, nil }
@@ -133,58 +134,15 @@ func (s *pipecat) audio(f field) (frames.Frame, error) {
 	return a, nil
 }
 
-// rtvi is a message of Pipecat's RTVI protocol.
-type rtvi struct {
-	Label string    `json:"label"`
-	Type  string    `json:"type"`
-	ID    string    `json:"id"`
-	Data  rtviReady `json:"data"`
-}
-
-type rtviReady struct {
-	Version string    `json:"version"`
-	About   rtviAbout `json:"about,omitzero"`
-}
-
-type rtviAbout struct {
-	Library string `json:"library"`
-}
-
-const (
-	rtviLabel   = "rtvi-ai"
-	rtviVersion = "2.1.0" // of those who do not name theirs
-	maxRTVI     = 128     // the length of what is said back
-)
-
 func (s *pipecat) message(data []byte) (frames.Frame, error) {
-	if !json.Valid(data) {
-		return nil, refuse(ws.StatusInvalidFramePayloadData, "the data of a message is not JSON")
+	f, answer, err := s.rtvi.Decode(data)
+	switch {
+	case err != nil:
+		return nil, misunderstood(err)
+	case answer != nil:
+		return &Reply{Message: carry(answer)}, nil
 	}
-	var m struct {
-		Label, Type, ID string
-		Data            json.RawMessage
-	}
-	// Whatever is no object, or has other types, is the application's.
-	if json.Unmarshal(data, &m) != nil || m.Label != rtviLabel || m.Type != "client-ready" {
-		return &frames.TransportMessageInput{Message: json.RawMessage(append([]byte(nil), data...))}, nil
-	}
-	if s.ready {
-		return nil, nil // it is told once, or the answers could be made to fill the memory
-	}
-	s.ready = true
-	if len(m.ID) > maxRTVI {
-		return nil, refuse(ws.StatusPolicyViolation, "an id of %d bytes is too long: at most %d", len(m.ID), maxRTVI)
-	}
-	ready := rtvi{Label: rtviLabel, Type: "bot-ready", ID: m.ID}
-	if json.Unmarshal(m.Data, &ready.Data) != nil || ready.Data.Version == "" || len(ready.Data.Version) > maxRTVI {
-		ready.Data.Version = rtviVersion
-	}
-	ready.Data.About = rtviAbout{Library: "parley"}
-	answer, err := s.Message(ready)
-	if err != nil {
-		return nil, err
-	}
-	return &Reply{Message: answer}, nil
+	return f, nil
 }
 
 func (s *pipecat) Audio(dst []byte, c playout.Chunk) (Message, error) {
@@ -209,8 +167,13 @@ func (s *pipecat) Message(message any) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
+	return carry(data), nil
+}
+
+// carry returns a Frame with a message.
+func carry(data []byte) Message {
 	b := protowire.AppendTag(nil, pipecatData, protowire.BytesType)
-	return frame(nil, pipecatMessage, protowire.AppendBytes(b, data)), nil
+	return frame(nil, pipecatMessage, protowire.AppendBytes(b, data))
 }
 
 // identity appends the two fields with which most frames begin.

@@ -18,6 +18,7 @@ import (
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/pipeline/pipelinetest"
+	"github.com/parley-go/parley/transports/internal/talk"
 	"github.com/parley-go/parley/transports/playout"
 )
 
@@ -85,7 +86,7 @@ func TestPipecatsFramesAreUnderstood(t *testing.T) {
 		"an interruption":   {message(5, number(1, 7)), &frames.Interruption{Reason: "the peer asks for silence"}, ""},
 		"a message":         {message(4, text(1, `{"a":1}`)), &frames.TransportMessageInput{Message: json.RawMessage(`{"a":1}`)}, ""},
 		"a list":            {message(4, text(1, `[1]`)), &frames.TransportMessageInput{Message: json.RawMessage(`[1]`)}, ""},
-		"no JSON":           {message(4, text(1, `{"a"`)), nil, "not JSON"},
+		"no JSON":           {message(4, text(1, `{"a"`)), nil, "it is not JSON"},
 		"nothing":           {Message{Binary: true}, nil, ""},
 		"a kind to come":    {message(9, text(1, "new")), nil, ""},
 		"a text message":    {Message{Data: []byte(`{}`)}, nil, "binary messages"},
@@ -204,7 +205,7 @@ func FuzzDecode(f *testing.F) {
 						t.Errorf("%s: %v", name, f)
 					}
 				case *frames.DTMFInput:
-					if !isKey(string(f.Digit)) {
+					if !talk.IsKey(string(f.Digit)) {
 						t.Errorf("%s: %v", name, f)
 					}
 				case *frames.TransportMessageInput:

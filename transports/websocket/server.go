@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	ws "github.com/coder/websocket"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/transports/internal/reception"
 	"github.com/parley-go/parley/transports/playout"
 )
 
@@ -182,15 +182,10 @@ func (c Config) maxBacklog() int { return max(1, int(c.MaxBacklog/c.Playout.Chun
 type Server struct {
 	config   Config
 	pipeline func(*Call) (*pipeline.Pipeline, error)
-	ctx      context.Context // until the calls are cancelled
-	cancel   context.CancelFunc
-	calls    atomic.Int64
+	desk     *reception.Reception
 
-	mu       sync.Mutex
-	running  map[*pipeline.Pipeline]bool
-	held     map[string]*held // by the call's ID
-	draining bool
-	serving  sync.WaitGroup
+	mu   sync.Mutex
+	held map[string]*held // by the call's ID
 }
 
 // NewServer returns a server that runs a pipeline of its own for each call, which
@@ -209,34 +204,33 @@ func NewServer(cfg Config, agent func(*Call) (*pipeline.Pipeline, error)) (*Serv
 	if agent == nil {
 		return nil, errors.New("configure WebSocket server: there is no agent: give a function that makes a call's pipeline")
 	}
-	s := &Server{config: cfg, pipeline: agent, running: map[*pipeline.Pipeline]bool{}, held: map[string]*held{}}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s := &Server{config: cfg, pipeline: agent, desk: reception.New(cfg.MaxCalls), held: map[string]*held{}}
 	return s, nil
 }
 
 // Calls returns how many connections there are.
-func (s *Server) Calls() int { return int(s.calls.Load()) }
+func (s *Server) Calls() int { return s.desk.Calls() }
 
 // ServeHTTP conducts one call, and returns when it is over. Where the request goes
 // on with a call, it returns at once, and the call belongs to the request that
 // has begun it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	log := s.config.Logger.With("remote", r.RemoteAddr)
-	if !s.enter() {
-		log.Warn("call refused: the server is shutting down")
-		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
+	var leave func() // of one that comes back beyond what there is room for
+	comesBack := func() (ok bool) {
+		leave, ok = s.comesBack(r)
+		return ok
+	}
+	if err := s.desk.Enter(comesBack); err != nil {
+		log.Warn("call refused", "error", err, "limit", s.config.MaxCalls)
+		if errors.Is(err, reception.ErrFull) {
+			w.Header().Set("Retry-After", "5")
+		}
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	defer s.serving.Done()
-	defer s.calls.Add(-1)
-	if n := s.calls.Add(1); n > int64(s.config.MaxCalls) {
-		leave, ok := s.comesBack(r)
-		if !ok {
-			log.Warn("call refused: there are too many", "limit", s.config.MaxCalls)
-			w.Header().Set("Retry-After", "5")
-			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
-			return
-		}
+	defer s.desk.Leave()
+	if leave != nil {
 		defer leave()
 	}
 	if s.config.Authenticate != nil {
@@ -282,23 +276,12 @@ func (k *keeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return k.conn, rw, nil
 }
 
-// enter counts a request in, unless the server is shutting down.
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return false
-	}
-	s.serving.Add(1)
-	return true
-}
-
 // serve conducts the call on a connection, or lets one go on there.
 func (s *Server) serve(r *http.Request, w *wire, log *slog.Logger) {
 	w.conn.SetReadLimit(s.config.MaxMessage)
 	id := uuid.NewString()
 	serializer := s.config.Serializer()
-	formats, err := open(s.ctx, w, serializer, id, s.config.HandshakeTimeout)
+	formats, err := open(s.desk.Context(), w, serializer, id, s.config.HandshakeTimeout)
 	if err != nil {
 		if isNoCall(err) {
 			log.Info("there was no call", "reason", err)
@@ -340,35 +323,27 @@ func (s *Server) conduct(r *http.Request, call *Call, w *wire, log *slog.Logger)
 	// The request's context ends with the handler, and not with the connection.
 	ctx := context.WithoutCancel(r.Context())
 	runCtx, stop := context.WithCancel(ctx)
-	defer context.AfterFunc(s.ctx, stop)()
+	defer context.AfterFunc(s.desk.Context(), stop)()
 	defer stop()
 	l := call.link
 	l.start(w, stop)
-	p, err := s.pipeline(call)
-	if err == nil && p == nil {
-		err = errors.New("the agent's function returned no pipeline")
-	}
+	p, err := reception.Make(s.pipeline(call))
 	if err != nil {
 		log.Error("call failed: there is no agent", "error", err)
 		s.hangUp(call, err, log)
-		l.end(s.ctx, errInternal.Code, errInternal.Reason)
+		l.end(s.desk.Context(), errInternal.Code, errInternal.Reason)
 		return
 	}
-	if !s.run(p) {
-		s.hangUp(call, errDraining, log)
-		l.end(s.ctx, errDraining.Code, errDraining.Reason)
-		return
-	}
-	defer s.ran(p)
 	log.Info("call begins", "input", call.formats.Input, "output", call.formats.Output)
 	began := time.Now()
-	err = p.Run(runCtx)
+	err = s.desk.Run(runCtx, p)
 	l.deafen()
 	code, reason := ws.StatusNormalClosure, ""
 	switch {
-	case err != nil && runCtx.Err() != nil && s.ctx.Err() == nil:
+	case errors.Is(err, reception.ErrDraining):
+	case err != nil && runCtx.Err() != nil && s.desk.Context().Err() == nil:
 		log.Info("the caller left before the agent was ready")
-	case err != nil && s.ctx.Err() == nil:
+	case err != nil && s.desk.Context().Err() == nil:
 		code, reason = errInternal.Code, errInternal.Reason
 		log.Error("call failed", "error", err)
 	}
@@ -376,7 +351,7 @@ func (s *Server) conduct(r *http.Request, call *Call, w *wire, log *slog.Logger)
 		code, reason = errDraining.Code, errDraining.Reason
 	}
 	s.hangUp(call, err, log)
-	l.end(s.ctx, code, reason)
+	l.end(s.desk.Context(), code, reason)
 	stats := l.Stats()
 	log.Info("call is over", "duration", time.Since(began).Round(time.Millisecond), "messages_in", stats.MessagesIn,
 		"messages_out", stats.MessagesOut, "dropped_audio", stats.DroppedAudio, "resumed", stats.Resumed)
@@ -391,7 +366,7 @@ func (s *Server) hangUp(call *Call, failed error, log *slog.Logger) {
 	if !leaves && !hangsUp || call.left.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.config.HangUpTimeout)
+	ctx, cancel := context.WithTimeout(s.desk.Context(), s.config.HangUpTimeout)
 	defer cancel()
 	if leaves {
 		m, err := leaver.Leave(failed)
@@ -526,31 +501,10 @@ func (s *Server) resume(r *http.Request, w *wire, resumer Resumer, serializer Se
 }
 
 // errDraining is what those are told who cannot stay.
-var errDraining = &Refusal{Code: ws.StatusGoingAway, Reason: "the server is shutting down"}
-
-// run notes that a pipeline is about to run, unless the server is shutting down.
-func (s *Server) run(p *pipeline.Pipeline) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return false
-	}
-	s.running[p] = true
-	return true
-}
+var errDraining = &Refusal{Code: ws.StatusGoingAway, Reason: reception.ErrDraining.Error()}
 
 // Draining reports whether the server is shutting down.
-func (s *Server) Draining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
-}
-
-func (s *Server) ran(p *pipeline.Pipeline) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.running, p)
-}
+func (s *Server) Draining() bool { return s.desk.Draining() }
 
 // Shutdown refuses new calls, lets the agents of those that are running finish
 // what they say, and returns when all are over. When ctx ends, the rest is
@@ -558,27 +512,11 @@ func (s *Server) ran(p *pipeline.Pipeline) {
 //
 // [http.Server.Shutdown] knows nothing of WebSockets: call both.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.draining = true
-	for p := range s.running {
-		p.End(errDraining.Reason)
-	}
-	for _, h := range s.held {
-		h.call.link.abandon(errDraining) // nobody will hear the rest
-	}
-	s.mu.Unlock()
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		s.serving.Wait()
-	}()
-	select {
-	case <-over:
-		s.cancel()
-		return nil
-	case <-ctx.Done():
-	}
-	s.cancel()
-	<-over
-	return ctx.Err()
+	return s.desk.Shutdown(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, h := range s.held {
+			h.call.link.abandon(errDraining) // nobody will hear the rest
+		}
+	})
 }

@@ -172,7 +172,7 @@ func TestWhatBreaksTheRulesIsClosedWithTheRightCode(t *testing.T) {
 		reason string
 	}{
 		"half a sample":        {func(c *client) { c.conn.Write(context.Background(), ws.MessageBinary, []byte{1, 2, 3}) }, ws.StatusInvalidFramePayloadData, "3 bytes of audio"},
-		"text that is no JSON": {func(c *client) { c.say("{") }, ws.StatusInvalidFramePayloadData, "not the JSON"},
+		"text that is no JSON": {func(c *client) { c.say("{") }, ws.StatusInvalidFramePayloadData, "it is not JSON"},
 		"a key that is none":   {func(c *client) { c.say(`{"type":"dtmf","digit":"55"}`) }, ws.StatusPolicyViolation, `"55" is not a key`},
 		"a long message":       {func(c *client) { c.conn.Write(context.Background(), ws.MessageBinary, make([]byte, 64<<10+2)) }, ws.StatusMessageTooBig, ""},
 		"too many messages": {func(c *client) {
