@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -82,14 +83,64 @@ func TestASlowObserverLosesTheOldestEventsAndTheirNumber(t *testing.T) {
 				seen++
 			}
 		}
-		// Start, n probes and End make two hops each.
-		if lost == 0 || lost+seen != 2*(n+2) {
-			t.Errorf("%d events lost and %d seen, want %d together", lost, seen, 2*(n+2))
+		// Start, n probes and End make two hops each; and the run begins and ends.
+		if lost == 0 || lost+seen != 2*(n+2)+2 {
+			t.Errorf("%d events lost and %d seen, want %d together", lost, seen, 2*(n+2)+2)
 		}
-		if e := watch.events[len(watch.events)-1]; frames.Name(e.Frame)[:4] != "End#" {
-			t.Errorf("the last event is %+v, want that of End", e)
+		last2 := watch.events[len(watch.events)-2:]
+		if frames.Name(last2[0].Frame)[:4] != "End#" || last2[1].Kind != pipeline.Ended {
+			t.Errorf("the last events are %+v, want that of End and that of the end", last2)
 		}
 	})
+}
+
+func TestObserversAreToldOfBeginAndEnd(t *testing.T) {
+	broken := errors.New("broken")
+	fails := func() pipeline.Processor {
+		return &parts{name: "b", process: func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if _, ok := f.(*probe); ok {
+				return pipeline.Fatal(broken)
+			}
+			return out.Send(ctx, f, dir)
+		}}
+	}
+	for name, c := range map[string]struct {
+		processor pipeline.Processor
+		end       func(*running)
+		want      string // the frame of Ended
+		err       error
+	}{
+		"an orderly end":   {pass(), func(r *running) { r.End("enough") }, "End(enough)", nil},
+		"a cancellation":   {pass(), func(r *running) { r.Cancel("enough", nil) }, "Cancel(enough)", nil},
+		"a failure":        {pass(), func(r *running) { r.Cancel("enough", broken) }, "", broken},
+		"a fatal error":    {fails(), func(r *running) { r.send(&probe{}) }, "", broken},
+		"a failed start":   {&parts{name: "b", start: func(context.Context, *pipeline.Port) error { return broken }}, func(*running) {}, "", broken},
+		"a failed closing": {&parts{name: "b", close: func(context.Context) error { return broken }}, func(r *running) { r.End("") }, "", broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				watch := &collector{}
+				began := time.Now()
+				r := start(t, pipeline.Config{Observers: []pipeline.Observer{watch}, OnError: func(*frames.Error) {}}, c.processor)
+				time.Sleep(time.Second)
+				c.end(r)
+				err := r.result()
+				first, last := watch.events[0], watch.events[len(watch.events)-1]
+				if first.Kind != pipeline.Began || !first.Time.Equal(began) || first.Frame != nil {
+					t.Errorf("the first event is %+v, want the beginning at %v", first, began)
+				}
+				if last.Kind != pipeline.Ended {
+					t.Fatalf("the last event is %+v, want the end", last)
+				}
+				if c.want != "" && last.Frame.String() != c.want {
+					t.Errorf("it ended by %v, want %s", last.Frame, c.want)
+				}
+				if f, ok := last.Frame.(*frames.Cancel); c.err != nil && (!ok || !errors.Is(f.Err, c.err) || f.Err.Error() != err.Error()) {
+					t.Errorf("it ended by %v, want the error that Run returned: %v", last.Frame, err)
+				}
+			})
+		})
+	}
 }
 
 type panicky struct{ calls int }

@@ -49,7 +49,8 @@ type run struct {
 	endID     atomic.Uint64 // the End that ends the run
 	ending    chan struct{} // closed when an end was asked for
 	endOnce   sync.Once
-	ended     chan struct{} // closed when End has left the last processor
+	ended     chan struct{} // closed when End has left the last processor …
+	end       frames.Frame  // … which is this
 	beat      atomic.Int64  // the last heartbeat that passed
 	beaten    chan struct{} // gets something when one passes
 }
@@ -229,7 +230,10 @@ func (r *run) leave(from *node, it item) error {
 	case startBarrier:
 		r.startOnce.Do(func() { close(r.passed) })
 	case endBarrier:
-		r.endOnce.Do(func() { close(r.ended) })
+		r.endOnce.Do(func() {
+			r.end = it.frame
+			close(r.ended)
+		})
 	case heartbeatBarrier:
 		r.beat.Store(int64(it.frame.ID()))
 		select {
