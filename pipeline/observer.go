@@ -53,6 +53,7 @@ type Event struct {
 
 	From, To  string // processors; empty for the outside at either end
 	Direction frames.Direction
+	First     bool // of a Hop: it is the frame's first. Who counts frames counts these
 	Time      time.Time
 	Count     uint64 // for Lost
 }
@@ -156,7 +157,7 @@ func (r *run) observe(o Observer) *mailbox[Event] {
 
 func (r *run) observeHop(it item, from, to *node) {
 	if r.observed {
-		r.emit(Event{Kind: Hop, Frame: it.frame, From: nodeName(from), To: nodeName(to), Direction: it.dir})
+		r.emit(Event{Kind: Hop, Frame: it.frame, From: nodeName(from), To: nodeName(to), Direction: it.dir, First: it.fresh})
 	}
 }
 

@@ -60,6 +60,47 @@ func TestObserversSeeEveryHopInOrder(t *testing.T) {
 	})
 }
 
+func TestAFramesFirstHopIsMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		watch := &collector{}
+		answer := &parts{name: "answer", process: func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if _, ok := f.(*probe); ok {
+				out.Report(errors.New("no"))
+				if err := out.Send(ctx, &frames.Metrics{}, frames.Upstream); err != nil {
+					return err
+				}
+			}
+			return out.Send(ctx, f, dir)
+		}}
+		r := start(t, pipeline.Config{Observers: []pipeline.Observer{watch}, OnError: func(*frames.Error) {}},
+			&parts{name: "a"}, pipeline.Parallel(pipeline.Chain(&parts{name: "b"}, pipeline.Inline(&parts{name: "c"})), &parts{name: "d"}), answer, &parts{name: "z"})
+		for n := range 200 { // more than have room
+			r.send(&probe{n: n})
+		}
+		r.finish()
+		firsts := map[frames.Frame]int{}
+		for _, e := range watch.events {
+			if e.Kind != pipeline.Hop {
+				if e.First {
+					t.Errorf("%+v is no hop", e)
+				}
+				continue
+			}
+			n, seen := firsts[e.Frame]
+			if e.First == seen {
+				t.Errorf("hop %+v, of which there were some before: %v", e, seen)
+			}
+			if e.First {
+				n++
+			}
+			firsts[e.Frame] = n
+		}
+		if len(firsts) < 3*200+2 {
+			t.Errorf("%d frames were seen, want Start, End, and 200 probes, errors and metrics", len(firsts))
+		}
+	})
+}
+
 func TestASlowObserverLosesTheOldestEventsAndTheirNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		watch := &collector{delay: time.Second}

@@ -210,7 +210,7 @@ func (r *run) beginEnd(f frames.Frame) (begins, known bool) {
 func (r *run) inject(f frames.Frame, kind barrier) {
 	head := r.outside.links[frames.Downstream].to
 	head.barriers[kind].in.Store(f.ID())
-	head.pushLater(item{frame: f, gen: r.gen.Load().number, dir: frames.Downstream})
+	head.pushLater(item{frame: f, gen: r.gen.Load().number, dir: frames.Downstream, fresh: true})
 }
 
 // leave takes a frame that goes out at one of the pipeline's ends.

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,8 +12,8 @@ import (
 	"github.com/parley-go/parley/pipeline"
 )
 
-// Call measures one call: it is an observer for one run of one pipeline. Make it
-// with [Metrics.Call].
+// Call measures one call: it is an observer of one run of one pipeline. Make it
+// with [Metrics.Call], and another one for each run.
 type Call struct {
 	metrics   *Metrics
 	transport string
@@ -25,12 +26,13 @@ type Call struct {
 	latency, gap         prometheus.Observer
 
 	// What is known of the run; only its observer's goroutine is here.
-	began          time.Time // zero outside of it
-	system, queued recent    // frames that were counted
-	waiting        bool      // the caller's turn has had no answer yet …
-	asked          time.Duration
-	turnBegan      moment // of the caller's turn, if there is one
-	voiceBegan     moment // of the agent's speech, likewise
+	begun      bool
+	began      time.Time
+	told       recent        // interruptions that were counted
+	waiting    bool          // the caller's turn has had no answer yet …
+	asked      time.Duration // … and ended here
+	turnBegan  moment        // of the caller's turn, if there is one
+	voiceBegan moment        // of the agent's speech, likewise
 }
 
 // moment is a place on a clock, if it is known.
@@ -62,14 +64,16 @@ func (m *Metrics) Call(transport string) *Call {
 func (c *Call) Observe(events []pipeline.Event) {
 	for i := range events {
 		e := &events[i]
-		if c.began.IsZero() && e.Kind != pipeline.Lost {
+		if !c.begun && e.Kind != pipeline.Lost {
 			c.begin(e.Time)
 		}
 		switch e.Kind {
 		case pipeline.Hop:
-			c.hop(e)
+			if e.First {
+				c.sent(e.Frame, e.Direction)
+			}
 		case pipeline.Told:
-			if f, ok := e.Frame.(*frames.Interruption); ok && c.system.add(f.ID()) {
+			if f, ok := e.Frame.(*frames.Interruption); ok && c.told.add(f.ID()) {
 				c.metrics.interruptions.WithLabelValues(c.transport, c.metrics.reasons.value(f.Reason)).Inc()
 			}
 		case pipeline.Shed:
@@ -83,7 +87,7 @@ func (c *Call) Observe(events []pipeline.Event) {
 }
 
 func (c *Call) begin(at time.Time) {
-	c.began = at
+	c.begun, c.began = true, at
 	c.running.Inc()
 	c.metrics.begun.WithLabelValues(c.transport).Inc()
 }
@@ -92,8 +96,7 @@ func (c *Call) end(e *pipeline.Event) {
 	c.running.Dec()
 	c.duration.Observe(e.Time.Sub(c.began).Seconds())
 	c.metrics.ended.WithLabelValues(c.transport, c.outcome(e.Frame)).Inc()
-	c.began, c.waiting, c.turnBegan, c.voiceBegan = time.Time{}, false, moment{}, moment{}
-	c.system, c.queued = recent{}, recent{} // another run has the same numbers
+	c.begun = false
 }
 
 // outcome says how a call ended, and counts the error that ended it.
@@ -152,44 +155,37 @@ func (c *Call) error(processor, class string, fatal bool) {
 	c.metrics.errors.WithLabelValues(c.transport, c.metrics.processors.value(processor), class, text).Inc()
 }
 
-// hop counts a frame when it is first seen. Audio, which most of them are, must
-// cost nothing here.
-func (c *Call) hop(e *pipeline.Event) {
-	switch f := e.Frame.(type) {
+// sent counts a frame. Audio, which most of them are, must cost nothing here.
+func (c *Call) sent(f frames.Frame, dir frames.Direction) {
+	switch f := f.(type) {
 	case *frames.AudioInput, *frames.AudioOutput, *frames.Playout:
 	case *frames.UserStartedSpeaking:
-		if e.Direction == frames.Downstream && c.system.add(f.ID()) {
+		if dir == frames.Downstream { // it is told upstream, too
 			c.turnBegan = moment{f.Rate.Duration(int64(f.Position)), f.Rate > 0}
 		}
 	case *frames.UserStoppedSpeaking:
-		if e.Direction == frames.Downstream && c.system.add(f.ID()) {
+		if dir == frames.Downstream {
 			c.turnEnded(f)
 		}
 	case *frames.BotStartedSpeaking:
-		if e.Direction == frames.Upstream && c.system.add(f.ID()) {
+		if dir == frames.Upstream { // and downstream
 			c.answered(f)
 		}
 	case *frames.BotStoppedSpeaking:
-		if e.Direction == frames.Upstream && c.system.add(f.ID()) {
+		if dir == frames.Upstream {
 			c.spoke(c.agent, &c.voiceBegan, f.OutputRate.Duration(int64(f.Output)), f.OutputRate > 0)
 		}
 	case *frames.Metrics:
-		if c.system.add(f.ID()) {
-			c.measured(f)
-		}
+		c.measured(f)
 	case *frames.Error:
-		if c.system.add(f.ID()) {
-			c.error(f.Processor, className(f.Kind), f.Fatal)
-		}
+		c.error(f.Processor, className(f.Kind), f.Fatal)
 	case *frames.FunctionCallResult:
-		if c.queued.add(f.ID()) {
-			outcome := "ok"
-			if f.Failed {
-				outcome = "failed"
-			}
-			name := c.metrics.functionNames.value(f.Name)
-			c.metrics.functions.WithLabelValues(c.transport, name, outcome).Observe(max(0, f.Elapsed.Seconds()))
+		outcome := "ok"
+		if f.Failed {
+			outcome = "failed"
 		}
+		name := c.metrics.functionNames.value(f.Name)
+		c.metrics.functions.WithLabelValues(c.transport, name, outcome).Observe(max(0, f.Elapsed.Seconds()))
 	}
 }
 
@@ -234,18 +230,17 @@ func (c *Call) measured(f *frames.Metrics) {
 	}
 }
 
-// recent remembers the frames that were counted last: each is seen on every hop.
+// recent remembers the interruptions that came last: every processor is told of
+// each.
 type recent struct {
-	ids  [128]uint64
+	ids  [16]uint64
 	next int
 }
 
-// add reports whether a frame has not been seen before.
+// add reports whether a frame was not seen before.
 func (r *recent) add(id uint64) bool {
-	for _, seen := range r.ids {
-		if seen == id {
-			return false
-		}
+	if slices.Contains(r.ids[:], id) {
+		return false
 	}
 	r.ids[r.next] = id
 	r.next = (r.next + 1) % len(r.ids)

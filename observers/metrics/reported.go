@@ -121,7 +121,7 @@ func (m *Metrics) family(v frames.Metric) *family {
 	defer m.mu.Unlock()
 	key := reported{v.Name, v.Unit}
 	f, ok := m.families[key]
-	if ok || len(m.families) >= maxFamilies || !usable(v.Name) || !usable(v.Unit) {
+	if ok || len(m.families) >= maxFamilies || v.Name == "" || !usable(v.Name) || !usable(v.Unit) {
 		return f
 	}
 	f = m.newFamily(v)
