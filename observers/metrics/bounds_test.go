@@ -464,7 +464,7 @@ func BenchmarkObserve(b *testing.B) {
 	})
 	b.Run("measurement", func(b *testing.B) {
 		var ids atomic.Uint64
-		events := []pipeline.Event{{Kind: pipeline.Hop}}
+		events := []pipeline.Event{{Kind: pipeline.Hop, First: true}}
 		values := []frames.Metric{{Name: "parley.novasonic.swap.deaf", Value: 1, Unit: "s", Attributes: []frames.Attribute{{Key: "reason", Value: "age"}}}}
 		b.ReportAllocs()
 		for range b.N {
