@@ -141,6 +141,17 @@ type Metric struct {
 	Name  string  // in the form of OpenTelemetry, "parley.turn.latency"
 	Value float64 // in Unit
 	Unit  string  // UCUM: "s", "By", "{token}", "1"
+
+	// Attributes tell measurements of one name apart, as the reason of what was
+	// measured does. Their values should be few: what keeps them may keep some for
+	// each.
+	Attributes []Attribute
+}
+
+// Attribute is something known of a [Metric].
+type Attribute struct {
+	Key   string // in the form of OpenTelemetry, "reason"
+	Value string
 }
 
 // Metrics carries measurements of one processor.

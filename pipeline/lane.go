@@ -8,6 +8,7 @@ type item struct {
 	gen   uint32 // the generation that it belongs to
 	tag   uint16 // the branch that it came from, where branches meet
 	dir   frames.Direction
+	fresh bool // it is sent for the first time
 }
 
 // lane is one bounded queue of a node. Its node's mutex protects it.

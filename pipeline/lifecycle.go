@@ -13,6 +13,7 @@ import (
 // execute runs from start to close.
 func (r *run) execute() error {
 	side := r.startSide()
+	r.observeBegan()
 	var opened []*node
 	var err error
 	if !r.abandoned() {
@@ -44,6 +45,7 @@ func (r *run) execute() error {
 	r.rescueErrors()
 	errs = append(errs, r.closeProcessors(opened)...)
 	r.callbacks.close()
+	r.observeEnded(errs)
 	for _, m := range r.observers {
 		m.close()
 	}

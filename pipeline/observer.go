@@ -13,7 +13,7 @@ import (
 // not keep the slice. It cannot slow or break the call: what it has no time for
 // is dropped, the oldest half of its buffer at a time, and counted ([Lost]), and when it panics it is not
 // called again and the panic is reported to Config.OnError. What is left at the
-// end of the run is given to it before Run returns.
+// end of the run is given to it before Run returns; the last event is [Ended].
 type Observer interface {
 	Observe(events []Event)
 }
@@ -29,11 +29,13 @@ const (
 	Shed                      // a realtime frame was dropped from a full lane of To
 	Inactive                  // a switch dropped a frame of a service that is not active
 	Lost                      // Count events were lost before this one, for want of time
+	Began                     // the run begins: its processors are about to be started
+	Ended                     // the run is over, and all processors are closed; see Event.Frame
 )
 
 // String returns the kind in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"hop", "told", "stale", "shed", "inactive", "lost"}
+	names := [...]string{"hop", "told", "stale", "shed", "inactive", "lost", "began", "ended"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -42,10 +44,16 @@ func (k EventKind) String() string {
 
 // Event is something that happened to a frame.
 type Event struct {
-	Kind      EventKind
-	Frame     frames.Frame // nil for Lost
-	From, To  string       // processors; empty for the outside at either end
+	Kind EventKind
+
+	// Frame is what it happened to; nil for Lost and Began. That of Ended tells how
+	// the run ended: the [frames.End] that passed through, after an orderly end, or
+	// a [frames.Cancel] with the error that Run returns, if there is one.
+	Frame frames.Frame
+
+	From, To  string // processors; empty for the outside at either end
 	Direction frames.Direction
+	First     bool // of a Hop: it is the frame's first. Who counts frames counts these
 	Time      time.Time
 	Count     uint64 // for Lost
 }
@@ -149,7 +157,7 @@ func (r *run) observe(o Observer) *mailbox[Event] {
 
 func (r *run) observeHop(it item, from, to *node) {
 	if r.observed {
-		r.emit(Event{Kind: Hop, Frame: it.frame, From: nodeName(from), To: nodeName(to), Direction: it.dir})
+		r.emit(Event{Kind: Hop, Frame: it.frame, From: nodeName(from), To: nodeName(to), Direction: it.dir, First: it.fresh})
 	}
 }
 
@@ -157,6 +165,29 @@ func (r *run) observeTold(f *frames.Interruption, to *node) {
 	if r.observed {
 		r.emit(Event{Kind: Told, Frame: f, From: f.Source, To: to.name})
 	}
+}
+
+func (r *run) observeBegan() {
+	if r.observed {
+		r.emit(Event{Kind: Began})
+	}
+}
+
+// observeEnded is called when errs is all that went wrong.
+func (r *run) observeEnded(errs []error) {
+	if !r.observed {
+		return
+	}
+	err := result(errs)
+	if err == nil {
+		select {
+		case <-r.ended:
+			r.emit(Event{Kind: Ended, Frame: r.end})
+			return
+		default:
+		}
+	}
+	r.emit(Event{Kind: Ended, Frame: &frames.Cancel{Reason: r.outcome.reason, Err: err}})
 }
 
 func (r *run) observeDrop(f frames.Frame, at *node, dir frames.Direction, kind EventKind) {

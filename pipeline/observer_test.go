@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,47 @@ func TestObserversSeeEveryHopInOrder(t *testing.T) {
 	})
 }
 
+func TestAFramesFirstHopIsMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		watch := &collector{}
+		answer := &parts{name: "answer", process: func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if _, ok := f.(*probe); ok {
+				out.Report(errors.New("no"))
+				if err := out.Send(ctx, &frames.Metrics{}, frames.Upstream); err != nil {
+					return err
+				}
+			}
+			return out.Send(ctx, f, dir)
+		}}
+		r := start(t, pipeline.Config{Observers: []pipeline.Observer{watch}, OnError: func(*frames.Error) {}},
+			&parts{name: "a"}, pipeline.Parallel(pipeline.Chain(&parts{name: "b"}, pipeline.Inline(&parts{name: "c"})), &parts{name: "d"}), answer, &parts{name: "z"})
+		for n := range 200 { // more than have room
+			r.send(&probe{n: n})
+		}
+		r.finish()
+		firsts := map[frames.Frame]int{}
+		for _, e := range watch.events {
+			if e.Kind != pipeline.Hop {
+				if e.First {
+					t.Errorf("%+v is no hop", e)
+				}
+				continue
+			}
+			n, seen := firsts[e.Frame]
+			if e.First == seen {
+				t.Errorf("hop %+v, of which there were some before: %v", e, seen)
+			}
+			if e.First {
+				n++
+			}
+			firsts[e.Frame] = n
+		}
+		if len(firsts) < 3*200+2 {
+			t.Errorf("%d frames were seen, want Start, End, and 200 probes, errors and metrics", len(firsts))
+		}
+	})
+}
+
 func TestASlowObserverLosesTheOldestEventsAndTheirNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		watch := &collector{delay: time.Second}
@@ -82,14 +124,64 @@ func TestASlowObserverLosesTheOldestEventsAndTheirNumber(t *testing.T) {
 				seen++
 			}
 		}
-		// Start, n probes and End make two hops each.
-		if lost == 0 || lost+seen != 2*(n+2) {
-			t.Errorf("%d events lost and %d seen, want %d together", lost, seen, 2*(n+2))
+		// Start, n probes and End make two hops each; and the run begins and ends.
+		if lost == 0 || lost+seen != 2*(n+2)+2 {
+			t.Errorf("%d events lost and %d seen, want %d together", lost, seen, 2*(n+2)+2)
 		}
-		if e := watch.events[len(watch.events)-1]; frames.Name(e.Frame)[:4] != "End#" {
-			t.Errorf("the last event is %+v, want that of End", e)
+		last2 := watch.events[len(watch.events)-2:]
+		if frames.Name(last2[0].Frame)[:4] != "End#" || last2[1].Kind != pipeline.Ended {
+			t.Errorf("the last events are %+v, want that of End and that of the end", last2)
 		}
 	})
+}
+
+func TestObserversAreToldOfBeginAndEnd(t *testing.T) {
+	broken := errors.New("broken")
+	fails := func() pipeline.Processor {
+		return &parts{name: "b", process: func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			if _, ok := f.(*probe); ok {
+				return pipeline.Fatal(broken)
+			}
+			return out.Send(ctx, f, dir)
+		}}
+	}
+	for name, c := range map[string]struct {
+		processor pipeline.Processor
+		end       func(*running)
+		want      string // the frame of Ended
+		err       error
+	}{
+		"an orderly end":   {pass(), func(r *running) { r.End("enough") }, "End(enough)", nil},
+		"a cancellation":   {pass(), func(r *running) { r.Cancel("enough", nil) }, "Cancel(enough)", nil},
+		"a failure":        {pass(), func(r *running) { r.Cancel("enough", broken) }, "", broken},
+		"a fatal error":    {fails(), func(r *running) { r.send(&probe{}) }, "", broken},
+		"a failed start":   {&parts{name: "b", start: func(context.Context, *pipeline.Port) error { return broken }}, func(*running) {}, "", broken},
+		"a failed closing": {&parts{name: "b", close: func(context.Context) error { return broken }}, func(r *running) { r.End("") }, "", broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				watch := &collector{}
+				began := time.Now()
+				r := start(t, pipeline.Config{Observers: []pipeline.Observer{watch}, OnError: func(*frames.Error) {}}, c.processor)
+				time.Sleep(time.Second)
+				c.end(r)
+				err := r.result()
+				first, last := watch.events[0], watch.events[len(watch.events)-1]
+				if first.Kind != pipeline.Began || !first.Time.Equal(began) || first.Frame != nil {
+					t.Errorf("the first event is %+v, want the beginning at %v", first, began)
+				}
+				if last.Kind != pipeline.Ended {
+					t.Fatalf("the last event is %+v, want the end", last)
+				}
+				if c.want != "" && last.Frame.String() != c.want {
+					t.Errorf("it ended by %v, want %s", last.Frame, c.want)
+				}
+				if f, ok := last.Frame.(*frames.Cancel); c.err != nil && (!ok || !errors.Is(f.Err, c.err) || f.Err.Error() != err.Error()) {
+					t.Errorf("it ended by %v, want the error that Run returned: %v", last.Frame, err)
+				}
+			})
+		})
+	}
 }
 
 type panicky struct{ calls int }

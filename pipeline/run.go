@@ -49,7 +49,8 @@ type run struct {
 	endID     atomic.Uint64 // the End that ends the run
 	ending    chan struct{} // closed when an end was asked for
 	endOnce   sync.Once
-	ended     chan struct{} // closed when End has left the last processor
+	ended     chan struct{} // closed when End has left the last processor …
+	end       frames.Frame  // … which is this
 	beat      atomic.Int64  // the last heartbeat that passed
 	beaten    chan struct{} // gets something when one passes
 }
@@ -209,7 +210,7 @@ func (r *run) beginEnd(f frames.Frame) (begins, known bool) {
 func (r *run) inject(f frames.Frame, kind barrier) {
 	head := r.outside.links[frames.Downstream].to
 	head.barriers[kind].in.Store(f.ID())
-	head.pushLater(item{frame: f, gen: r.gen.Load().number, dir: frames.Downstream})
+	head.pushLater(item{frame: f, gen: r.gen.Load().number, dir: frames.Downstream, fresh: true})
 }
 
 // leave takes a frame that goes out at one of the pipeline's ends.
@@ -229,7 +230,10 @@ func (r *run) leave(from *node, it item) error {
 	case startBarrier:
 		r.startOnce.Do(func() { close(r.passed) })
 	case endBarrier:
-		r.endOnce.Do(func() { close(r.ended) })
+		r.endOnce.Do(func() {
+			r.end = it.frame
+			close(r.ended)
+		})
 	case heartbeatBarrier:
 		r.beat.Store(int64(it.frame.ID()))
 		select {

@@ -19,7 +19,7 @@ func (r *run) send(ctx context.Context, p *Port, l link, f frames.Frame, dir fra
 	if fresh {
 		r.admitNew(f)
 	}
-	it := item{frame: f, gen: g.number, tag: l.tag, dir: dir}
+	it := item{frame: f, gen: g.number, tag: l.tag, dir: dir, fresh: fresh}
 	class := f.Class()
 	if class == frames.SystemClass {
 		return r.sendSystem(ctx, p, l, it, fresh)

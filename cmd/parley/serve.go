@@ -56,6 +56,7 @@ func (c *serveCommand) Help() string {
   /twilio, /telnyx, /plivo, /exotel, /vonage, /genesys
              telephone providers (see docs/telephony.md)
   /healthz   200 while calls are accepted, 503 while the server is being stopped
+  /metrics   for Prometheus, with the token; without one for this machine only (see docs/deploying.md)
 
 Without --service aws the built-in emulator answers. It does not understand what people say: it says it back.
 
@@ -89,7 +90,12 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w: choose another address with --addr, or port 0 for a free one", err)
 	}
-	shop := &shop{command: c, client: client, log: log, who: who}
+	gauges, err := newGauges(client)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	shop := &shop{command: c, client: client, log: log, who: who, gauges: gauges}
 	if c.Token != "" { // otherwise anybody could have any call of the account's hung up
 		shop.twilio.AuthToken, shop.telnyx.APIKey, shop.plivo.AuthToken = c.TwilioAuthToken, c.TelnyxAPIKey, c.PlivoAuthToken
 	}
@@ -183,6 +189,7 @@ type shop struct {
 	twilio  telephony.TwilioConfig
 	telnyx  telephony.TelnyxConfig
 	plivo   telephony.PlivoConfig
+	gauges  gauges
 	servers []callServer
 	webrtc  *webrtc.Server // one of them, whose calls outlive their requests
 	calls   atomic.Int64   // of the others
@@ -205,6 +212,7 @@ func (s *shop) routes() (*http.ServeMux, error) {
 	}
 	mux.Handle("GET /", secured(http.FileServerFS(files)))
 	mux.HandleFunc("GET /healthz", s.health)
+	mux.Handle("GET /metrics", s.tellMetrics())
 	genesys := s.authenticate
 	if c := s.command; c.GenesysAPIKey != "" {
 		genesys = telephony.VerifyGenesys(map[string]string{c.GenesysAPIKey: c.GenesysClientSecret})
@@ -224,16 +232,18 @@ func (s *shop) routes() (*http.ServeMux, error) {
 		{"/vonage", telephony.Vonage(telephony.VonageConfig{}), s.authenticate, false},
 		{"/genesys", telephony.Genesys, genesys, false},
 	} {
+		transport := strings.TrimPrefix(e.path, "/")
 		server, err := websocket.NewServer(websocket.Config{
 			Serializer: e.serializer, Authenticate: e.authenticate, Origins: s.command.Origins, MaxCalls: s.command.Calls,
 			Logger: s.log.With("path", e.path),
 		}, func(call *websocket.Call) (*pipeline.Pipeline, error) {
-			return s.agent(call.ID, call.Input(), call.Output(), e.tell), nil
+			return s.agent(call.ID, transport, call.Input(), call.Output(), e.tell), nil
 		})
 		if err != nil {
 			return nil, err
 		}
 		s.servers = append(s.servers, server)
+		s.gauges.connections(transport, server)
 		mux.Handle("GET "+e.path, s.admit(server))
 		mux.Handle("GET "+e.path+"/{token}", s.admit(server))
 	}
@@ -324,7 +334,7 @@ func (s *shop) health(w http.ResponseWriter, _ *http.Request) {
 }
 
 // agent makes the pipeline of a call.
-func (s *shop) agent(id string, in, out pipeline.Processor, tell bool) *pipeline.Pipeline {
+func (s *shop) agent(id, transport string, in, out pipeline.Processor, tell bool) *pipeline.Pipeline {
 	config := s.command.config()
 	config.Client = s.client
 	log := slog.New(slog.DiscardHandler)
@@ -332,7 +342,7 @@ func (s *shop) agent(id string, in, out pipeline.Processor, tell bool) *pipeline
 		log = s.log.With("call", id)
 	}
 	sonic := novasonic.New(config)
-	cfg := pipeline.Config{Logger: log, EndTimeout: time.Minute}
+	cfg := pipeline.Config{Logger: log, EndTimeout: time.Minute, Observers: []pipeline.Observer{s.gauges.Call(transport)}}
 	if !tell {
 		return pipeline.New(cfg, in, sonic, out)
 	}

@@ -50,12 +50,13 @@ func (s *shop) offers(mux *http.ServeMux) error {
 	server, err := webrtc.NewServer(cfg, func(call *webrtc.Call) (*pipeline.Pipeline, error) {
 		var asked struct{ Tell bool }
 		json.Unmarshal(call.Data, &asked) // whoever asks for nothing gets nothing
-		return s.agent(call.ID, call.Input(), call.Output(), asked.Tell), nil
+		return s.agent(call.ID, "webrtc", call.Input(), call.Output(), asked.Tell), nil
 	})
 	if err != nil {
 		return err
 	}
 	s.servers, s.webrtc = append(s.servers, server), server
+	s.gauges.connections("webrtc", server)
 	for _, path := range []string{"/webrtc", "/webrtc/{token}", "/api/offer", "/api/offer/{token}"} {
 		mux.Handle("POST "+path, s.admit(server))
 		mux.Handle("PATCH "+path, s.fromHere(server)) // a candidate is no call

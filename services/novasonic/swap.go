@@ -44,12 +44,14 @@ func (v *conversation) tellReady(d continuity.Decision) {
 	v.tellSwap(d.Move, SwapReady, func(s *SwapStatus) { s.To, s.Prepare = c.number, d.Move.Ready.Sub(d.Move.Begun) })
 }
 
-// metrics count the step, and are the figures that are known since.
+// metrics count the step, and are the figures that are known since. All have the
+// reason to move as an attribute.
 func (f *SwapStatus) metrics() []frames.Metric {
 	const prefix = "parley.novasonic.swap."
-	m := []frames.Metric{{Name: prefix + "step." + string(f.Step), Value: 1, Unit: "{step}"}}
+	reason := []frames.Attribute{{Key: "reason", Value: string(f.Reason)}}
+	m := []frames.Metric{{Name: prefix + "step." + string(f.Step), Value: 1, Unit: "{step}", Attributes: reason}}
 	seconds := func(name string, d time.Duration) {
-		m = append(m, frames.Metric{Name: prefix + name, Value: d.Seconds(), Unit: "s"})
+		m = append(m, frames.Metric{Name: prefix + name, Value: d.Seconds(), Unit: "s", Attributes: reason})
 	}
 	switch f.Step {
 	case SwapReady:
@@ -61,12 +63,12 @@ func (f *SwapStatus) metrics() []frames.Metric {
 		seconds("replayed", f.Replayed)
 		seconds("overlapped", f.Overlapped)
 		seconds("lost", f.Lost)
-		m = append(m, frames.Metric{Name: prefix + "history", Value: float64(f.History), Unit: "By"})
+		m = append(m, frames.Metric{Name: prefix + "history", Value: float64(f.History), Unit: "By", Attributes: reason})
 	case SwapDrained:
 		seconds("drain", f.Drain)
 	case SwapClosed, SwapGone:
 		seconds("output_gap", f.OutputGap)
-		m = append(m, frames.Metric{Name: prefix + string(f.Reason), Value: 1, Unit: "{swap}"})
+		m = append(m, frames.Metric{Name: prefix + string(f.Reason), Value: 1, Unit: "{swap}", Attributes: reason})
 	}
 	return m
 }

@@ -4,6 +4,6 @@ go 1.26.0
 
 require github.com/parley-go/parley v0.0.0
 
-require golang.org/x/sys v0.46.0 // indirect
+require golang.org/x/sys v0.48.0 // indirect
 
 replace github.com/parley-go/parley => ../..
