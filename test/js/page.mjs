@@ -50,6 +50,7 @@ await page.evaluateOnNewDocument(() => {
   window.RTCPeerConnection = class extends Peer {
     constructor(...args) {
       super(...args);
+      window.peer = this;
       this.addEventListener("track", async ({ track }) => {
         const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
         for (;;) {
@@ -80,7 +81,17 @@ await page.evaluateOnNewDocument(() => {
 await page.goto(url);
 await page.select("#transport", transport);
 await page.click("#talk");
-await sleep(1000 * Number(seconds));
+await sleep(500 * Number(seconds));
+// In the middle of it the page believes that its network is gone, and looks for another.
+const before = await page.evaluate(() => {
+  const { peer } = window;
+  if (!peer) return "";
+  Object.defineProperty(peer, "connectionState", { value: "failed", configurable: true });
+  peer.dispatchEvent(new Event("connectionstatechange"));
+  delete peer.connectionState;
+  return peer.localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1];
+});
+await sleep(500 * Number(seconds));
 const shown = await page.evaluate(() => {
   const text = (id) => document.getElementById(id).textContent;
   return {
@@ -101,8 +112,9 @@ const shown = await page.evaluate(() => {
 await page.screenshot({ path: screenshot });
 const { rate, bytes } = await page.evaluate(() => window.kept());
 writeFileSync(heard, Buffer.from(bytes, "base64"));
+const after = await page.evaluate(() => window.peer?.localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1] ?? "");
 await page.click("#talk"); // hangs up
 await sleep(500);
 shown.after = await page.evaluate(() => document.getElementById("talk").textContent);
 await browser.close();
-console.log(JSON.stringify({ ...shown, rate, problems }));
+console.log(JSON.stringify({ ...shown, rate, problems, restarted: before !== after }));

@@ -59,6 +59,7 @@ func TestAConversationInABrowser(t *testing.T) {
 					Latency, Median, Stream, Moves, Rate int
 					Lines                                []struct{ Who, Text string }
 					Problems                             []string
+					Restarted                            bool
 				}
 				if err := json.Unmarshal(out, &page); err != nil {
 					t.Fatalf("%v: %s", err, out)
@@ -71,6 +72,9 @@ func TestAConversationInABrowser(t *testing.T) {
 				}
 				if page.Latency < 300 || page.Latency > 4000 || page.Median < 300 || page.Median > 4000 {
 					t.Errorf("the page shows latencies of %d and %d ms", page.Latency, page.Median)
+				}
+				if page.Restarted != (transport == "webrtc") {
+					t.Errorf("another way was found: %v", page.Restarted)
 				}
 				if page.Moves < 1 || page.Stream < 2 {
 					t.Errorf("the page shows %d moves, and stream %d", page.Moves, page.Stream)

@@ -19,19 +19,7 @@ export async function connect(microphone, page) {
   try {
     const channel = peer.createDataChannel("parley");
     const transceiver = peer.addTransceiver(microphone.getAudioTracks()[0], { direction: "sendrecv", streams: [microphone] });
-    await peer.setLocalDescription();
-    await gathered(peer);
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ sdp: peer.localDescription.sdp, type: "offer", requestData: { tell: true } }),
-    });
-    if (!response.ok) {
-      const error = new Error(`The call was refused: ${(await response.text()).trim()}.`);
-      error.refused = response.status < 500;
-      throw error;
-    }
-    const answer = await response.json();
+    const answer = await negotiate(peer, url, { requestData: { tell: true } });
     // What the agent says first must not be missed.
     player.srcObject = new MediaStream([transceiver.receiver.track]);
     player.autoplay = true;
@@ -40,18 +28,16 @@ export async function connect(microphone, page) {
       if (message.type === "message") page.message(message.data);
       if (message.type === "bye") page.end("");
     };
-    await peer.setRemoteDescription({ type: answer.type, sdp: answer.sdp });
+    await peer.setRemoteDescription(answer);
     await opened(channel, peer);
     await player.play();
 
     const levels = [meter(context, microphone), meter(context, player.srcObject)];
     const timer = setInterval(() => page.levels(levels[0](), levels[1]()), 50);
     channel.onclose = () => page.end("The connection was lost.");
-    peer.onconnectionstatechange = () => {
-      if (peer.connectionState === "failed") page.end("The connection was lost.");
-    };
+    const comeBack = restarter(peer, url, answer.pc_id, () => page.end("The connection was lost."));
+    peer.onconnectionstatechange = comeBack;
     return {
-      peer,
       close() {
         clearInterval(timer);
         channel.onclose = peer.onconnectionstatechange = null;
@@ -64,6 +50,42 @@ export async function connect(microphone, page) {
     close();
     throw error;
   }
+}
+
+// negotiate makes an offer to the server, and returns its answer.
+async function negotiate(peer, url, more) {
+  await peer.setLocalDescription();
+  await gathered(peer);
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ sdp: peer.localDescription.sdp, type: "offer", ...more }),
+  });
+  if (response.ok) return response.json();
+  const error = new Error(`The call was refused: ${(await response.text()).trim()}.`);
+  error.refused = response.status < 500;
+  throw error;
+}
+
+// restarter returns what looks for another way to the server when the one there was is
+// lost, as from one network to the next. The call goes on there for a while.
+function restarter(peer, url, id, lost) {
+  let trying = false;
+  return async () => {
+    if (peer.connectionState !== "failed" || trying) return;
+    trying = true;
+    for (let attempts = 5; ; attempts--) {
+      try {
+        peer.restartIce();
+        await peer.setRemoteDescription(await negotiate(peer, url, { pc_id: id }));
+        trying = false;
+        return;
+      } catch (error) {
+        if (attempts === 0 || error.refused || peer.signalingState === "closed") return lost();
+        await new Promise((resolve) => setTimeout(resolve, 2000));
+      }
+    }
+  };
 }
 
 // gathered waits for the addresses under which the browser can be reached, but not
