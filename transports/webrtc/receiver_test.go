@@ -279,6 +279,9 @@ func TestPacketsThatComeTwiceOrTooLateAreDropped(t *testing.T) {
 
 func TestTheSendersClockIsKeptWithOurs(t *testing.T) {
 	// A minute of words with pauses, of a sender whose clock is off by 0.2 %, 120 ms.
+	if testing.Short() {
+		t.Skip("it decodes a minute twice, on one goroutine")
+	}
 	word := tone(audio.Rate48k, time.Second)
 	var said []int16
 	for range 40 {
@@ -322,13 +325,13 @@ func TestTheSendersClockIsKeptWithOurs(t *testing.T) {
 }
 
 func TestWhoIsTooFastIsNotHeard(t *testing.T) {
-	sent, _ := spoken(t, tone(audio.Rate48k, 20*time.Second), 0)
+	sent, _ := spoken(t, tone(audio.Rate48k, 10*time.Second), 0)
 	fast := slices.Clone(sent)
 	for i := range fast {
-		fast[i].at /= 10
+		fast[i].at /= 5
 	}
 	got := receive(t, fast, fast[len(fast)-1].at)
-	if d := audio.Rate16k.Duration(int64(len(got.samples))); d > 2*time.Second+maxAhead+100*time.Millisecond || got.stats.Refused < 700 {
+	if d := audio.Rate16k.Duration(int64(len(got.samples))); d > 2*time.Second+maxAhead+100*time.Millisecond || got.stats.Refused < 300 {
 		t.Errorf("in two seconds %v were heard: %+v", d, got.stats)
 	}
 }
