@@ -60,9 +60,9 @@ type Stats struct {
 
 	SentPackets, SentBytes uint64 // of the agent's voice, Opus only
 
-	// What the peer reports of it, since its last report (RFC 3550, section 6.4.1):
-	// the share of packets lost, from 0 to 1, and the jitter; and how long a
-	// packet takes there and back. All are 0 before the first report.
+	// What the peer reports of it (RFC 3550, section 6.4.1): the share of packets
+	// lost, from 0 to 1, of the last few hundred; the jitter; and how long a packet
+	// takes there and back. All are 0 before the first report.
 	Loss      float64
 	Jitter    time.Duration
 	RoundTrip time.Duration

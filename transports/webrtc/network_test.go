@@ -85,7 +85,7 @@ func TestTheAgentIsToldWhatIsLost(t *testing.T) {
 		w.lose(0.25)
 		time.Sleep(20 * time.Second)
 		s := w.only().Stats()
-		if s.Loss < 0.1 || s.Loss > 0.4 {
+		if s.Loss < 0.2 || s.Loss > 0.3 {
 			t.Errorf("a quarter of the packets is lost, and %.2f is reported", s.Loss)
 		}
 		w.only().sender.mu.Lock()

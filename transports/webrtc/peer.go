@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type peer struct {
 	opened   chan struct{}
 	channel  *pion.DataChannel // guarded by the call, as is the language
 	language language
+	losses   losses // reports' own
 }
 
 // newPeer returns a connection whose remote side is not known yet.
@@ -160,7 +162,7 @@ func (p *peer) reports(sender *pion.RTPSender) {
 
 // report notes one report (RFC 3550, section 6.4.1).
 func (p *peer) report(b rtcp.ReceptionReport, now time.Time) {
-	r := remote{loss: float64(b.FractionLost) / 256, jitter: time.Duration(b.Jitter) * time.Second / opus.Clock}
+	r := remote{loss: p.losses.add(b.LastSequenceNumber, b.TotalLost), jitter: time.Duration(b.Jitter) * time.Second / opus.Clock}
 	if b.LastSenderReport != 0 {
 		// In units of 1/65536 s; it is negative where clocks were put.
 		if d := int32(ntp(now) - b.LastSenderReport - b.Delay); d > 0 {
@@ -172,6 +174,36 @@ func (p *peer) report(b rtcp.ReceptionReport, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report = r
+}
+
+// losses is which share of the packets was lost lately. The share in a report is of those
+// since the last one, which in a pause are two or three.
+type losses struct {
+	known          bool
+	highest, total uint32 // at the last report
+	expected, lost float64
+}
+
+// lately is how many packets count, and half as much those before them.
+const lately = 250
+
+func (l *losses) add(highest, total uint32) float64 {
+	if l.known {
+		n := float64(highest - l.highest)
+		if n > 1<<16 { // the peer has begun anew
+			n = 0
+		}
+		fade := math.Exp2(-n / lately)
+		l.expected = l.expected*fade + n
+		// It has 24 bits, and falls where packets come twice.
+		l.lost = max(0, l.lost*fade+float64(int32((total-l.total)<<8)>>8))
+	}
+	l.known, l.highest, l.total = true, highest, total
+	if l.expected == 0 {
+		return 0
+	}
+	// One that is lost of the first few says nothing yet.
+	return min(l.lost/max(l.expected, lately/5), 1)
 }
 
 // ntp returns the middle 32 bits of an NTP timestamp (RFC 3550, section 4).

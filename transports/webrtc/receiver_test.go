@@ -396,3 +396,30 @@ func same(a, b []int16) float64 {
 	}
 	return ab / math.Sqrt(aa*bb+1)
 }
+
+func TestLossesAreThoseOfThePacketsAndNotOfTheReports(t *testing.T) {
+	var l losses
+	l.add(1000, 0)
+	if got := l.add(1003, 1); got > 0.03 {
+		t.Errorf("one of the first three: %.3f", got)
+	}
+	highest, total := uint32(1003), uint32(1)
+	for range 40 { // of every 50, 5 are lost
+		highest, total = highest+50, total+5
+		l.add(highest, total)
+	}
+	if got := l.add(highest+3, total+1); got < 0.09 || got > 0.12 {
+		t.Errorf("a tenth is lost: %.3f", got)
+	}
+	if got := l.add(highest+2003, total+1); got > 0.01 {
+		t.Errorf("nothing is lost any more: %.3f", got)
+	}
+	l = losses{}
+	l.add(100, 3)
+	if got := l.add(200, 0xfffffe); got != 0 { // -2: some came twice
+		t.Errorf("less than nothing is lost: %.3f", got)
+	}
+	if got := l.add(50, 0); got < 0 || got > 1 { // begun anew
+		t.Errorf("%.3f", got)
+	}
+}
