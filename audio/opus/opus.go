@@ -256,6 +256,10 @@ func frameDuration(toc byte) time.Duration {
 	}
 }
 
+// HasCopy reports whether a packet has a copy of the one before it, for
+// [Decoder.Recover].
+func HasCopy(packet []byte) bool { return len(packet) > 0 && gopus.PacketHasLBRR(packet) }
+
 // Pause reports whether a packet is one that a sender ends with before it sends
 // nothing while nothing is said (discontinuous transmission): its frames have no
 // bytes but those that describe them (RFC 6716, section 3.1; libopus makes no others

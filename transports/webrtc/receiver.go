@@ -24,6 +24,10 @@ import (
 //   - Otherwise the network has stalled. All may still come, in a burst, so
 //     silence has to wait: MaxWait.
 //
+// What comes after all, behind silence that has taken its place, is not dropped: it
+// follows it. The audio is then ahead of the clock, or behind it where the network has
+// become slower, and pauses are made shorter or longer until it is not.
+//
 // push is called by who reads the network, pull by who sends the audio on.
 type receiver struct {
 	format  audio.Format
@@ -37,9 +41,11 @@ type receiver struct {
 	known   bool     // there has been a packet since the last reset
 
 	// Of the packets behind which the next one is expected.
-	number   int64 // of the last one that was decoded
-	next     int64 // the timestamp of what comes next
-	paused   bool  // nothing will follow it for a while
+	number   int64     // of the last one that was decoded
+	next     int64     // the timestamp of what comes next
+	filled   int64     // how much of what is before next is silence for what has not come
+	last     time.Time // when something arrived
+	paused   bool      // nothing will follow it for a while
 	position audio.Position
 	lead     time.Duration // of a packet's position before its arrival
 
@@ -49,7 +55,8 @@ type receiver struct {
 	transit   extreme // least time between a timestamp and its arrival
 	overtaken extreme // longest time by which a packet came after a later one
 
-	stats ReceiverStats
+	pieces int // that were taken
+	stats  ReceiverStats
 }
 
 // packet is a packet that waits.
@@ -68,15 +75,15 @@ type ReceiverStats struct {
 
 	Recovered uint64 // packets that were lost, and made up for from the next one's copy
 	Concealed uint64 // packets that were lost, and replaced by what may have been in them
-	Late      uint64 // packets that came when they had been replaced, or twice
-	Refused   uint64 // packets that are not Opus, or earlier than they can have been spoken
+	Late      uint64 // packets that came when they had been replaced so, or twice
+	Refused   uint64 // packets that are not Opus, or 5 s earlier than they can have been spoken
 
 	// Stalled is for how long nothing came, though the peer had not paused, until
 	// silence took its place.
 	Stalled time.Duration
 
-	// Stretched is by how much pauses were made longer, if positive, to keep the
-	// peer's clock with ours.
+	// Stretched is by how much audio was made longer, if positive, or shorter, to
+	// keep the peer's clock with ours.
 	Stretched time.Duration
 }
 
@@ -88,10 +95,13 @@ const (
 	maxJump    = 10 * opus.Clock
 	maxNumbers = 3000
 
-	// maxSkew is by how much the peer's clock may differ from ours before quiet
-	// audio is made longer or shorter, and maxAhead before anything is dropped.
+	// maxSkew is by how much the audio may be ahead of the clock, or behind, before
+	// what is quiet is made shorter or longer; muchSkew, before one piece in fifty is,
+	// whatever it is; maxAhead, before what comes is dropped.
 	maxSkew  = 40 * time.Millisecond
-	maxAhead = time.Second
+	muchSkew = 400 * time.Millisecond
+	maxAhead = 5 * time.Second
+	rarely   = 50
 
 	quiet = -50 // dBFS
 
@@ -116,7 +126,7 @@ func (r *receiver) reset() {
 
 func (r *receiver) forget() {
 	r.dec.Reset()
-	r.waiting, r.known, r.paused = nil, false, false
+	r.waiting, r.known, r.paused, r.filled = nil, false, false, 0
 	r.transit, r.overtaken = extreme{}, extreme{}
 }
 
@@ -154,19 +164,18 @@ func (r *receiver) put(number uint16, timestamp uint32, payload []byte, now time
 	if p.number > r.highest {
 		r.highest, r.highestTime = p.number, p.time
 	}
-	before := r.transit
+	r.last = now
 	r.transit.least(now, now.Sub(r.start)-span(p.time))
-	if r.skew(p.time, r.position) > maxAhead || len(r.waiting) >= maxWaiting {
-		r.transit = before
-		r.stats.Refused++
-		return false
-	}
 	if p.number < r.highest {
 		r.overtaken.most(now, now.Sub(r.expected(p.time)))
 	}
 	i, twice := slices.BinarySearchFunc(r.waiting, p.number, func(q packet, n int64) int { return int(q.number - n) })
-	if twice || p.number <= r.number || p.time+p.duration <= r.next {
+	switch {
+	case twice, p.number <= r.number, p.time+p.duration <= r.next-r.filled:
 		r.stats.Late++
+		return false
+	case len(r.waiting) >= maxWaiting:
+		r.stats.Refused++
 		return false
 	}
 	r.waiting = slices.Insert(r.waiting, i, p)
@@ -226,17 +235,33 @@ func (r *receiver) take(now time.Time) (samples []int16, wake time.Time, ok bool
 		if r.paused {
 			wait = r.wait()
 		}
-		if due := r.expected(r.next).Add(wait); now.Before(due) {
+		from := r.expected(r.next - r.filled)
+		if from.Before(r.last) {
+			from = r.last // the network has become slower
+		}
+		if due := from.Add(span(r.filled) + wait); now.Before(due) {
 			return nil, due, false
 		}
 		if !r.paused {
 			r.stats.Stalled += span(piece)
 		}
+		r.filled += piece
 		return r.conceal(piece), time.Time{}, true
 	}
 	p := r.waiting[0]
-	gap, lost := p.time-r.next, p.number-r.number-1
+	lost := p.number - r.number - 1
+	// What silence stood in for is not over.
+	if back := r.next - (p.time - lost*p.duration); back > 0 {
+		r.next -= min(back, r.filled)
+	}
+	r.filled = 0
+	gap := p.time - r.next
 	switch {
+	case gap <= 0 && r.skew(p.time, r.position) > maxAhead:
+		r.waiting = slices.Delete(r.waiting, 0, 1)
+		r.stats.Refused++
+		r.number, r.next = p.number, p.time+p.duration
+		return nil, time.Time{}, true
 	case gap <= 0:
 		r.waiting = slices.Delete(r.waiting, 0, 1)
 		return r.decode(p), time.Time{}, true
@@ -250,7 +275,7 @@ func (r *receiver) take(now time.Time) (samples []int16, wake time.Time, ok bool
 		return nil, due, false
 	}
 	r.number++
-	if lost == 1 && gap <= p.duration {
+	if lost == 1 && gap <= p.duration && opus.HasCopy(p.payload) {
 		r.stats.Recovered++
 		return r.recover(gap, p.payload), time.Time{}, true
 	}
@@ -306,21 +331,24 @@ func (r *receiver) recover(n int64, payload []byte) []int16 {
 }
 
 // keepTime keeps the peer's clock with ours, which drift apart by up to a third of a
-// second in an hour: where it is quiet, it leaves a piece out, or says it twice.
+// second in an hour, and takes back what a stall has added: where it is quiet it leaves
+// a piece out, or says it twice, and otherwise does so rarely.
 func (r *receiver) keepTime(samples []int16) []int16 {
-	if len(samples) == 0 || audio.RMS(samples) > quiet {
-		return samples
+	if len(samples) == 0 {
+		return nil
 	}
 	length := r.format.Duration(len(samples))
-	switch skew := r.skew(r.next, r.position) + length; {
-	case skew > maxSkew:
+	skew := r.skew(r.next, r.position) + length
+	r.pieces++
+	if skew > -maxSkew && skew < maxSkew || audio.RMS(samples) > quiet && (skew > -muchSkew && skew < muchSkew || r.pieces%rarely != 0) {
+		return samples
+	}
+	if skew > 0 {
 		r.stats.Stretched -= length
 		return nil
-	case skew < -maxSkew:
-		r.stats.Stretched += length
-		return slices.Concat(samples, samples)
 	}
-	return samples
+	r.stats.Stretched += length
+	return slices.Concat(samples, samples)
 }
 
 // size is how many samples, on all channels, last as long as n units.

@@ -161,7 +161,7 @@ func TestWhatIsLostIsRecoveredFromTheNextPacket(t *testing.T) {
 	if len(got.samples) != len(want) || got.gaps > 0 {
 		t.Fatalf("%d samples came, with %d gaps; %d were sent", len(got.samples), got.gaps, len(want))
 	}
-	if got.stats.Recovered != 50 || got.stats.Concealed != 0 {
+	if got.stats.Recovered < 25 || got.stats.Recovered+got.stats.Concealed != 50 {
 		t.Errorf("%+v", got.stats)
 	}
 	if like := same(want, got.samples); like < 0.98 {
@@ -193,30 +193,134 @@ func TestBurstsOfLossAreConcealedInTime(t *testing.T) {
 	}
 }
 
-func TestAStallIsWaitedFor(t *testing.T) {
+func TestNothingIsLostInAStall(t *testing.T) {
 	sent, want := spoken(t, tone(audio.Rate48k, 6*time.Second), 0)
-	for _, c := range []struct {
-		stall   time.Duration
-		silence time.Duration // that takes its place
-	}{{300 * time.Millisecond, 0}, {time.Second, 600 * time.Millisecond}} {
-		stalled := slices.Clone(sent)
-		for i := range stalled {
-			if end := 2*time.Second + c.stall; stalled[i].at > 2*time.Second && stalled[i].at < end {
-				stalled[i].at = end
+	const from = 2 * time.Second
+	late := func(by func(at time.Duration) time.Duration) []arrival {
+		all := slices.Clone(sent)
+		for i := range all {
+			all[i].at += by(all[i].at)
+		}
+		return all
+	}
+	until := func(end time.Duration) func(at time.Duration) time.Duration {
+		return func(at time.Duration) time.Duration {
+			if at > from && at < end {
+				return end - at
+			}
+			return 0
+		}
+	}
+	behind := func(d time.Duration) func(at time.Duration) time.Duration {
+		return func(at time.Duration) time.Duration {
+			if at > from {
+				return d
+			}
+			return 0
+		}
+	}
+	for name, c := range map[string]struct {
+		sent    []arrival
+		silence time.Duration // that takes the place of what has not come
+	}{
+		"a short one":                            {late(until(from + 300*time.Millisecond)), 0},
+		"all comes in a burst":                   {late(until(from + time.Second)), 600 * time.Millisecond},
+		"a long one":                             {late(until(from + 3*time.Second)), 2600 * time.Millisecond},
+		"the sender has stopped, and its clock":  {late(behind(1500 * time.Millisecond)), 1100 * time.Millisecond},
+		"the network has become slower for good": {late(behind(700 * time.Millisecond)), 300 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := receive(t, c.sent, c.sent[len(c.sent)-1].at)
+			if d := (got.stats.Stalled - c.silence).Abs(); d > 20*time.Millisecond {
+				t.Errorf("silence took the place of %v, want %v", got.stats.Stalled, c.silence)
+			}
+			if got.gaps > 0 || got.stats.Late+got.stats.Refused+got.stats.Concealed+got.stats.Recovered > 0 {
+				t.Errorf("%d gaps, %+v", got.gaps, got.stats)
+			}
+			if c.silence == 0 {
+				if !slices.Equal(got.samples, want) {
+					t.Error("what is heard is not what was said")
+				}
+				return
+			}
+			// Before it everything is the same; behind it as well, but for what the
+			// decoder remembers, until time is made up for by leaving a piece out. So
+			// much is all that is left out.
+			n := int(audio.Rate16k.Samples(from))
+			if !slices.Equal(got.samples[:n], want[:n]) {
+				t.Error("what is heard before it is not what was said")
+			}
+			// The decoder remembers what it has made up.
+			out, most := leftOut(got.samples[n:], want[n+3*320:]), int(-got.stats.Stretched/(20*time.Millisecond))
+			if out > most {
+				t.Errorf("%d pieces are left out, want %d", out, most)
+			}
+			if d := audio.Rate16k.Duration(int64(len(got.samples)-len(want))) - got.stats.Stalled - got.stats.Stretched; d != 0 {
+				t.Errorf("%d samples were said, %d are heard, with %v of silence and %v of stretching", len(want), len(got.samples), got.stats.Stalled, got.stats.Stretched)
+			}
+		})
+	}
+}
+
+func TestWhatCameAllAtOnceIsHeard(t *testing.T) {
+	sent, want := spoken(t, tone(audio.Rate48k, 10*time.Second), 0)
+	burst := slices.Clone(sent)
+	for i := range burst {
+		burst[i].at = max(burst[i].at, 1500*time.Millisecond)
+	}
+	got := receive(t, burst, burst[len(burst)-1].at)
+	if got.gaps > 0 || got.stats.Late+got.stats.Refused > 0 || got.stats.Stalled > 0 {
+		t.Errorf("%d gaps, %+v", got.gaps, got.stats)
+	}
+	if out, want := leftOut(got.samples, want), int(-got.stats.Stretched/(20*time.Millisecond)); out < want-1 || out > want { // the last may be behind the end
+		t.Errorf("%d pieces are left out, want %d", out, want)
+	}
+}
+
+func TestAQueueThatGrowsAndDrainsLosesNothing(t *testing.T) {
+	// Words with pauses over a path that takes 2.5 s longer for a while.
+	var said []int16
+	for range 40 {
+		said = audio.AppendSilence(append(said, tone(audio.Rate48k, time.Second)...), 48000/2)
+	}
+	sent, _ := spoken(t, said, 0)
+	slow := slices.Clone(sent)
+	last := time.Duration(0)
+	for i := range slow {
+		if at := slow[i].at; at > 15*time.Second && at < 40*time.Second {
+			slow[i].at += 2500 * time.Millisecond
+		}
+		last = max(last, slow[i].at)
+		slow[i].at = last // none overtakes another
+	}
+	got := receive(t, slow, last)
+	if got.gaps > 0 || got.stats.Late+got.stats.Refused+got.stats.Concealed+got.stats.Recovered > 0 {
+		t.Errorf("%d gaps, %+v", got.gaps, got.stats)
+	}
+	if d := audio.Rate16k.Duration(int64(len(got.samples))) - time.Minute; d.Abs() > 100*time.Millisecond {
+		t.Errorf("a minute became %v longer: %+v", d, got.stats)
+	}
+}
+
+func TestSomebodyWhoNeverPausesIsHeardForEver(t *testing.T) {
+	// A quarter of an hour of a sender whose clock is off by 0.2 %, 1.8 s.
+	sent, _ := spoken(t, tone(audio.Rate48k, 10*time.Second), 0)
+	for _, off := range []float64{-0.002, 0.002} {
+		var all []arrival
+		for n := range 90 {
+			for _, a := range sent {
+				a.at = time.Duration(float64(a.at+time.Duration(n)*10*time.Second) * (1 + off))
+				a.number, a.time = a.number+n*len(sent), a.time+n*len(sent)*960
+				all = append(all, a)
 			}
 		}
-		got := receive(t, stalled, stalled[len(stalled)-1].at)
-		if len(got.samples) != len(want) || got.gaps > 0 {
-			t.Errorf("%v: %d samples came, with %d gaps; %d were sent", c.stall, len(got.samples), got.gaps, len(want))
+		last := all[len(all)-1].at
+		got := receive(t, all, last)
+		if got.gaps > 0 || got.stats.Late+got.stats.Refused+got.stats.Concealed > 0 || got.stats.Stalled > 0 {
+			t.Errorf("%v: %d gaps, %+v", off, got.gaps, got.stats)
 		}
-		if d := (got.stats.Stalled - c.silence).Abs(); d > 20*time.Millisecond {
-			t.Errorf("%v: silence took the place of %v, want %v", c.stall, got.stats.Stalled, c.silence)
-		}
-		if c.silence == 0 && !slices.Equal(got.samples, want) {
-			t.Errorf("%v: something was lost", c.stall)
-		}
-		if n := len(want) - 320*100; same(want[n:], got.samples[n:]) < 0.999 {
-			t.Errorf("%v: what follows is not what was sent", c.stall)
+		if d := (audio.Rate16k.Duration(int64(len(got.samples))) - last).Abs(); d > muchSkew+50*time.Millisecond {
+			t.Errorf("%v: after %v it is %v off", off, last, d)
 		}
 	}
 }
@@ -324,15 +428,25 @@ func TestTheSendersClockIsKeptWithOurs(t *testing.T) {
 	}
 }
 
-func TestWhoIsTooFastIsNotHeard(t *testing.T) {
-	sent, _ := spoken(t, tone(audio.Rate48k, 10*time.Second), 0)
-	fast := slices.Clone(sent)
-	for i := range fast {
-		fast[i].at /= 5
+func TestWhoIsTooFastIsHeardInRealTime(t *testing.T) {
+	// Ten seconds are sent in two, and then five as they are spoken.
+	sent, _ := spoken(t, tone(audio.Rate48k, 15*time.Second), 0)
+	const fast = 500
+	all := slices.Clone(sent)
+	for i := range all {
+		if all[i].number < fast {
+			all[i].at /= 5
+		} else {
+			all[i].at -= 8 * time.Second
+		}
 	}
-	got := receive(t, fast, fast[len(fast)-1].at)
-	if d := audio.Rate16k.Duration(int64(len(got.samples))); d > 2*time.Second+maxAhead+100*time.Millisecond || got.stats.Refused < 300 {
-		t.Errorf("in two seconds %v were heard: %+v", d, got.stats)
+	first := receive(t, all[:fast], all[fast-1].at)
+	if d := audio.Rate16k.Duration(int64(len(first.samples))); d > 2*time.Second+maxAhead+100*time.Millisecond || first.stats.Refused < 100 {
+		t.Errorf("in two seconds %v were heard: %+v", d, first.stats)
+	}
+	got := receive(t, all, all[len(all)-1].at)
+	if n := got.stats.Refused - first.stats.Refused; n > 10 || got.stats.Late > 0 {
+		t.Errorf("of five seconds that were not too fast, %d packets were refused: %+v", n, got.stats)
 	}
 }
 
@@ -375,6 +489,18 @@ func FuzzReceiver(f *testing.F) {
 		}
 		const end = 5 * time.Second
 		got := receive(t, all, end)
+		// Who has calmed down is heard.
+		orderly := slices.Clone(all)
+		for n := range 4 {
+			for _, a := range sent[:50] {
+				a.at, a.number, a.time = a.at+end+time.Duration(n)*time.Second, a.number+250+50*n, a.time+(250+50*n)*960
+				orderly = append(orderly, a)
+			}
+		}
+		calm := receive(t, orderly, end+4*time.Second)
+		if n := calm.stats.Late + calm.stats.Refused - got.stats.Late - got.stats.Refused; n > 20 {
+			t.Errorf("of 200 packets in order, %d were not heard: %+v, before %+v", n, calm.stats, got.stats)
+		}
 		if d := audio.Rate16k.Duration(int64(len(got.samples))); d > end+maxAhead+200*time.Millisecond {
 			t.Errorf("%v came in %v: %+v", d, end, got.stats)
 		}
@@ -422,4 +548,25 @@ func TestLossesAreThoseOfThePacketsAndNotOfTheReports(t *testing.T) {
 	if got := l.add(50, 0); got < 0 || got > 1 { // begun anew
 		t.Errorf("%.3f", got)
 	}
+}
+
+// leftOut returns how many pieces of 20 ms of what was said are not in what is heard,
+// which is the same from somewhere on, otherwise.
+func leftOut(heard, said []int16) (n int) {
+	const size = 320
+	for len(heard) >= size && same(said[:size], heard[:size]) < 0.9 {
+		heard = heard[size:]
+	}
+	for len(said) >= size && len(heard) >= size {
+		if same(said[:size], heard[:size]) > 0.9 {
+			heard = heard[size:]
+		} else {
+			n++
+		}
+		said = said[size:]
+	}
+	if len(said) > 2*size { // it is not heard to its end
+		n += len(said) / size
+	}
+	return n
 }
