@@ -3,12 +3,12 @@ package webrtc
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
+	pion "github.com/pion/webrtc/v4"
 	"golang.org/x/time/rate"
 
 	"github.com/parley-go/parley/audio"
@@ -41,11 +41,13 @@ type Call struct {
 	rates    *rate.Limiter
 
 	negotiating sync.Mutex // of offers
+	offers      *rate.Limiter
+	closing     sync.WaitGroup // connections that have been replaced
 
 	mu         sync.Mutex // of all below
 	peer       *peer
 	candidates int
-	outbox     [][]byte // until there is a channel
+	outbox     []message // until there is a channel
 	report     remote
 	cancel     func() // ends the run before it hears; nil afterwards
 	left       string // why the peer is gone
@@ -78,14 +80,18 @@ const (
 	hungUp = "the peer has hung up"
 
 	maxSaid   = 64  // messages that wait for the pipeline; the peer waits behind them
-	maxOutbox = 256 // messages that wait for a channel
+	maxOutbox = 256 // messages that wait for a channel; the oldest are discarded
 )
+
+// message is a message, in the language of the peer's channel.
+type message func(language) ([]byte, error)
 
 func newCall(id string, r *http.Request, data json.RawMessage, cfg Config) (*Call, error) {
 	c := &Call{
 		ID: id, Request: r, Data: data, config: cfg, clock: &playout.Clock{},
 		said: make(chan any, maxSaid), rates: rate.NewLimiter(rate.Limit(cfg.MaxMessageRate), 5*cfg.MaxMessageRate),
-		gone: make(chan struct{}), connected: make(chan struct{}),
+		offers: rate.NewLimiter(1, maxOffers),
+		gone:   make(chan struct{}), connected: make(chan struct{}),
 	}
 	var err error
 	if c.sender, err = newSender(cfg.Bitrate, id); err != nil {
@@ -151,12 +157,12 @@ func (c *Call) listen() (*receiver, error) {
 	return r, nil
 }
 
-// hears returns the receiver of one of the call's peers; nil if nobody listens, or if
-// it has been replaced.
-func (c *Call) hears(p *peer) *receiver {
+// listener returns the receiver for one of the tracks; nil if nobody listens, or if
+// there is a newer one.
+func (c *Call) listener(p *peer, track *pion.TrackRemote) *receiver {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.peer != p {
+	if c.peer != p || p.track != track {
 		return nil
 	}
 	return c.receiver
@@ -169,8 +175,8 @@ func (c *Call) current() *peer {
 	return c.peer
 }
 
-// hear takes what a peer says on its channel. It waits until there is room.
-func (c *Call) hear(p *peer, what any) {
+// tell takes what a peer says on its channel. It waits until there is room.
+func (c *Call) tell(p *peer, what any) {
 	if c.current() != p {
 		return
 	}
@@ -182,24 +188,16 @@ func (c *Call) hear(p *peer, what any) {
 }
 
 // write sends a message, when there is a channel.
-func (c *Call) write(message func(language) ([]byte, error)) error {
+func (c *Call) write(m message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var l language = plain{}
-	if p := c.peer; p != nil && p.language != nil {
-		l = p.language
-	}
-	b, err := message(l)
-	if err != nil {
-		return err
-	}
 	if p := c.peer; p != nil && p.channel != nil {
-		return p.send(b)
+		return p.send(m)
 	}
-	if len(c.outbox) >= maxOutbox {
-		return fmt.Errorf("the peer has no data channel, and %d messages wait for one", maxOutbox)
+	c.outbox = append(c.outbox, m)
+	if len(c.outbox) > maxOutbox {
+		c.outbox = c.outbox[1:] // it may never have one
 	}
-	c.outbox = append(c.outbox, b)
 	return nil
 }
 
@@ -244,7 +242,17 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 				return err
 			}
 		case <-in.call.gone:
-			return in.hangUp(ctx, in.call.why(), out)
+			for { // what was said before it left is heard
+				select {
+				case what := <-in.call.said:
+					if over, err := in.take(ctx, what, out); over || err != nil {
+						return err
+					}
+					continue
+				default:
+				}
+				return in.hangUp(ctx, in.call.why(), out)
+			}
 		case <-ctx.Done():
 			return nil
 		}
@@ -310,5 +318,3 @@ func (s sink) Press(_ context.Context, digit byte) error {
 	}
 	return nil
 }
-
-var errSlow = errors.New("the peer does not read its messages")

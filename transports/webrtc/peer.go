@@ -18,16 +18,20 @@ import (
 
 // peer is one connection of a call.
 type peer struct {
-	call     *Call
-	pc       *pion.PeerConnection
-	closed   chan struct{}
-	finish   sync.Once
-	reading  sync.WaitGroup
-	begun    bool // there was an audio track; OnTrack's own
-	opened   chan struct{}
-	channel  *pion.DataChannel // guarded by the call, as is the language
+	call    *Call
+	pc      *pion.PeerConnection
+	closed  chan struct{}
+	finish  sync.Once
+	reading sync.WaitGroup
+	late    *time.Timer
+
+	// Guarded by the call.
+	track    *pion.TrackRemote // that is heard
+	channel  *pion.DataChannel
 	language language
-	losses   losses // reports' own
+	over     bool
+
+	losses losses // reports' own
 }
 
 // newPeer returns a connection whose remote side is not known yet.
@@ -36,7 +40,7 @@ func newPeer(c *Call, api *pion.API, cfg pion.Configuration, changed func(*peer)
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{call: c, pc: pc, closed: make(chan struct{}), opened: make(chan struct{})}
+	p := &peer{call: c, pc: pc, closed: make(chan struct{})}
 	pc.OnConnectionStateChange(func(pion.PeerConnectionState) { changed(p) })
 	pc.SCTP().OnClose(func(error) {
 		if c.current() == p {
@@ -44,12 +48,7 @@ func newPeer(c *Call, api *pion.API, cfg pion.Configuration, changed func(*peer)
 		}
 	})
 	pc.OnDataChannel(p.open)
-	pc.OnTrack(func(track *pion.TrackRemote, _ *pion.RTPReceiver) {
-		if track.Kind() == pion.RTPCodecTypeAudio && !p.begun {
-			p.begun = true
-			p.reading.Go(func() { p.read(track) })
-		}
-	})
+	pc.OnTrack(p.begin)
 	return p, nil
 }
 
@@ -116,6 +115,30 @@ func (p *peer) speak() error {
 
 var errNoAudio = errors.New("the offer has no audio: add a transceiver for it")
 
+// begin hears a track of the peer's, instead of the one that it may have had: who takes
+// its microphone away and gives it back has another.
+func (p *peer) begin(track *pion.TrackRemote, receiver *pion.RTPReceiver) {
+	if track.Kind() != pion.RTPCodecTypeAudio {
+		return
+	}
+	p.call.mu.Lock()
+	defer p.call.mu.Unlock()
+	if p.over {
+		return
+	}
+	p.track = track
+	p.reading.Go(func() { p.read(track) })
+	p.reading.Go(func() {
+		// Reports are answered by who reads them.
+		buf := make([]byte, 1500)
+		for {
+			if _, _, err := receiver.Read(buf); err != nil {
+				return
+			}
+		}
+	})
+}
+
 // read hears the peer until the track ends.
 func (p *peer) read(track *pion.TrackRemote) {
 	buf := make([]byte, 1500)
@@ -126,7 +149,7 @@ func (p *peer) read(track *pion.TrackRemote) {
 			return
 		}
 		now := time.Now()
-		r := p.call.hears(p)
+		r := p.call.listener(p, track)
 		if r == nil {
 			continue // nobody listens yet, or this connection has been replaced
 		}
@@ -151,10 +174,15 @@ func (p *peer) reports(sender *pion.RTPSender) {
 		}
 		now := time.Now()
 		for _, packet := range packets {
-			if r, ok := packet.(*rtcp.ReceiverReport); ok {
-				for _, b := range r.Reports {
-					p.report(b, now)
-				}
+			var blocks []rtcp.ReceptionReport
+			switch r := packet.(type) {
+			case *rtcp.ReceiverReport:
+				blocks = r.Reports
+			case *rtcp.SenderReport: // of somebody who speaks himself
+				blocks = r.Reports
+			}
+			for _, b := range blocks {
+				p.report(b, now)
 			}
 		}
 	}
@@ -224,6 +252,9 @@ func (p *peer) open(d *pion.DataChannel) {
 	c.mu.Unlock()
 	if taken {
 		d.Close() // there is nothing to say on another one
+		if !c.rates.AllowN(time.Now(), 10) && c.current() == p {
+			c.leave("there are too many data channels")
+		}
 		return
 	}
 	d.OnMessage(func(m pion.DataChannelMessage) { p.said(l, m.Data) })
@@ -236,13 +267,12 @@ func (p *peer) open(d *pion.DataChannel) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		p.channel = d
-		close(p.opened)
 		if c.peer != p {
 			return
 		}
-		for _, b := range c.outbox {
-			if p.send(b) != nil {
-				break
+		for _, m := range c.outbox {
+			if err := p.send(m); err != nil {
+				c.config.Logger.Warn("a message could not be sent", "call", c.ID, "error", err)
 			}
 		}
 		c.outbox = nil
@@ -263,9 +293,9 @@ func (p *peer) said(l language, data []byte) {
 		switch err = e; {
 		case e != nil:
 		case answer != nil:
-			c.hear(p, answer)
+			c.tell(p, answer)
 		case f != nil:
-			c.hear(p, f)
+			c.tell(p, f)
 		}
 	}
 	if err != nil && c.current() == p {
@@ -275,12 +305,18 @@ func (p *peer) said(l language, data []byte) {
 }
 
 // send sends a message on the channel that is there. The call's mutex is held.
-func (p *peer) send(b []byte) error {
+func (p *peer) send(m message) error {
+	b, err := m(p.language)
+	if err != nil {
+		return err
+	}
 	if p.channel.BufferedAmount()+uint64(len(b)) > maxBuffered {
 		return errSlow
 	}
 	return p.channel.SendText(string(b))
 }
+
+var errSlow = errors.New("the peer does not read its messages")
 
 // maxBuffered is how many bytes may wait for a peer that does not read.
 const maxBuffered = 1 << 20
@@ -291,7 +327,7 @@ func (p *peer) farewell(ctx context.Context) {
 	c := p.call
 	c.mu.Lock()
 	channel := p.channel
-	if channel == nil || p.pc.ConnectionState() != pion.PeerConnectionStateConnected || p.send(p.language.bye()) != nil {
+	if channel == nil || p.pc.ConnectionState() != pion.PeerConnectionStateConnected || p.send(func(l language) ([]byte, error) { return l.bye(), nil }) != nil {
 		c.mu.Unlock()
 		return
 	}
@@ -322,6 +358,12 @@ const farewellTimeout = 500 * time.Millisecond
 func (p *peer) close() {
 	p.finish.Do(func() {
 		close(p.closed)
+		p.call.mu.Lock()
+		p.over = true
+		p.call.mu.Unlock()
+		if p.late != nil {
+			p.late.Stop()
+		}
 		p.pc.GracefulClose() // there is nobody to tell what went wrong
 		p.reading.Wait()
 	})

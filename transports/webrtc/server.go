@@ -30,16 +30,20 @@ import (
 // Config says who may call, and how. The zero value is a good one for callers that
 // are served from the same host and can reach one of its addresses.
 type Config struct {
-	// Addr is the UDP address of all calls, as "HOST:PORT". Default: a free port
-	// on every address of this host. Firewalls have to let it through.
+	// Addr is the UDP address of all calls, as "HOST:PORT", or ":PORT" for every
+	// address that this host has when it is called. Default: a free port of all.
+	// Firewalls have to let it through.
 	Addr string
 
-	// PublicIPs are the addresses under which peers reach this host, if it does
-	// not know them itself, being behind a NAT that maps ports one to one.
+	// PublicIPs are the addresses under which peers reach this host, too, if it
+	// does not know them itself, being behind a NAT that maps ports one to one.
 	PublicIPs []string
 
 	// ICEServers are STUN and TURN servers with which this host finds out under
-	// which addresses it can be reached. A server with a public address needs none.
+	// which addresses it can be reached, each time that it is called, for up to 3 s.
+	// What they find has ports of its own, a new one for each call, beside that of
+	// Addr. A server with a public address needs none, and one whose public address
+	// is known is better off with PublicIPs.
 	ICEServers []ICEServer
 
 	// Authenticate says whether a request, an offer or a candidate, is let in. With
@@ -141,8 +145,12 @@ func def[T comparable](v *T, to T) {
 const (
 	maxMessage    = 64 << 10
 	maxOffer      = 128 << 10
-	maxMedia      = 16  // sections of an offer
-	maxCandidates = 256 // of a call
+	maxMedia      = 16 // sections of an offer
+	maxCandidates = 64 // of a peer, for each of its offers
+	maxOffers     = 10 // of a call, at once; one more each second
+
+	// readTimeout is how long a request's body may take.
+	readTimeout = 10 * time.Second
 
 	// noTraffic is for how long nothing may come before a connection is taken for
 	// lost, and gatherTimeout how long to look for this side's addresses.
@@ -275,25 +283,19 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 		return e, fmt.Errorf("Addr %q: %w: it is of the form HOST:PORT, or :PORT for every address", cfg.Addr, err)
 	}
 	logs := loggers{cfg.Logger}
-	switch {
-	case cfg.net != nil:
-		conn, err := cfg.net.ListenUDP("udp4", addr)
-		if err != nil {
-			return e, err
-		}
-		s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn, Net: cfg.net})
+	// One socket, also for all addresses: what is rewritten to a public one must
+	// still be it.
+	var conn net.PacketConn
+	if cfg.net != nil {
+		conn, err = cfg.net.ListenUDP("udp4", addr)
 		e.SetNet(cfg.net)
-	case addr.IP == nil || addr.IP.IsUnspecified():
-		s.mux, err = ice.NewMultiUDPMuxFromPort(addr.Port, ice.UDPMuxFromPortWithLogger(logs.NewLogger("ice")), ice.UDPMuxFromPortWithLoopback())
-	default:
-		var conn *net.UDPConn
-		if conn, err = net.ListenUDP("udp", addr); err == nil {
-			s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn})
-		}
+	} else {
+		conn, err = net.ListenUDP("udp", addr)
 	}
 	if err != nil {
 		return e, fmt.Errorf("open UDP port: %w: choose another Addr, or port 0 for a free one", err)
 	}
+	s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn, Net: cfg.net})
 	e.LoggerFactory = logs
 	e.SetICEUDPMux(s.mux)
 	e.SetIncludeLoopbackCandidate(true) // for callers on this machine
@@ -303,8 +305,18 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 	// When the peer closes, pion's connection does so, too, and holds a lock while it
 	// waits for an answer that cannot come. Virtual time stands still then.
 	e.DisableCloseByDTLS(cfg.net != nil)
-	if len(cfg.PublicIPs) > 0 {
-		e.SetNAT1To1IPs(cfg.PublicIPs, pion.ICECandidateTypeHost)
+	for family, network := range map[bool]pion.NetworkType{false: pion.NetworkTypeUDP4, true: pion.NetworkTypeUDP6} {
+		rule := pion.ICEAddressRewriteRule{AsCandidateType: pion.ICECandidateTypeHost, Mode: pion.ICEAddressRewriteAppend, Networks: []pion.NetworkType{network}}
+		for _, ip := range cfg.PublicIPs {
+			if is6 := net.ParseIP(ip).To4() == nil; is6 == family {
+				rule.External = append(rule.External, ip)
+			}
+		}
+		if len(rule.External) > 0 {
+			if err := e.SetICEAddressRewriteRules(rule); err != nil {
+				return e, errors.Join(fmt.Errorf("PublicIPs: %w", err), s.mux.Close())
+			}
+		}
 	}
 	return e, nil
 }
@@ -384,6 +396,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		}
 	}
 	body := http.MaxBytesReader(w, r.Body, maxOffer)
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(readTimeout)) // where there is a connection
+	defer control.SetReadDeadline(time.Time{})
 	switch r.Method {
 	case http.MethodPost:
 		var o offer
@@ -461,6 +476,8 @@ func (o *offer) check() error {
 		return refuse(http.StatusBadRequest, "the sdp is not one: it begins with v=0")
 	case strings.Count(o.SDP, "\nm=") > maxMedia:
 		return refuse(http.StatusBadRequest, "the offer has more than %d media sections", maxMedia)
+	case strings.Count(o.SDP, "\na=candidate:") > maxMedia*maxCandidates/4:
+		return refuse(http.StatusBadRequest, "the offer has too many candidates")
 	}
 	return nil
 }
@@ -489,13 +506,16 @@ func (s *Server) offered(r *http.Request, o offer) (any, error) {
 	s.mu.Lock()
 	s.calls[c.ID] = c
 	s.mu.Unlock()
+	if s.desk.Draining() { // since a moment ago
+		c.leave(reception.ErrDraining.Error())
+	}
 	go s.conduct(c)
 	return answer{sdp, "answer", c.ID}, nil
 }
 
 // connect gives a call a peer, instead of the one that it may have.
 func (s *Server) connect(ctx context.Context, c *Call, sdp string) (string, error) {
-	p, err := newPeer(c, s.api, s.ice, func(p *peer) {
+	changed := func(p *peer) {
 		if c.current() != p {
 			return
 		}
@@ -507,7 +527,8 @@ func (s *Server) connect(ctx context.Context, c *Call, sdp string) (string, erro
 		case pion.PeerConnectionStateClosed:
 			c.leave(hungUp)
 		}
-	})
+	}
+	p, err := newPeer(c, s.api, s.ice, changed)
 	if err != nil {
 		return "", err
 	}
@@ -518,10 +539,17 @@ func (s *Server) connect(ctx context.Context, c *Call, sdp string) (string, erro
 	}
 	c.mu.Lock()
 	old := c.peer
-	c.peer = p
+	c.peer, c.candidates = p, 0
 	c.mu.Unlock()
+	changed(p) // what has happened before
 	if old != nil {
-		old.close()
+		// One that answers, and never encrypts, would not be lost.
+		p.late = time.AfterFunc(s.config.ConnectTimeout, func() {
+			if c.current() == p && p.pc.ConnectionState() != pion.PeerConnectionStateConnected {
+				c.leave("the connection was not made anew in time")
+			}
+		})
+		c.closing.Go(old.close)
 	}
 	return local, nil
 }
@@ -533,10 +561,16 @@ func (s *Server) renegotiate(ctx context.Context, c *Call, o offer) (string, err
 	if c.why() != "" {
 		return "", errNoCall
 	}
+	if !c.offers.Allow() {
+		return "", refuse(http.StatusTooManyRequests, "too many offers: try again later")
+	}
 	if o.Restart {
 		return s.connect(ctx, c, o.SDP)
 	}
 	sdp, err := c.current().answer(ctx, o.SDP)
+	c.mu.Lock()
+	c.candidates = 0
+	c.mu.Unlock()
 	if err != nil {
 		return "", refuse(http.StatusBadRequest, "the offer cannot be answered: %v", err)
 	}
@@ -583,6 +617,7 @@ func (s *Server) conduct(c *Call) {
 		c.negotiating.Lock()
 		defer c.negotiating.Unlock()
 		c.current().close()
+		c.closing.Wait()
 	}()
 	log := s.config.Logger.With("call", c.ID)
 	select {
@@ -602,7 +637,7 @@ func (s *Server) conduct(c *Call) {
 	c.cancel = stop
 	left := c.left != ""
 	c.mu.Unlock()
-	p, err := reception.Make(s.pipeline(c))
+	p, err := reception.Make(func() (*pipeline.Pipeline, error) { return s.pipeline(c) })
 	if err != nil {
 		log.Error("call failed: there is no agent", "error", err)
 		return

@@ -327,7 +327,7 @@ func (s *Server) conduct(r *http.Request, call *Call, w *wire, log *slog.Logger)
 	defer stop()
 	l := call.link
 	l.start(w, stop)
-	p, err := reception.Make(s.pipeline(call))
+	p, err := reception.Make(func() (*pipeline.Pipeline, error) { return s.pipeline(call) })
 	if err != nil {
 		log.Error("call failed: there is no agent", "error", err)
 		s.hangUp(call, err, log)

@@ -5,6 +5,7 @@ package reception
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"sync"
 
 	"github.com/parley-go/parley/pipeline"
@@ -70,8 +71,15 @@ func (r *Reception) Leave() {
 	r.serving.Done()
 }
 
-// Make returns the pipeline that an agent's function has made.
-func Make(p *pipeline.Pipeline, err error) (*pipeline.Pipeline, error) {
+// Make returns the pipeline that an agent's function makes. One that panics has made
+// none, and spoils no other call.
+func Make(agent func() (*pipeline.Pipeline, error)) (p *pipeline.Pipeline, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p, err = nil, &pipeline.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	p, err = agent()
 	if err == nil && p == nil {
 		err = errors.New("the agent's function returned no pipeline")
 	}

@@ -3,6 +3,7 @@ package reception
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,10 +92,13 @@ func TestAgentsFinishUntilTheTimeIsOver(t *testing.T) {
 }
 
 func TestAnAgentsFunctionReturnsAPipeline(t *testing.T) {
-	if _, err := Make(nil, nil); err == nil {
+	if _, err := Make(func() (*pipeline.Pipeline, error) { return nil, nil }); err == nil {
 		t.Error("nothing was taken for a pipeline")
 	}
-	if _, err := Make(nil, errors.ErrUnsupported); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := Make(func() (*pipeline.Pipeline, error) { return nil, errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("the function's error became %v", err)
+	}
+	if p, err := Make(func() (*pipeline.Pipeline, error) { panic("oh") }); p != nil || err == nil || !strings.Contains(err.Error(), "oh") {
+		t.Errorf("a panic became %v, %v", p, err)
 	}
 }
