@@ -45,6 +45,9 @@ type moment struct {
 // caller comes: "webrtc", "twilio". There should be few.
 func (m *Metrics) Call(transport string) *Call {
 	transport = m.transports.value(transport)
+	for _, outcome := range []string{"completed", "hung_up", "cancelled", "failed"} {
+		m.ended.WithLabelValues(transport, outcome) // a ratio needs the zeros, too
+	}
 	return &Call{
 		metrics: m, transport: transport,
 		running: m.running.WithLabelValues(transport),
