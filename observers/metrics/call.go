@@ -170,14 +170,10 @@ func (c *Call) sent(f frames.Frame, dir frames.Direction) {
 		if dir == frames.Downstream {
 			c.turnEnded(f)
 		}
-	case *frames.BotStartedSpeaking:
-		if dir == frames.Upstream { // and downstream
-			c.answered(f)
-		}
+	case *frames.BotStartedSpeaking: // in both directions, too, but the second changes nothing
+		c.answered(f)
 	case *frames.BotStoppedSpeaking:
-		if dir == frames.Upstream {
-			c.spoke(c.agent, &c.voiceBegan, f.OutputRate.Duration(int64(f.Output)), f.OutputRate > 0)
-		}
+		c.spoke(c.agent, &c.voiceBegan, f.OutputRate.Duration(int64(f.Output)), f.OutputRate > 0)
 	case *frames.Metrics:
 		c.measured(f)
 	case *frames.Error:
