@@ -180,3 +180,13 @@ func TestSettingsAreTakenByValueAndByPointer(t *testing.T) {
 		}
 	}
 }
+
+func TestAMeasurementSaysWhatItIsOf(t *testing.T) {
+	f := &frames.Metrics{Processor: "mood", Values: []frames.Metric{
+		{Name: "mood.think", Value: 0.25, Unit: "s"},
+		{Name: "mood.words", Value: 3, Unit: "{word}", Attributes: []frames.Attribute{{Key: "language", Value: "de"}}},
+	}}
+	if got, want := f.String(), "Metrics(mood [{mood.think 0.25 s} {mood.words 3 {word} language=de}])"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -148,6 +148,15 @@ type Metric struct {
 	Attributes []Attribute
 }
 
+// String returns name, value, unit and attributes: "{parley.turn.latency 0.7 s}".
+func (m Metric) String() string {
+	s := fmt.Sprintf("{%s %v %s", m.Name, m.Value, m.Unit)
+	for _, a := range m.Attributes {
+		s += " " + a.Key + "=" + a.Value
+	}
+	return s + "}"
+}
+
 // Attribute is something known of a [Metric].
 type Attribute struct {
 	Key   string // in the form of OpenTelemetry, "reason"

@@ -242,7 +242,7 @@ func TestCallsAreCountedByTheirOutcome(t *testing.T) {
 				}
 				c.end(p)
 				err := <-done
-				if got := gather(t, reg, "parley_calls_ended_total", "outcome", c.outcome); got != 1 {
+				if got := gather(t, reg, "parley_calls_ended_total", "outcome", c.outcome); got != 1 || gather(t, reg, "parley_calls_ended_total") != 1 {
 					t.Errorf("a call that ended with %v was not counted as %s", err, c.outcome)
 				}
 				if got := gather(t, reg, "parley_call_duration_seconds_sum"); got != time.Since(began).Seconds() {

@@ -45,6 +45,9 @@ type moment struct {
 // caller comes: "webrtc", "twilio". There should be few.
 func (m *Metrics) Call(transport string) *Call {
 	transport = m.transports.value(transport)
+	for _, outcome := range []string{"completed", "hung_up", "cancelled", "failed"} {
+		m.ended.WithLabelValues(transport, outcome) // a ratio needs the zeros, too
+	}
 	return &Call{
 		metrics: m, transport: transport,
 		running: m.running.WithLabelValues(transport),
@@ -167,14 +170,10 @@ func (c *Call) sent(f frames.Frame, dir frames.Direction) {
 		if dir == frames.Downstream {
 			c.turnEnded(f)
 		}
-	case *frames.BotStartedSpeaking:
-		if dir == frames.Upstream { // and downstream
-			c.answered(f)
-		}
+	case *frames.BotStartedSpeaking: // in both directions, too, but the second changes nothing
+		c.answered(f)
 	case *frames.BotStoppedSpeaking:
-		if dir == frames.Upstream {
-			c.spoke(c.agent, &c.voiceBegan, f.OutputRate.Duration(int64(f.Output)), f.OutputRate > 0)
-		}
+		c.spoke(c.agent, &c.voiceBegan, f.OutputRate.Duration(int64(f.Output)), f.OutputRate > 0)
 	case *frames.Metrics:
 		c.measured(f)
 	case *frames.Error:

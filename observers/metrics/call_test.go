@@ -192,7 +192,10 @@ func TestACallIsMeasured(t *testing.T) {
 parley_calls_begun_total{transport="test"} 1
 # HELP parley_calls_ended_total Calls that are over, by outcome: completed (an orderly end), hung_up (the caller left), cancelled, failed.
 # TYPE parley_calls_ended_total counter
+parley_calls_ended_total{outcome="cancelled",transport="test"} 0
 parley_calls_ended_total{outcome="completed",transport="test"} 1
+parley_calls_ended_total{outcome="failed",transport="test"} 0
+parley_calls_ended_total{outcome="hung_up",transport="test"} 0
 # HELP parley_calls_running Calls whose pipeline runs now.
 # TYPE parley_calls_running gauge
 parley_calls_running{transport="test"} 0

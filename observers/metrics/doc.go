@@ -26,7 +26,7 @@
 //	parley_turns_total                              of the caller
 //	parley_answer_latency_seconds                   histogram; from the caller's last sound to the first of the answer
 //	parley_speech_seconds_total{who}                caller, agent
-//	parley_interruptions_total{reason}              barge-in, user turn, …
+//	parley_interruptions_total{reason}              barge-in, user turn, the caller hung up, …
 //	parley_playout_gap_seconds                      histogram; holes in the agent's speech
 //	parley_frames_shed_total{processor}             late audio, dropped in front of a processor that is too slow
 //	parley_errors_total{processor,class,fatal}      class as in frames.ErrorClass, or stuck
