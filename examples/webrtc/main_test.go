@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/parley-go/parley/examples/internal/ear"
+	"github.com/parley-go/parley/internal/ear"
 	"github.com/parley-go/parley/examples/webrtc/phone"
 	"github.com/parley-go/parley/processors/conversation"
 )

@@ -33,7 +33,12 @@ const (
 	packet   = 20 * time.Millisecond
 	patience = 10 * time.Second // for an answer, a connection and a farewell
 	longest  = time.Hour        // of what is kept
+	maxLate  = 300 * time.Millisecond
 )
+
+// ErrLate is that packets could not be sent when they were due: the caller stammers,
+// and what comes of the call says nothing about the other side.
+var ErrLate = errors.New("this machine is too busy to speak in real time")
 
 // Call calls the server at an address such as "http://localhost:8080/webrtc", plays a
 // recording in real time, and hangs up behind it, unless the other side does so
@@ -182,12 +187,16 @@ func (c *connection) say(ctx context.Context, recording []int16) error {
 	began := time.Now()
 	n := int(Rate.Samples(packet))
 	for k := time.Duration(1); len(recording) > 0; k++ {
+		due := began.Add(k * packet) // absolute, so that nothing drifts
 		select {
-		case <-time.After(time.Until(began.Add(k * packet))): // absolute, so that nothing drifts
+		case <-time.After(time.Until(due)):
 		case <-c.over:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if time.Since(due) > maxLate {
+			return ErrLate
 		}
 		piece := recording[:min(n, len(recording))]
 		recording = recording[len(piece):]
