@@ -22,11 +22,24 @@ import (
 type Sentence struct {
 	Text     string
 	From, To time.Duration // where, in what was listened to
-	Whole    time.Duration // how long it is, heard to its end
+	Heard    time.Duration // how much of it
+	Whole    time.Duration // how long it is
 }
 
 func (s Sentence) String() string {
-	return fmt.Sprintf("%q from %.2f to %.2f s", s.Text, s.From.Seconds(), s.To.Seconds())
+	return fmt.Sprintf("%q from %.2f to %.2f s, %.2f s of %.2f", s.Text, s.From.Seconds(), s.To.Seconds(), s.Heard.Seconds(), s.Whole.Seconds())
+}
+
+// hole is the longest that does not make two of a sentence.
+const hole = 500 * time.Millisecond
+
+// Texts returns what was said, sentence by sentence.
+func Texts(all []Sentence) []string {
+	var texts []string
+	for _, s := range all {
+		texts = append(texts, s.Text)
+	}
+	return texts
 }
 
 // Listen returns the known sentences in a recording, in their order.
@@ -40,8 +53,13 @@ func Listen(t *testing.T, samples []int16, rate audio.SampleRate) []Sentence {
 			continue
 		}
 		for _, p := range e.Utterance.Parts {
-			from := rate.Duration(int64(p.At))
-			heard = append(heard, Sentence{p.Recording, from, from + p.Rate.Duration(int64(p.To-p.From)), lengths[p.Recording]})
+			from, length := rate.Duration(int64(p.At)), p.Rate.Duration(int64(p.To-p.From))
+			s := Sentence{p.Recording, from, from + length, length, lengths[p.Recording]}
+			if n := len(heard) - 1; n >= 0 && heard[n].Text == s.Text && s.From-heard[n].To < hole {
+				heard[n].To, heard[n].Heard = s.To, heard[n].Heard+s.Heard
+				continue
+			}
+			heard = append(heard, s)
 		}
 	}
 	return heard
