@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -22,11 +23,7 @@ func TestCallerAndAgentHearEachOther(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a whole call in real time")
 	}
-	var said []string
-	heard, err := callOnce(t.Context(), func(turn conversation.Turn) { said = append(said, string(turn.Who)+": "+turn.Text()) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	said, heard := inTime(t)
 	if want := []string{
 		"caller: Hello, I am standing in front of your shop, and it is closed.",
 		"agent: I am sorry, we are at lunch. We are back at half past one.",
@@ -51,6 +48,22 @@ func TestCallerAndAgentHearEachOther(t *testing.T) {
 		"You are welcome. See you soon.",
 	}; !slices.Equal(texts, want) {
 		t.Errorf("the caller heard:\n%s", strings.Join(texts, "\n"))
+	}
+}
+
+// inTime holds the call, once more if this machine was too busy for it to be in time.
+func inTime(t *testing.T) (said []string, heard []int16) {
+	t.Helper()
+	for try := 1; ; try++ {
+		said = nil
+		heard, err := callOnce(t.Context(), func(turn conversation.Turn) { said = append(said, string(turn.Who)+": "+turn.Text()) })
+		if err == nil {
+			return said, heard
+		}
+		if try == 3 || !errors.Is(err, phone.ErrLate) {
+			t.Fatal(err)
+		}
+		t.Log(err)
 	}
 }
 

@@ -24,6 +24,7 @@ type Sentence struct {
 	From, To time.Duration // where, in what was listened to
 	Heard    time.Duration // how much of it
 	Whole    time.Duration // how long it is
+	Score    float64       // the least normalised correlation with the original, 1 at best
 }
 
 func (s Sentence) String() string {
@@ -54,9 +55,9 @@ func Listen(t *testing.T, samples []int16, rate audio.SampleRate) []Sentence {
 		}
 		for _, p := range e.Utterance.Parts {
 			from, length := rate.Duration(int64(p.At)), p.Rate.Duration(int64(p.To-p.From))
-			s := Sentence{p.Recording, from, from + length, length, lengths[p.Recording]}
+			s := Sentence{p.Recording, from, from + length, length, lengths[p.Recording], p.Score}
 			if n := len(heard) - 1; n >= 0 && heard[n].Text == s.Text && s.From-heard[n].To < hole {
-				heard[n].To, heard[n].Heard = s.To, heard[n].Heard+s.Heard
+				heard[n].To, heard[n].Heard, heard[n].Score = s.To, heard[n].Heard+s.Heard, min(heard[n].Score, s.Score)
 				continue
 			}
 			heard = append(heard, s)
