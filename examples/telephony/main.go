@@ -51,7 +51,7 @@ func main() {
 func serveUntil(ctx context.Context, address, public string, said func(conversation.Turn)) error {
 	token := os.Getenv("TWILIO_AUTH_TOKEN")
 	if token == "" || !strings.HasPrefix(public, "wss://") {
-		return errors.New("Twilio's calls are told by their signature: set TWILIO_AUTH_TOKEN to the account's auth token, and -public to the address that Twilio calls, wss://HOST")
+		return errors.New("nobody but Twilio is let in, who signs its requests: set TWILIO_AUTH_TOKEN to the account's auth token, and -public to the address that Twilio calls, wss://HOST")
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
