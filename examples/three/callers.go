@@ -46,7 +46,11 @@ func newCaller(path string) (*caller, error) {
 	}
 	// "Hello. I would like to bring my bicycle in for a repair." "Thank you very much. Goodbye."
 	hello, goodbye := r.Format().Rate.Samples(7600*time.Millisecond), r.Format().Rate.Samples(33200*time.Millisecond)
-	c := &caller{path: path, samples: append(whole[:hello:hello], whole[goodbye:]...), format: r.Format()}
+	c := &caller{path: path, format: r.Format()}
+	for _, piece := range [][]int16{whole[:hello], whole[goodbye:]} {
+		c.samples = append(c.samples, piece...)
+		c.samples = audio.AppendSilence(c.samples, int(c.format.Rate.Samples(time.Second))) // for a machine that is slow to answer
+	}
 	return c, c.write()
 }
 

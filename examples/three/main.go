@@ -138,7 +138,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Print("three callers at once, in real time: it takes about 15 s")
+	log.Print("three callers at once, in real time: it takes about 20 s")
 	held, err := hold(ctx, folder)
 	if err == nil {
 		err = compare(os.Stdout, held)
