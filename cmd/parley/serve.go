@@ -171,7 +171,7 @@ func (c *serveCommand) check() error {
 	case strings.Trim(c.Token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _ only")}
 	}
-	return errors.Join(c.agentFlags.check(), c.webrtcFlags.check())
+	return errors.Join(c.agentFlags.check(), c.webrtcFlags.check(c.Addr))
 }
 
 func isBase64(s string) bool {
@@ -263,14 +263,10 @@ func secured(next http.Handler) http.Handler {
 }
 
 // admit keeps out those who are too many, unless they come back to a call of theirs.
-func (s *shop) admit(next http.Handler) http.Handler {
-	comesBack := func(*http.Request) bool { return false }
-	if server, ok := next.(*websocket.Server); ok {
-		comesBack = server.Resumes
-	}
+func (s *shop) admit(next *websocket.Server) http.Handler {
 	return s.fromHere(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.calls.Add(-1)
-		if n := s.calls.Add(1) + int64(s.webrtc.Calls()); n > int64(s.command.Calls) && !comesBack(r) {
+		if n := s.calls.Add(1) + int64(s.webrtc.Calls()); n > int64(s.command.Calls) && !next.Resumes(r) {
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
 			return

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,13 +14,17 @@ import (
 
 // webrtcFlags say how callers come over WebRTC.
 type webrtcFlags struct {
-	UDP        string   `name:"udp" default:":0" placeholder:"HOST:PORT" help:"UDP address of all WebRTC calls; port 0 chooses a free one. Firewalls have to let it through. Default: ${default}, every address of this machine."`
+	UDP        string   `name:"udp" placeholder:"HOST:PORT" help:"UDP address of all WebRTC calls; port 0 chooses a free one, and no HOST is every address of this machine. Firewalls have to let it through. Default: a free port of the host of --addr."`
 	PublicIPs  []string `name:"public-ip" placeholder:"IP" help:"Address under which callers reach this machine, if it does not know it itself, as behind a NAT. May be repeated."`
 	ICEServers []string `name:"ice-server" placeholder:"URL" help:"STUN server with which this machine finds out under which address it is reached, as stun:stun.example.com:3478. May be repeated."`
 }
 
-// check refuses values that make no sense.
-func (c *webrtcFlags) check() error {
+// check refuses values that make no sense, and fills in the UDP address, which is on
+// the same host as addr if it is not said.
+func (c *webrtcFlags) check(addr string) error {
+	if host, _, err := net.SplitHostPort(addr); c.UDP == "" && err == nil {
+		c.UDP = net.JoinHostPort(host, "0")
+	}
 	if _, port, err := net.SplitHostPort(c.UDP); err != nil {
 		return usageError{fmt.Errorf("--udp %s: it is not of the form HOST:PORT, such as :3478", c.UDP)}
 	} else if _, err := net.LookupPort("udp", port); err != nil {
@@ -47,7 +52,11 @@ func (s *shop) offers(mux *http.ServeMux) error {
 	for _, url := range s.command.ICEServers {
 		cfg.ICEServers = append(cfg.ICEServers, webrtc.ICEServer{URLs: []string{url}})
 	}
+	var server *webrtc.Server
 	server, err := webrtc.NewServer(cfg, func(call *webrtc.Call) (*pipeline.Pipeline, error) {
+		if s.calls.Load()+int64(server.Calls()) > int64(s.command.Calls) {
+			return nil, errors.New("there are too many calls of all transports: see --calls")
+		}
 		var asked struct{ Tell bool }
 		json.Unmarshal(call.Data, &asked) // whoever asks for nothing gets nothing
 		return s.agent(call.ID, "webrtc", call.Input(), call.Output(), asked.Tell), nil
@@ -58,9 +67,10 @@ func (s *shop) offers(mux *http.ServeMux) error {
 	s.servers, s.webrtc = append(s.servers, server), server
 	s.gauges.connections("webrtc", server)
 	for _, path := range []string{"/webrtc", "/webrtc/{token}", "/api/offer", "/api/offer/{token}"} {
-		mux.Handle("POST "+path, s.admit(server))
-		mux.Handle("PATCH "+path, s.fromHere(server)) // a candidate is no call
-		mux.Handle("OPTIONS "+path, s.fromHere(server))
+		// It counts by itself, since not every offer is a call.
+		for _, method := range []string{"POST ", "PATCH ", "OPTIONS "} {
+			mux.Handle(method+path, s.fromHere(server))
+		}
 	}
 	return nil
 }

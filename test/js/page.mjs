@@ -88,7 +88,7 @@ const before = await page.evaluate(() => {
   if (!peer) return "";
   Object.defineProperty(peer, "connectionState", { value: "failed", configurable: true });
   peer.dispatchEvent(new Event("connectionstatechange"));
-  delete peer.connectionState;
+  setTimeout(() => delete peer.connectionState, 2500);
   return peer.localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1];
 });
 await sleep(500 * Number(seconds));

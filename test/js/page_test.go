@@ -100,10 +100,11 @@ func TestAConversationInABrowser(t *testing.T) {
 					t.Fatal(err)
 				}
 				heard := resample(t, audio.DecodePCM(nil, b), audio.SampleRate(page.Rate), audio.Rate8k)
-				for _, clip := range []string{"repair.mp3", "brakes.mp3", "oneday.mp3"} {
-					said := recording(t, filepath.Join(calls, "clips", clip), audio.Rate8k)
-					if like := found(heard, said); like < 0.8 {
-						t.Errorf("%s is not what was heard: the likeness is %.3f", clip, like)
+				for clip, wasSaid := range map[string]bool{"repair.mp3": true, "brakes.mp3": true, "oneday.mp3": true, "price.mp3": false} {
+					like := found(heard, recording(t, filepath.Join(calls, "clips", clip), audio.Rate8k))
+					t.Logf("%s: %.3f", clip, like)
+					if like > 0.65 != wasSaid { // a browser's jitter buffer stretches
+						t.Errorf("that %s was heard is %v: the likeness is %.3f", clip, !wasSaid, like)
 					}
 				}
 			})

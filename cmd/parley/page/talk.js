@@ -26,6 +26,8 @@ $("talk").addEventListener("click", async () => {
   }
 });
 
+addEventListener("pagehide", () => call?.hangUp());
+
 $("mute").addEventListener("change", () => call?.mute($("mute").checked));
 
 function pressed(on) {
@@ -70,6 +72,7 @@ async function begin() {
       try {
         const connection = await transports[name].connect(microphone, page);
         page.begin(name, connection);
+        if (page.over()) throw Object.assign(new Error(page.over()), { refused: true });
         track.onended = () => page.end("The microphone was disconnected.");
         return {
           hangUp: () => page.end(""),
@@ -89,10 +92,11 @@ async function begin() {
   function conversation() {
     const latencies = [];
     const lines = new Map();
-    const early = [];
+    const first = []; // messages that come before the call is shown
     let moves = 0;
     let connection = null;
-    let over = false;
+    let over = ""; // why it has ended
+    let early = ""; // likewise, before it has begun
 
     const told = {
       service: ({ text }) => ($("service").textContent = text),
@@ -138,15 +142,23 @@ async function begin() {
         connection = conn;
         $("transcript").replaceChildren();
         $("swaps").replaceChildren();
+        $("latency").textContent = $("median").textContent = "–";
+        $("stream").textContent = "1";
+        $("moves").textContent = "0";
         $("way").textContent = { webrtc: "WebRTC", websocket: "WebSocket" }[name];
-        early.splice(0).forEach(this.message);
+        first.splice(0).forEach(this.message);
+        if (early) this.end(early);
+        else if (track.readyState === "ended") this.end("The microphone was disconnected.");
       },
 
       // message shows what the server tells.
       message(message) {
         if (connection) told[message?.type]?.(message);
-        else early.push(message);
+        else first.push(message);
       },
+
+      // over returns why the call has ended, if it has.
+      over: () => over,
 
       // levels shows how loud microphone and agent are, from 0 to 1.
       levels(mic, bot) {
@@ -156,8 +168,9 @@ async function begin() {
 
       // end ends the call, with a text if there is something to say.
       end(text) {
+        if (!connection) early ||= text || "The call has ended.";
         if (over || !connection) return;
-        over = true;
+        over = text || "The call has ended.";
         call = null;
         pressed(false);
         if (text) problem(text);

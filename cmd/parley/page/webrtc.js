@@ -28,13 +28,15 @@ export async function connect(microphone, page) {
       if (message.type === "message") page.message(message.data);
       if (message.type === "bye") page.end("");
     };
+    channel.onclose = () => page.end("The connection was lost.");
     await peer.setRemoteDescription(answer);
     await opened(channel, peer);
-    await player.play();
+    // Where the page may not make sound by itself, it may when it is touched.
+    player.play().catch(() => addEventListener("pointerdown", () => player.play(), { once: true }));
+    context.resume();
 
     const levels = [meter(context, microphone), meter(context, player.srcObject)];
     const timer = setInterval(() => page.levels(levels[0](), levels[1]()), 50);
-    channel.onclose = () => page.end("The connection was lost.");
     const comeBack = restarter(peer, url, answer.pc_id, () => page.end("The connection was lost."));
     peer.onconnectionstatechange = comeBack;
     return {
@@ -54,8 +56,9 @@ export async function connect(microphone, page) {
 
 // negotiate makes an offer to the server, and returns its answer.
 async function negotiate(peer, url, more) {
+  const addresses = gathered(peer);
   await peer.setLocalDescription();
-  await gathered(peer);
+  await addresses;
   const response = await fetch(url, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -71,20 +74,24 @@ async function negotiate(peer, url, more) {
 // lost, as from one network to the next. The call goes on there for a while.
 function restarter(peer, url, id, lost) {
   let trying = false;
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   return async () => {
-    if (peer.connectionState !== "failed" || trying) return;
+    if (!["disconnected", "failed"].includes(peer.connectionState) || trying) return;
     trying = true;
-    for (let attempts = 5; ; attempts--) {
+    await sleep(1500); // it may come back by itself
+    for (let attempts = 5; peer.connectionState !== "connected"; attempts--) {
       try {
         peer.restartIce();
-        await peer.setRemoteDescription(await negotiate(peer, url, { pc_id: id }));
-        trying = false;
-        return;
+        const answer = await negotiate(peer, url, { pc_id: id });
+        if (answer.pc_id !== id) return lost(); // the call is over, and this would be another
+        await peer.setRemoteDescription(answer);
+        await sleep(3000);
       } catch (error) {
         if (attempts === 0 || error.refused || peer.signalingState === "closed") return lost();
-        await new Promise((resolve) => setTimeout(resolve, 2000));
+        await sleep(2000);
       }
     }
+    trying = false;
   };
 }
 
@@ -92,8 +99,7 @@ function restarter(peer, url, id, lost) {
 // for those that take long.
 function gathered(peer) {
   return new Promise((resolve) => {
-    if (peer.iceGatheringState === "complete") resolve();
-    peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
+    peer.addEventListener("icecandidate", ({ candidate }) => candidate ?? resolve());
     setTimeout(resolve, 1000);
   });
 }

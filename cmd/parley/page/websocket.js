@@ -65,7 +65,7 @@ function conduct(socket, sound, context, page) {
     page.end(event.code === 1000 ? "" : event.reason ? `The call has ended: ${event.reason}.` : "The connection was lost.");
   context.onstatechange = () => {
     // A telephone call, or a locked screen, took the sound away.
-    if (context.state === "suspended") context.resume();
+    if (!["running", "closed"].includes(context.state)) context.resume();
   };
   return {
     close() {
