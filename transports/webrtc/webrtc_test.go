@@ -3,6 +3,7 @@ package webrtc
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -406,4 +407,139 @@ func TestWhoBreaksARuleIsDisconnected(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAMicrophoneThatComesBackIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{}
+		w := serve(t, Config{}, func(*Call) pipeline.Processor { return l })
+		c := w.dial("10.0.0.2", "parley").connect()
+		sent, want := spoken(t, tone(audio.Rate48k, time.Second), 0)
+		c.talk(sent)
+		time.Sleep(100 * time.Millisecond)
+		sender := c.pc.GetSenders()[0]
+		if err := c.pc.RemoveTrack(sender); err != nil {
+			t.Fatal(err)
+		}
+		if status, text := c.offer(nil); status != http.StatusOK {
+			t.Fatalf("%d: %s", status, text)
+		}
+		time.Sleep(3 * time.Second)
+		if _, err := c.pc.AddTrack(c.track); err != nil {
+			t.Fatal(err)
+		}
+		if status, text := c.offer(nil); status != http.StatusOK {
+			t.Fatalf("%d: %s", status, text)
+		}
+		time.Sleep(time.Second)
+		l.mu.Lock()
+		before := len(l.heard)
+		l.mu.Unlock()
+		c.talk(sent)
+		time.Sleep(time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !slices.Equal(l.heard[:len(want)], want) {
+			t.Errorf("what was said first is not heard: %d samples of %d, %d pieces left out", len(l.heard), len(want), leftOut(l.heard, want))
+		}
+		if out := leftOut(l.heard[before:], want[3*320:]); out > 2 {
+			t.Errorf("of what was said with the microphone that came back, %d pieces are not heard", out)
+		}
+	})
+}
+
+func TestMessagesWaitForTheirChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{}, func(*Call) pipeline.Processor {
+			return pipeline.On(func(ctx context.Context, f *frames.Start, dir frames.Direction, out *pipeline.Port) error {
+				if err := out.Send(ctx, f, dir); err != nil {
+					return err
+				}
+				for i := range maxOutbox + 1 {
+					if err := out.Send(ctx, &frames.TransportMessageUrgent{Message: map[string]any{"label": "rtvi-ai", "n": i}}, dir); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
+		c := w.dial("10.0.0.2", "chat").connect()
+		time.Sleep(time.Second)
+		got := c.told()
+		if len(got) != maxOutbox || got[0] != `{"label":"rtvi-ai","n":1}` || got[len(got)-1] != fmt.Sprintf(`{"label":"rtvi-ai","n":%d}`, maxOutbox) {
+			t.Errorf("%d messages came, in whatever language: %q", len(got), got[:min(3, len(got))])
+		}
+	})
+}
+
+func TestWhatAPeerMayAskForHasLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{MaxMessageRate: 10}, silence)
+		c := w.dial("10.0.0.2", "parley").connect()
+		var status int
+		for n := range maxOffers + 1 {
+			if status, _ = c.offer(nil); (status == http.StatusOK) != (n < maxOffers) {
+				t.Errorf("offer %d: %d", n, status)
+			}
+		}
+		if status != http.StatusTooManyRequests {
+			t.Errorf("too many offers: %d", status)
+		}
+		many := strings.Repeat("a=candidate:1 1 udp 1 10.0.0.9 9 typ host\r\n", maxMedia*maxCandidates/4+1)
+		if status, text := w.request("POST", map[string]any{"sdp": "v=0\r\n" + many, "type": "offer"}); status != 400 || !strings.Contains(text, "too many candidates") {
+			t.Errorf("too many candidates in an offer: %d %s", status, text)
+		}
+		candidates := slices.Repeat([]map[string]any{{"candidate": "", "sdp_mid": "0"}}, maxCandidates+1)
+		if status, text := w.request("PATCH", map[string]any{"pc_id": c.id, "candidates": candidates}); status != 400 || !strings.Contains(text, "more than") {
+			t.Errorf("too many candidates: %d %s", status, text)
+		}
+		for n := range 10 {
+			if _, err := c.pc.CreateDataChannel(fmt.Sprint(n), nil); err != nil {
+				break
+			}
+		}
+		<-c.over
+	})
+}
+
+func TestAConnectionThatIsMadeAnewHasADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{Grace: time.Hour}, silence)
+		c := w.dial("10.0.0.2", "parley").connect()
+		w.only()
+		again := w.redial(c.net, "parley")
+		again.id = c.id
+		w.router.AddChunkFilter(func(ch vnet.Chunk) bool { // it answers, and does not encrypt
+			data := ch.UserData()
+			return len(data) == 0 || data[0] < 20 || data[0] > 63
+		})
+		if status, text := again.offer(map[string]any{"restart_pc": true}); status != http.StatusOK {
+			t.Fatalf("%d: %s", status, text)
+		}
+		time.Sleep(16 * time.Second)
+		if n := w.server.Calls(); n != 0 {
+			t.Errorf("there are %d calls left", n)
+		}
+	})
+}
+
+func TestAnAgentThatPanicsSpoilsNoOtherCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		w := serve(t, Config{}, func(*Call) pipeline.Processor {
+			if n++; n == 2 {
+				panic("there is nobody")
+			}
+			return &listener{}
+		})
+		c := w.dial("10.0.0.2", "parley").connect()
+		other := w.dial("10.0.0.3", "parley")
+		if status, _ := other.offer(nil); status != http.StatusOK {
+			t.Fatal(status)
+		}
+		time.Sleep(time.Second)
+		if n := w.server.Calls(); n != 1 || c.pc.ConnectionState() != pion.PeerConnectionStateConnected {
+			t.Errorf("%d calls, the other one is %v", n, c.pc.ConnectionState())
+		}
+	})
 }
