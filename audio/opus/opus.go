@@ -58,10 +58,10 @@ func checkFormat(f audio.Format) error {
 	switch f.Rate {
 	case audio.Rate8k, audio.Rate16k, audio.Rate24k, audio.Rate48k:
 	default:
-		return fmt.Errorf("Opus has no audio of %d Hz: use 8000, 16000, 24000 or 48000", int(f.Rate))
+		return fmt.Errorf("there is no Opus of %d Hz: use 8000, 16000, 24000 or 48000", int(f.Rate))
 	}
 	if f.Channels != 1 && f.Channels != 2 {
-		return fmt.Errorf("Opus packets have one or two channels, not %d", f.Channels)
+		return fmt.Errorf("packets of Opus have one or two channels, not %d", f.Channels)
 	}
 	return nil
 }

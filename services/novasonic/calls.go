@@ -35,6 +35,7 @@ type call struct {
 	cancel   context.CancelCauseFunc
 	drop     bool            // a barge-in cancels it
 	result   json.RawMessage // nil until it has returned
+	toldAt   time.Time       // when a stream was sent that, the last time
 	words    *entry          // how it is told in words; nil if it is not. The first of some has those of all
 }
 
@@ -47,6 +48,11 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	if !v.mayGoOn(c) {
 		v.log.Debug("tool call of a stream that no longer answers is ignored", "stream", c.number, "tool", e.Name)
 		return // what it is for is heard, and answered, by another
+	}
+	if r := c.reply; r != nil && r.closed && r.begun && (c != v.listening || !v.awaitsAnswer()) {
+		// Whoever waited for an answer has had one, and this is another: one of the
+		// two is about what the tools had returned by then.
+		c.saysOf(slices.DeleteFunc(slices.Clone(c.results), func(k *call) bool { return !k.toldAt.Before(r.since) }))
 	}
 	// What was said before a call ("let me check") is an answer of its own: the
 	// wait for the tool is no hole in the middle of one.
@@ -116,7 +122,8 @@ func (v *conversation) toolReturned(e toolReturned) {
 		return
 	}
 	k.c.answer(k.id, k.result)
-	k.c.results, k.c.expects = append(k.c.results, k), time.Now()
+	k.toldAt = time.Now()
+	k.c.results, k.c.expects = append(k.c.results, k), k.toldAt
 }
 
 // tellInWords tells the stream that listens what tools have returned that

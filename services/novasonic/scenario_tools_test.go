@@ -277,11 +277,57 @@ func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAMute(t *testing.T) {
 	})
 }
 
+func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAnotherCall(t *testing.T) {
+	t.Parallel()
+	// What was typed waits for an answer when the tool returns, so that what is said
+	// then could be that. It is not: the answer is another call, and to its result
+	// the stream is deaf.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 3 * time.Second, "Bonn": 300 * time.Millisecond}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Text == "five" {
+			return sonictest.Call("get_weather", `{"city":"Bonn"}`)
+		}
+		return forecaster().Answer(c, turn)
+	})
+	want := outcome{agent: []string{"I hear of fog.", "I read of sun."}, again: 20 * time.Second, deaf: 20 * time.Second, errors: -1}
+	play(t, sonictest.Config{Brain: brain, Latency: sonictest.Latency{Jitter: -1}}, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1")
+		s.waitsFor("call", isA[*frames.FunctionCallInProgress])
+		s.waits(2800 * time.Millisecond) // it returns 200 ms later, and is spoken of first
+		s.sends(&frames.Text{Text: "five"})
+		s.waitsFor("second call", func(f frames.Frame) bool {
+			call, ok := f.(*frames.FunctionCallInProgress)
+			return ok && call != nil && book.calls.Load() == 2
+		})
+		s.strike(0, sonictest.StallWrites())
+		s.waits(2 * time.Second)
+		if err := s.sonic.Rotate(context.Background(), "a test"); err != nil {
+			t.Fatal(err)
+		}
+		s.waits(40 * time.Second)
+		texts := 0
+		for _, l := range s.streams() {
+			texts += len(l.Texts)
+		}
+		if texts != 2 { // "five", and what Bonn's weather is
+			t.Errorf("the streams were told %d texts", texts)
+		}
+	})
+}
+
 func TestScenarioAResultIsToldAgainThoughAnotherCallFollows(t *testing.T) {
 	t.Parallel()
+	for name, takes := range map[string]time.Duration{"while it is announced": 5 * time.Second, "before it is announced": 2500 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) { anotherCallFollows(t, takes) })
+	}
+}
+
+func anotherCallFollows(t *testing.T, takes time.Duration) {
 	// The call that "five" leads to comes after a sentence, and after the result
 	// of another.
-	book := &almanac{takes: map[string]time.Duration{"Ulm": 5 * time.Second, "Bonn": time.Second}}
+	book := &almanac{takes: map[string]time.Duration{"Ulm": takes, "Bonn": time.Second}}
 	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
 	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
 		if turn.Text == "five" {

@@ -146,6 +146,9 @@ func (v *conversation) sayNotes() {
 	}
 	v.turn++
 	c.say(n.text, v.ring.end)
+	for _, k := range n.results {
+		k.toldAt = now
+	}
 	c.results, c.expects = append(c.results, n.results...), now
 }
 

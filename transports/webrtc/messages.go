@@ -66,7 +66,7 @@ func (l *pipecat) decode(data []byte) (frames.Frame, []byte, error) {
 func (*pipecat) message(message any) ([]byte, error) { return json.Marshal(message) }
 
 func (*pipecat) press(byte) ([]byte, error) {
-	return nil, fmt.Errorf("Pipecat's clients have no keys: %w", errors.ErrUnsupported)
+	return nil, fmt.Errorf("clients of Pipecat's have no keys: %w", errors.ErrUnsupported)
 }
 
 func (*pipecat) bye() []byte { return []byte(`{"type":"signalling","message":{"type":"peerLeft"}}`) }

@@ -280,7 +280,7 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 	cfg := s.config
 	addr, err := net.ResolveUDPAddr("udp", cfg.Addr)
 	if err != nil {
-		return e, fmt.Errorf("Addr %q: %w: it is of the form HOST:PORT, or :PORT for every address", cfg.Addr, err)
+		return e, fmt.Errorf("address %q: %w: it is of the form HOST:PORT, or :PORT for every address", cfg.Addr, err)
 	}
 	logs := loggers{cfg.Logger}
 	// One socket, also for all addresses: what is rewritten to a public one must
