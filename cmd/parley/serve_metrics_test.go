@@ -57,6 +57,9 @@ func TestTheServersCallsAreMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	metricsShow(t, at, `parley_connections{transport="call"} 1`, `parley_calls_running{transport="call"} 1`, "parley_novasonic_streams_open 1")
+	if _, _, err := conn.Read(t.Context()); err != nil { // the agent listens; who leaves before has not hung up
+		t.Fatal(err)
+	}
 	conn.Close(ws.StatusNormalClosure, "")
 	body = metricsShow(t, at, `parley_connections{transport="call"} 0`, `parley_calls_running{transport="call"} 0`,
 		`parley_calls_ended_total{outcome="hung_up",transport="call"} 1`, `parley_call_duration_seconds_count{transport="call"} 1`)
