@@ -217,7 +217,19 @@ func (w *world) redial(n *vnet.Net, label string) *client {
 		w.t.Fatal(err)
 	}
 	c := &client{w: w, net: n, pc: pc, opened: make(chan struct{}), over: make(chan struct{}), state: make(chan pion.PeerConnectionState, 32)}
-	w.t.Cleanup(func() { c.pc.GracefulClose() })
+	w.t.Cleanup(func() {
+		// Where the server has closed, what is below the data channels has to end
+		// first: pion holds a lock that its end needs, while it waits for an answer
+		// that cannot come, and virtual time stands still.
+		synctest.Wait()
+		if w.server.Calls() == 0 {
+			select {
+			case <-c.over:
+			case <-time.After(time.Minute):
+			}
+		}
+		c.pc.GracefulClose()
+	})
 	pc.OnConnectionStateChange(func(s pion.PeerConnectionState) { c.state <- s })
 	pc.SCTP().OnClose(func(error) { close(c.over) })
 	if c.track, err = pion.NewTrackLocalStaticRTP(opusCodec, "mic", "caller"); err == nil {
