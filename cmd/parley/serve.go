@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/subtle"
+	"crypto/tls"
 	"embed"
 	"encoding/base64"
 	"encoding/json"
@@ -86,6 +87,14 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 	}
 	defer client.Close()
 
+	var certificates []tls.Certificate
+	if c.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return usageError{fmt.Errorf("--tls-cert %s, --tls-key %s: %w: both are files in PEM form", c.TLSCert, c.TLSKey, err)}
+		}
+		certificates = []tls.Certificate{pair}
+	}
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return fmt.Errorf("listen: %w: choose another address with --addr, or port 0 for a free one", err)
@@ -104,13 +113,14 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 		listener.Close()
 		return err
 	}
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), TLSConfig: &tls.Config{Certificates: certificates}}
 	scheme := "http"
 	if c.TLSCert != "" {
 		scheme = "https"
 	}
 	fmt.Fprintln(con.out, who)
 	fmt.Fprintf(con.out, "Listening on %s://%s/\n", scheme, browsable(listener.Addr()))
+	fmt.Fprintf(con.out, "WebRTC on UDP %s\n", shop.webrtc.Addr())
 	if c.Token == "" {
 		if shop.local = isLoopback(listener.Addr()); !shop.local {
 			fmt.Fprintln(con.out, "Everybody who can reach this address can call: set --token to change that.")
@@ -123,7 +133,7 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 	failed := make(chan error, 1)
 	go func() {
 		if c.TLSCert != "" {
-			failed <- web.ServeTLS(listener, c.TLSCert, c.TLSKey)
+			failed <- web.ServeTLS(listener, "", "")
 		} else {
 			failed <- web.Serve(listener)
 		}

@@ -30,10 +30,15 @@ func (c *webrtcFlags) check(addr string) error {
 	} else if _, err := net.LookupPort("udp", port); err != nil {
 		return usageError{fmt.Errorf("--udp %s: %q is no port: name one up to 65535, or 0 for a free one", c.UDP, port)}
 	}
-	for _, ip := range c.PublicIPs {
-		if net.ParseIP(ip) == nil {
+	for i, ip := range c.PublicIPs {
+		ip = strings.TrimSpace(ip)
+		switch parsed := net.ParseIP(ip); {
+		case parsed == nil:
 			return usageError{fmt.Errorf("--public-ip %s: it is not an IP address", ip)}
+		case parsed.IsUnspecified(), parsed.IsMulticast(), parsed.IsLoopback():
+			return usageError{fmt.Errorf("--public-ip %s: nobody reaches another machine under it", ip)}
 		}
+		c.PublicIPs[i] = ip
 	}
 	for _, url := range c.ICEServers {
 		if !strings.HasPrefix(url, "stun:") {
@@ -68,7 +73,7 @@ func (s *shop) offers(mux *http.ServeMux) error {
 	s.gauges.connections("webrtc", server)
 	for _, path := range []string{"/webrtc", "/webrtc/{token}", "/api/offer", "/api/offer/{token}"} {
 		// It counts by itself, since not every offer is a call.
-		for _, method := range []string{"POST ", "PATCH ", "OPTIONS "} {
+		for _, method := range []string{"GET ", "POST ", "PATCH ", "OPTIONS "} {
 			mux.Handle(method+path, s.fromHere(server))
 		}
 	}

@@ -31,6 +31,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	if _, err := talk(ctx, *null, *headphones); err != nil {
 		log.Fatal(err)
 	}

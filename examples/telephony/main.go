@@ -35,6 +35,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	show := func(t conversation.Turn) { fmt.Printf("%s: %s\n", t.Who, t.Text()) }
 	var err error
 	if *address == "" {

@@ -134,6 +134,7 @@ func (c *call) words() string {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	folder, err := os.MkdirTemp("", "parley-three-")
 	if err != nil {
 		log.Fatal(err)

@@ -11,6 +11,10 @@ import (
 // playing.
 const unconfirmed = 2 * time.Second
 
+// abandonedAfter is how long the far end may owe its word of something, when all is to
+// be over, until it is taken to be gone: nobody would ever tell.
+const abandonedAfter = 5 * time.Second
+
 // farEnd is what is known of when the peer plays what it was given. One that
 // never tells plays everything when it is due.
 type farEnd struct {
@@ -39,6 +43,12 @@ func (f *farEnd) heard(rate audio.SampleRate, now time.Duration) audio.Position 
 	}
 	f.latest = at
 	return at
+}
+
+// gone reports whether the far end owes its word of what was due at a position for so
+// long that it is not going to come.
+func (f *farEnd) gone(due audio.Position, rate audio.SampleRate, now time.Duration) bool {
+	return f.tells && due > f.limit(rate) && now-f.behind-rate.Duration(int64(due)) > abandonedAfter
 }
 
 // limit is the last position that is taken to be heard without another word.

@@ -188,6 +188,28 @@ func TestWhoIsGoneIsNotPlayedTo(t *testing.T) {
 	})
 }
 
+func TestAnEndDoesNotWaitForAFarEndThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// It stops telling in the middle of what is said, and the call is ended in order.
+		far := &peer{silent: time.Second}
+		far.output = playout.New(playout.Config{}, far)
+		began := time.Now()
+		got := upstream(t, far.output, func(ctx context.Context, out *pipeline.Port) error {
+			if err := out.Send(out.Generation(), speech(0, 10*24_000), frames.Downstream); err != nil {
+				return err
+			}
+			return out.Send(ctx, end(), frames.Downstream)
+		})
+		// It told up to a second, and two more are taken on trust.
+		if d := time.Since(began); d < 7*time.Second || d > 9*time.Second {
+			t.Errorf("it took %v to the end", d)
+		}
+		if !strings.Contains(got, "flushed") {
+			t.Errorf("what was not heard is not said to be lost:\n%s", got)
+		}
+	})
+}
+
 func TestASinkThatCanFlushHasALead(t *testing.T) {
 	for _, tc := range []struct {
 		name string

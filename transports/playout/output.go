@@ -231,7 +231,7 @@ func (o *Output) Process(ctx context.Context, f frames.Frame, dir frames.Directi
 			o.interrupt(ctx, out)
 			after = 0
 		}
-		if err := o.drain(ctx, after); err != nil {
+		if err := o.drain(ctx, after, out); err != nil {
 			return err
 		}
 		return out.Send(ctx, f, dir)
@@ -290,11 +290,21 @@ func (o *Output) enqueue(ctx context.Context, f *frames.AudioOutput) error {
 }
 
 // drain waits until everything has been heard and sent on, and some silence after it.
-func (o *Output) drain(ctx context.Context, after time.Duration) error {
+func (o *Output) drain(ctx context.Context, after time.Duration, out *pipeline.Port) error {
 	o.setDraining(true)
 	defer o.setDraining(false)
-	if err := o.wait(ctx, o.quiet, func() {}); err != nil {
+	abandoned := false
+	if err := o.wait(ctx, func() bool {
+		abandoned = !o.quiet() && o.abandoned()
+		return abandoned || o.quiet()
+	}, func() {}); err != nil {
 		return err
+	}
+	if abandoned {
+		o.interrupt(ctx, out) // what nobody will tell of is not taken to be heard
+		if err := o.wait(ctx, o.quiet, func() {}); err != nil {
+			return err
+		}
 	}
 	// The last reports have just set off upstream. End goes the other way and
 	// ends the run, so it gives them the time of a chunk to arrive.
@@ -339,6 +349,13 @@ func (o *Output) release() {
 // quiet reports whether there is nothing left to be heard or sent on.
 func (o *Output) quiet() bool {
 	return o.player.idle() && len(o.released) == 0 && !o.passing
+}
+
+// abandoned reports whether the far end has stopped telling of what it plays. o.mu is
+// held.
+func (o *Output) abandoned() bool {
+	e := o.player.events
+	return len(e) > 0 && o.far.gone(e[0].due, o.config.Format.Rate, time.Since(o.config.Clock.Start())-o.slipped)
 }
 
 // wait calls do, with the lock held, as soon as ready says so. Only Process

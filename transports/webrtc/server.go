@@ -207,6 +207,7 @@ type Server struct {
 	api      *pion.API
 	ice      pion.Configuration
 	mux      ice.UDPMux
+	addr     net.Addr
 	desk     *reception.Reception
 
 	mu    sync.Mutex
@@ -295,6 +296,7 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 	if err != nil {
 		return e, fmt.Errorf("open UDP port: %w: choose another Addr, or port 0 for a free one", err)
 	}
+	s.addr = conn.LocalAddr()
 	s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn, Net: cfg.net})
 	e.LoggerFactory = logs
 	e.SetICEUDPMux(s.mux)
@@ -320,6 +322,9 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 	}
 	return e, nil
 }
+
+// Addr returns the UDP address of all calls, with the port that was chosen.
+func (s *Server) Addr() net.Addr { return s.addr }
 
 // Calls returns how many calls there are, those included that are not yet connected.
 func (s *Server) Calls() int { return s.desk.Calls() }

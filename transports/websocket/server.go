@@ -338,11 +338,14 @@ func (s *Server) conduct(r *http.Request, call *Call, w *wire, log *slog.Logger)
 	began := time.Now()
 	err = s.desk.Run(runCtx, p)
 	l.deafen()
+	if cause := call.Err(); cause != nil { // nobody has hung up
+		log = log.With("reason", cause)
+	}
 	code, reason := ws.StatusNormalClosure, ""
 	switch {
 	case errors.Is(err, reception.ErrDraining):
 	case err != nil && runCtx.Err() != nil && s.desk.Context().Err() == nil:
-		log.Info("the caller left before the agent was ready")
+		log.Info("the caller was gone before the agent was ready")
 	case err != nil && s.desk.Context().Err() == nil:
 		code, reason = errInternal.Code, errInternal.Reason
 		log.Error("call failed", "error", err)
