@@ -131,7 +131,7 @@ func TestAServerThatIsNotOursIsCalled(t *testing.T) {
 	if len(marks) < 3 || marks[len(marks)-1] != "last" || !slices.IsSortedFunc(marks[:len(marks)-1], func(a, b string) int { return len(a) - len(b) }) {
 		t.Errorf("the marks %q came back", marks)
 	}
-	if took := last - began; took < 1000 || took > 1500 {
+	if took := last - began; took < 980 || took > 1500 { // two clocks, in whole milliseconds
 		t.Errorf("the last mark came back %d ms after a second of speech was sent at once", took)
 	}
 	trim := func(s []int16) []int16 {
