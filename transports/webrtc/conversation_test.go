@@ -141,7 +141,7 @@ func storm(t *testing.T, loss float64, questions int) {
 	if least := time.Duration(float64(spoke) * (1 - 2*loss) * 0.85); got < least {
 		t.Errorf("the agent spoke for %v, of which %v arrived", spoke, got)
 	}
-	if loss > 0 && (s.Receiver.Recovered == 0 || s.Receiver.Late > s.Receiver.Packets/100 || s.Loss < loss/3 || s.Loss > loss*3) {
+	if loss > 0 && (s.Receiver.Recovered == 0 || s.Receiver.Late > s.Receiver.Packets/100 || s.Loss > loss*3 || s.Loss == 0 && !testing.Short()) {
 		t.Errorf("%+v", s.Receiver)
 	}
 }
