@@ -116,7 +116,17 @@ func receive(t testing.TB, all []arrival, until time.Duration) received {
 	}
 }
 
+// onOneGoroutine leaves a test out of short runs, which are for the race detector: it
+// decodes minutes, and there is nothing to race with.
+func onOneGoroutine(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it decodes minutes, on one goroutine")
+	}
+}
+
 func TestANetworkThatLosesNothingCostsNothing(t *testing.T) {
+	onOneGoroutine(t)
 	sent, want := spoken(t, tone(audio.Rate48k, 10*time.Second), 0)
 	const least = 30 * time.Millisecond
 	for name, delay := range map[string]func(i int) time.Duration{
@@ -155,6 +165,7 @@ func TestANetworkThatLosesNothingCostsNothing(t *testing.T) {
 }
 
 func TestWhatIsLostIsRecoveredFromTheNextPacket(t *testing.T) {
+	onOneGoroutine(t)
 	sent, want := spoken(t, tone(audio.Rate48k, 10*time.Second), 0.1)
 	kept := slices.DeleteFunc(slices.Clone(sent), func(a arrival) bool { return a.number%10 == 5 })
 	got := receive(t, kept, kept[len(kept)-1].at)
@@ -175,6 +186,7 @@ func TestWhatIsLostIsRecoveredFromTheNextPacket(t *testing.T) {
 }
 
 func TestBurstsOfLossAreConcealedInTime(t *testing.T) {
+	onOneGoroutine(t)
 	sent, want := spoken(t, tone(audio.Rate48k, 10*time.Second), 0)
 	kept := slices.DeleteFunc(slices.Clone(sent), func(a arrival) bool { return a.number%100 >= 50 && a.number%100 < 57 })
 	got := receive(t, kept, kept[len(kept)-1].at)
@@ -194,6 +206,7 @@ func TestBurstsOfLossAreConcealedInTime(t *testing.T) {
 }
 
 func TestNothingIsLostInAStall(t *testing.T) {
+	onOneGoroutine(t)
 	sent, want := spoken(t, tone(audio.Rate48k, 6*time.Second), 0)
 	const from = 2 * time.Second
 	late := func(by func(at time.Duration) time.Duration) []arrival {
@@ -263,6 +276,7 @@ func TestNothingIsLostInAStall(t *testing.T) {
 }
 
 func TestWhatCameAllAtOnceIsHeard(t *testing.T) {
+	onOneGoroutine(t)
 	sent, want := spoken(t, tone(audio.Rate48k, 10*time.Second), 0)
 	burst := slices.Clone(sent)
 	for i := range burst {
@@ -278,6 +292,7 @@ func TestWhatCameAllAtOnceIsHeard(t *testing.T) {
 }
 
 func TestAQueueThatGrowsAndDrainsLosesNothing(t *testing.T) {
+	onOneGoroutine(t)
 	// Words with pauses over a path that takes 2.5 s longer for a while.
 	var said []int16
 	for range 40 {
@@ -303,6 +318,7 @@ func TestAQueueThatGrowsAndDrainsLosesNothing(t *testing.T) {
 }
 
 func TestSomebodyWhoNeverPausesIsHeardForEver(t *testing.T) {
+	onOneGoroutine(t)
 	// A quarter of an hour of a sender whose clock is off by 0.2 %, 1.8 s.
 	sent, _ := spoken(t, tone(audio.Rate48k, 10*time.Second), 0)
 	for _, off := range []float64{-0.002, 0.002} {
@@ -364,6 +380,7 @@ func TestAPauseOfTheSenderIsSilenceInTime(t *testing.T) {
 }
 
 func TestPacketsThatComeTwiceOrTooLateAreDropped(t *testing.T) {
+	onOneGoroutine(t)
 	sent, want := spoken(t, tone(audio.Rate48k, 4*time.Second), 0)
 	var all []arrival
 	for _, a := range sent {
@@ -382,10 +399,8 @@ func TestPacketsThatComeTwiceOrTooLateAreDropped(t *testing.T) {
 }
 
 func TestTheSendersClockIsKeptWithOurs(t *testing.T) {
+	onOneGoroutine(t)
 	// A minute of words with pauses, of a sender whose clock is off by 0.2 %, 120 ms.
-	if testing.Short() {
-		t.Skip("it decodes a minute twice, on one goroutine")
-	}
 	word := tone(audio.Rate48k, time.Second)
 	var said []int16
 	for range 40 {
@@ -429,6 +444,7 @@ func TestTheSendersClockIsKeptWithOurs(t *testing.T) {
 }
 
 func TestWhoIsTooFastIsHeardInRealTime(t *testing.T) {
+	onOneGoroutine(t)
 	// Ten seconds are sent in two, and then five as they are spoken.
 	sent, _ := spoken(t, tone(audio.Rate48k, 15*time.Second), 0)
 	const fast = 500
@@ -451,6 +467,7 @@ func TestWhoIsTooFastIsHeardInRealTime(t *testing.T) {
 }
 
 func TestASenderThatBeginsAnewIsHeardOn(t *testing.T) {
+	onOneGoroutine(t)
 	sent, want := spoken(t, tone(audio.Rate48k, 4*time.Second), 0)
 	jumped := slices.Clone(sent)
 	for i := 100; i < len(jumped); i++ {
