@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,11 +20,16 @@ import (
 // peer is one connection of a call.
 type peer struct {
 	call    *Call
+	api     *pion.API
 	pc      *pion.PeerConnection
 	closed  chan struct{}
 	finish  sync.Once
 	reading sync.WaitGroup
 	late    *time.Timer
+
+	// Of who negotiates.
+	voice *pion.RTPSender // of the agent's
+	held  bool            // the peer wants to hear nothing now
 
 	// Guarded by the call.
 	track    *pion.TrackRemote // that is heard
@@ -40,7 +46,7 @@ func newPeer(c *Call, api *pion.API, cfg pion.Configuration, changed func(*peer)
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{call: c, pc: pc, closed: make(chan struct{})}
+	p := &peer{call: c, api: api, pc: pc, closed: make(chan struct{})}
 	pc.OnConnectionStateChange(func(pion.PeerConnectionState) { changed(p) })
 	pc.SCTP().OnClose(func(error) {
 		if c.current() == p {
@@ -57,10 +63,8 @@ func (p *peer) answer(ctx context.Context, offer string) (string, error) {
 	if err := p.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", err
 	}
-	if len(p.pc.GetSenders()) == 0 || p.pc.GetSenders()[0].Track() == nil {
-		if err := p.speak(); err != nil {
-			return "", err
-		}
+	if err := p.speak(offer); err != nil {
+		return "", err
 	}
 	answer, err := p.pc.CreateAnswer(nil)
 	if err != nil {
@@ -97,20 +101,45 @@ func named(answer, offer string) (string, error) {
 	return string(b), err
 }
 
-// speak lets the peer hear the agent, on the first audio that it has offered.
-func (p *peer) speak() error {
+// speak lets the peer hear the agent, on the first audio that it has offered, unless it
+// does already.
+func (p *peer) speak(offer string) error {
 	for _, t := range p.pc.GetTransceivers() {
 		if t.Kind() != pion.RTPCodecTypeAudio {
 			continue
 		}
-		sender, err := p.pc.AddTrack(p.call.sender.track)
+		resumes := p.held
+		if p.held = isHeld(offer, t.Mid()); p.held || p.voice != nil && !resumes {
+			return nil
+		}
+		var err error
+		if p.voice == nil {
+			p.voice, err = p.pc.AddTrack(p.call.sender.track)
+		} else if p.voice, err = p.api.NewRTPSender(p.call.sender.track, p.pc.SCTP().Transport()); err == nil {
+			// pion has stopped the sender of a call that was held for good.
+			err = t.SetSender(p.voice, p.call.sender.track)
+		}
 		if err != nil {
 			return err
 		}
+		sender := p.voice
 		p.reading.Go(func() { p.reports(sender) })
 		return nil
 	}
 	return errNoAudio
+}
+
+// isHeld reports whether an offer wants a section to carry nothing for the time being.
+func isHeld(offer, mid string) bool {
+	var o sdp.SessionDescription
+	if o.UnmarshalString(offer) != nil {
+		return false
+	}
+	return slices.ContainsFunc(o.MediaDescriptions, func(m *sdp.MediaDescription) bool {
+		name, _ := m.Attribute(sdp.AttrKeyMID)
+		_, held := m.Attribute(sdp.AttrKeyInactive)
+		return name == mid && held
+	})
 }
 
 var errNoAudio = errors.New("the offer has no audio: add a transceiver for it")

@@ -18,7 +18,7 @@ import (
 // TestAPublicAddressLeadsToTheCall is on real sockets: what is announced for a NAT has to
 // be answered on each address of this machine.
 func TestAPublicAddressLeadsToTheCall(t *testing.T) {
-	server, err := NewServer(Config{PublicIPs: []string{"203.0.113.7"}}, func(*Call) (*pipeline.Pipeline, error) { return nil, nil })
+	server, err := NewServer(Config{PublicIPs: []string{"203.0.113.7", "2001:db8::7"}}, func(*Call) (*pipeline.Pipeline, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

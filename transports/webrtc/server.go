@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -116,38 +117,31 @@ type ICEServer struct {
 }
 
 func (c Config) withDefaults() Config {
-	def(&c.MaxCalls, 1000)
-	def(&c.ConnectTimeout, 15*time.Second)
-	def(&c.Grace, 20*time.Second)
-	def(&c.InputRate, audio.Rate16k)
-	def(&c.MaxWait, 400*time.Millisecond)
-	def(&c.Bitrate, 32000)
-	def(&c.MaxMessage, maxMessage)
-	def(&c.MaxMessageRate, 200)
-	def(&c.Track, "caller")
-	def(&c.Playout.Lead, 60*time.Millisecond)
-	def(&c.Playout.EndSilence, 200*time.Millisecond)
-	def(&c.Addr, ":0")
+	c.MaxCalls = cmp.Or(c.MaxCalls, 1000)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 15*time.Second)
+	c.Grace = cmp.Or(c.Grace, 20*time.Second)
+	c.InputRate = cmp.Or(c.InputRate, audio.Rate16k)
+	c.MaxWait = cmp.Or(c.MaxWait, 400*time.Millisecond)
+	c.Bitrate = cmp.Or(c.Bitrate, 32000)
+	c.MaxMessage = cmp.Or(c.MaxMessage, maxMessage)
+	c.MaxMessageRate = cmp.Or(c.MaxMessageRate, 200)
+	c.Track = cmp.Or(c.Track, "caller")
+	c.Playout.Lead = cmp.Or(c.Playout.Lead, 60*time.Millisecond)
+	c.Playout.EndSilence = cmp.Or(c.Playout.EndSilence, 200*time.Millisecond)
+	c.Addr = cmp.Or(c.Addr, ":0")
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
 
-// def sets what is zero to its default.
-func def[T comparable](v *T, to T) {
-	var zero T
-	if *v == zero {
-		*v = to
-	}
-}
-
 const (
 	maxMessage    = 64 << 10
 	maxOffer      = 128 << 10
-	maxMedia      = 16 // sections of an offer
-	maxCandidates = 64 // of a peer, for each of its offers
-	maxOffers     = 10 // of a call, at once; one more each second
+	maxMedia      = 16  // sections of an offer
+	maxCandidates = 64  // of a peer that follow, for each of its offers
+	maxOffered    = 256 // in an offer: each section has them
+	maxOffers     = 10  // of a call, at once; one more each second
 
 	// readTimeout is how long a request's body may take.
 	readTimeout = 10 * time.Second
@@ -294,7 +288,7 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 		conn, err = net.ListenUDP("udp", addr)
 	}
 	if err != nil {
-		return e, fmt.Errorf("open UDP port: %w: choose another Addr, or port 0 for a free one", err)
+		return e, fmt.Errorf("open UDP port: %w: choose another address, or port 0 for a free one", err)
 	}
 	s.addr = conn.LocalAddr()
 	s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn, Net: cfg.net})
@@ -307,20 +301,29 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 	// When the peer closes, pion's connection does so, too, and holds a lock while it
 	// waits for an answer that cannot come. Virtual time stands still then.
 	e.DisableCloseByDTLS(cfg.net != nil)
-	for family, network := range map[bool]pion.NetworkType{false: pion.NetworkTypeUDP4, true: pion.NetworkTypeUDP6} {
+	if len(cfg.PublicIPs) > 0 {
+		if err := e.SetICEAddressRewriteRules(rewriteRules(cfg.PublicIPs)...); err != nil {
+			return e, errors.Join(fmt.Errorf("PublicIPs: %w", err), s.mux.Close())
+		}
+	}
+	return e, nil
+}
+
+// rewriteRules has this host's addresses told of under public ones, too, of the same
+// family.
+func rewriteRules(public []string) (rules []pion.ICEAddressRewriteRule) {
+	for _, network := range []pion.NetworkType{pion.NetworkTypeUDP4, pion.NetworkTypeUDP6} {
 		rule := pion.ICEAddressRewriteRule{AsCandidateType: pion.ICECandidateTypeHost, Mode: pion.ICEAddressRewriteAppend, Networks: []pion.NetworkType{network}}
-		for _, ip := range cfg.PublicIPs {
-			if is6 := net.ParseIP(ip).To4() == nil; is6 == family {
+		for _, ip := range public {
+			if is4 := net.ParseIP(ip).To4() != nil; is4 == (network == pion.NetworkTypeUDP4) {
 				rule.External = append(rule.External, ip)
 			}
 		}
 		if len(rule.External) > 0 {
-			if err := e.SetICEAddressRewriteRules(rule); err != nil {
-				return e, errors.Join(fmt.Errorf("PublicIPs: %w", err), s.mux.Close())
-			}
+			rules = append(rules, rule)
 		}
 	}
-	return e, nil
+	return rules
 }
 
 // Addr returns the UDP address of all calls, with the port that was chosen.
@@ -358,12 +361,18 @@ type (
 type refusal struct {
 	status int
 	reason string
+	cause  error // which is only logged; nil if there is no more to say
 }
 
-func (r *refusal) Error() string { return r.reason }
+func (r *refusal) Error() string {
+	if r.cause != nil {
+		return r.cause.Error()
+	}
+	return r.reason
+}
 
 func refuse(status int, format string, args ...any) error {
-	return &refusal{status, fmt.Sprintf(format, args...)}
+	return &refusal{status: status, reason: fmt.Sprintf(format, args...)}
 }
 
 // ServeHTTP takes offers and candidates. See the package's documentation.
@@ -396,8 +405,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	if s.config.Authenticate != nil {
 		if err := s.config.Authenticate(r); err != nil {
-			s.config.Logger.Warn("not authenticated", "remote", r.RemoteAddr, "error", err)
-			return nil, refuse(http.StatusUnauthorized, "not authenticated")
+			return nil, &refusal{http.StatusUnauthorized, "not authenticated", err}
 		}
 	}
 	body := http.MaxBytesReader(w, r.Body, maxOffer)
@@ -481,7 +489,7 @@ func (o *offer) check() error {
 		return refuse(http.StatusBadRequest, "the sdp is not one: it begins with v=0")
 	case strings.Count(o.SDP, "\nm=") > maxMedia:
 		return refuse(http.StatusBadRequest, "the offer has more than %d media sections", maxMedia)
-	case strings.Count(o.SDP, "\na=candidate:") > maxMedia*maxCandidates/4:
+	case strings.Count(o.SDP, "\na=candidate:") > maxOffered:
 		return refuse(http.StatusBadRequest, "the offer has too many candidates")
 	}
 	return nil

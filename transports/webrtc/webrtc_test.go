@@ -449,6 +449,37 @@ func TestAMicrophoneThatComesBackIsHeard(t *testing.T) {
 	})
 }
 
+func TestACallThatWasHeldGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{}, parrot)
+		c := w.dial("10.0.0.2", "parley").connect()
+		sent, _ := spoken(t, tone(audio.Rate48k, time.Second), 0)
+		heard := func() int {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return len(c.packets)
+		}
+		c.talk(sent)
+		time.Sleep(time.Second)
+		if n := heard(); n < 40 {
+			t.Fatalf("%d packets came back", n)
+		}
+		for _, direction := range []string{"inactive", "sendrecv"} {
+			c.direction = direction
+			if status, text := c.offer(nil); status != http.StatusOK {
+				t.Fatalf("%s: %d: %s", direction, status, text)
+			}
+			time.Sleep(time.Second)
+		}
+		before := heard()
+		c.talk(sent)
+		time.Sleep(time.Second)
+		if n := heard() - before; n < 40 {
+			t.Errorf("behind the hold %d packets came back: %+v", n, w.only().Stats())
+		}
+	})
+}
+
 func TestMessagesWaitForTheirChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := serve(t, Config{}, func(*Call) pipeline.Processor {
@@ -486,7 +517,7 @@ func TestWhatAPeerMayAskForHasLimits(t *testing.T) {
 		if status != http.StatusTooManyRequests {
 			t.Errorf("too many offers: %d", status)
 		}
-		many := strings.Repeat("a=candidate:1 1 udp 1 10.0.0.9 9 typ host\r\n", maxMedia*maxCandidates/4+1)
+		many := strings.Repeat("a=candidate:1 1 udp 1 10.0.0.9 9 typ host\r\n", maxOffered+1)
 		if status, text := w.request("POST", map[string]any{"sdp": "v=0\r\n" + many, "type": "offer"}); status != 400 || !strings.Contains(text, "too many candidates") {
 			t.Errorf("too many candidates in an offer: %d %s", status, text)
 		}

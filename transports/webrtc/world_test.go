@@ -182,6 +182,7 @@ type client struct {
 
 	packet     rtp.Packet
 	restartICE bool
+	direction  string // of the audio in the offer, if it is to be another
 }
 
 // heardPacket is a packet that a client got.
@@ -274,7 +275,11 @@ func (c *client) offer(extra map[string]any) (int, string) {
 		c.w.t.Fatal(err)
 	}
 	<-gathered
-	body := map[string]any{"sdp": c.pc.LocalDescription().SDP, "type": "offer", "pc_id": nil, "restart_pc": false}
+	sdp := c.pc.LocalDescription().SDP
+	if c.direction != "" {
+		sdp = strings.Replace(sdp, "a=sendrecv", "a="+c.direction, 1)
+	}
+	body := map[string]any{"sdp": sdp, "type": "offer", "pc_id": nil, "restart_pc": false}
 	if c.id != "" {
 		body["pc_id"] = c.id
 	}
