@@ -9,12 +9,10 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/dtmf"
 	"github.com/parley-go/parley/audio/enhance"
-	"github.com/parley-go/parley/audio/wav"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/filter"
 	"github.com/parley-go/parley/processors/keypad"
-	"github.com/parley-go/parley/testdata/calls"
 )
 
 // microsPerSecond runs f, which deals with one second of audio, and reports the
@@ -35,35 +33,20 @@ func microsPerSecond(b *testing.B, f func()) {
 // callerSecond is a second in the middle of a caller's sentence.
 func callerSecond(b *testing.B, rate audio.SampleRate) []int16 {
 	b.Helper()
-	file, err := calls.Files.Open("bargein.wav")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer file.Close()
-	r, err := wav.NewReader(file)
-	if err != nil {
-		b.Fatal(err)
-	}
-	all := make([]int16, 5*r.Format().Rate)
-	for n := 0; n < len(all); {
-		k, err := r.Read(all[n:])
-		if err != nil {
-			b.Fatal(err)
-		}
-		n += k
-	}
+	all, native := decode(b, "bargein.wav")
+	all = all[:5*native]
 	loudest, at := math.Inf(-1), 0
-	second := int(r.Format().Rate)
+	second := int(native)
 	for i := 0; i+second <= len(all); i += second / 10 {
 		if l := audio.RMS(all[i : i+second]); l > loudest {
 			loudest, at = l, i
 		}
 	}
 	speech := all[at : at+second]
-	if rate == r.Format().Rate {
+	if rate == native {
 		return speech
 	}
-	re, err := audio.NewResampler(r.Format().Rate, rate, 1)
+	re, err := audio.NewResampler(native, rate, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

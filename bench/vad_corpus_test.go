@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"io"
 	"io/fs"
 	"math"
 	"math/rand/v2"
@@ -13,8 +12,6 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/audio/mp3"
-	"github.com/parley-go/parley/audio/wav"
 	"github.com/parley-go/parley/testdata/calls"
 )
 
@@ -29,38 +26,14 @@ type recording struct {
 	spoken  []utterance
 }
 
-// decode reads a mono file of testdata/calls.
+// decode reads a file of testdata/calls.
 func decode(tb testing.TB, name string) ([]int16, audio.SampleRate) {
 	tb.Helper()
-	f, err := calls.Files.Open(name)
+	samples, format, err := calls.Read(name)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer f.Close()
-	var r interface {
-		Read([]int16) (int, error)
-		Format() audio.Format
-	}
-	if path.Ext(name) == ".mp3" {
-		r, err = mp3.NewReader(f)
-	} else {
-		r, err = wav.NewReader(f)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var samples []int16
-	buffer := make([]int16, 8192)
-	for {
-		n, err := r.Read(buffer)
-		samples = append(samples, buffer[:n]...)
-		if err == io.EOF {
-			return samples, r.Format().Rate
-		}
-		if err != nil {
-			tb.Fatal(err)
-		}
-	}
+	return samples, format.Rate
 }
 
 // callers are the shipped recordings. The script of the shop that they call says

@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/testdata/calls"
 )
 
@@ -26,34 +25,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // speech returns a recording at a rate: somebody speaks.
 func speech(t testing.TB, rate audio.SampleRate) []int16 {
 	t.Helper()
-	f, err := calls.Files.Open("order.mp3")
+	s, format, err := calls.Read("order.mp3")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	r, err := mp3.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var s []int16
-	buf := make([]int16, 4096)
-	for {
-		n, err := r.Read(buf)
-		s = append(s, buf[:n]...)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if r.Format().Channels == 2 {
-		s = audio.Remix(nil, s, 2, 1)
-	}
-	if r.Format().Rate == rate {
-		return s
-	}
-	rs, err := audio.NewResampler(r.Format().Rate, rate, 1)
+	rs, err := audio.NewResampler(format.Rate, rate, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

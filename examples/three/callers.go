@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/examples/webrtc/phone"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
@@ -25,28 +23,13 @@ type caller struct {
 }
 
 func newCaller(path string) (*caller, error) {
-	shipped, err := calls.Files.Open("order.mp3")
+	whole, format, err := calls.Read("order.mp3")
 	if err != nil {
-		return nil, err
-	}
-	defer shipped.Close()
-	r, err := mp3.NewReader(shipped)
-	if err != nil {
-		return nil, err
-	}
-	var whole []int16
-	block := make([]int16, 1<<14)
-	for err == nil {
-		var n int
-		n, err = r.Read(block)
-		whole = append(whole, block[:n]...)
-	}
-	if err != io.EOF {
 		return nil, err
 	}
 	// "Hello. I would like to bring my bicycle in for a repair." "Thank you very much. Goodbye."
-	hello, goodbye := r.Format().Rate.Samples(7600*time.Millisecond), r.Format().Rate.Samples(33200*time.Millisecond)
-	c := &caller{path: path, format: r.Format()}
+	hello, goodbye := format.Rate.Samples(7600*time.Millisecond), format.Rate.Samples(33200*time.Millisecond)
+	c := &caller{path: path, format: format}
 	for _, piece := range [][]int16{whole[:hello], whole[goodbye:]} {
 		c.samples = append(c.samples, piece...)
 		c.samples = audio.AppendSilence(c.samples, int(c.format.Rate.Samples(time.Second))) // for a machine that is slow to answer

@@ -145,6 +145,7 @@ func main() {
 		err = compare(os.Stdout, held)
 	}
 	if err != nil {
+		os.RemoveAll(folder) // half a recording is of no use
 		log.Fatal(err)
 	}
 }

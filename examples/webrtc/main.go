@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 	"os/signal"
 	"time"
 
-	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/examples/webrtc/phone"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/conversation"
@@ -63,7 +61,10 @@ func callOnce(ctx context.Context, said func(conversation.Turn)) (heard []int16,
 	if err != nil {
 		return nil, err
 	}
-	caller, err := recording()
+	caller, format, err := calls.Read("noisy.mp3") // 22 s, from a street
+	if err == nil && format.Rate != phone.Rate {
+		err = fmt.Errorf("the recording is %v, and should be what the telephone takes", format)
+	}
 	if err == nil {
 		heard, err = phone.Call(ctx, "http://"+s.address+"/webrtc", caller)
 	}
@@ -126,32 +127,4 @@ func (s *server) close() error {
 	err := errors.Join(s.calls.Shutdown(ctx), s.web.Shutdown(ctx))
 	s.emulator.Close()
 	return err
-}
-
-// recording is the caller: 22 s, from a street.
-func recording() ([]int16, error) {
-	shipped, err := calls.Files.Open("noisy.mp3")
-	if err != nil {
-		return nil, err
-	}
-	defer shipped.Close()
-	r, err := mp3.NewReader(shipped)
-	if err != nil {
-		return nil, err
-	}
-	if r.Format().Rate != phone.Rate || r.Format().Channels != 1 {
-		return nil, fmt.Errorf("the recording is %v, and should be what the telephone takes", r.Format())
-	}
-	var all []int16
-	block := make([]int16, 1<<14)
-	for {
-		n, err := r.Read(block)
-		all = append(all, block[:n]...)
-		if err == io.EOF {
-			return all, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 }

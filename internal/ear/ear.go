@@ -4,16 +4,12 @@ package ear
 
 import (
 	"fmt"
-	"io"
-	"path"
 	"testing"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/audio/mp3"
-	"github.com/parley-go/parley/audio/wav"
 	"github.com/parley-go/parley/services/novasonic/sonictest/hearing"
 	"github.com/parley-go/parley/testdata/calls"
 )
@@ -98,12 +94,19 @@ func sentences(t *testing.T) (*hearing.Library, map[string]time.Duration) {
 			t.Fatal(err)
 		}
 	}
+	read := func(name string) ([]int16, audio.SampleRate) {
+		samples, format, err := calls.Read(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return samples, format.Rate
+	}
 	for _, c := range script.Clips {
-		samples, rate := Read(t, c.File)
+		samples, rate := read(c.File)
 		add(c.Text, samples, rate)
 	}
 	for _, r := range script.Recordings {
-		samples, rate := Read(t, r.File)
+		samples, rate := read(r.File)
 		for _, u := range r.Utterances {
 			from, to := rate.Samples(seconds(u.From)), rate.Samples(seconds(u.To))
 			add(u.Text, samples[from:to], rate)
@@ -113,37 +116,3 @@ func sentences(t *testing.T) (*hearing.Library, map[string]time.Duration) {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// Read returns a file of testdata/calls, which is mono.
-func Read(t *testing.T, name string) ([]int16, audio.SampleRate) {
-	t.Helper()
-	f, err := calls.Files.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var r interface {
-		Read([]int16) (int, error)
-		Format() audio.Format
-	}
-	if path.Ext(name) == ".mp3" {
-		r, err = mp3.NewReader(f)
-	} else {
-		r, err = wav.NewReader(f)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []int16
-	buffer := make([]int16, 1<<14)
-	for {
-		n, err := r.Read(buffer)
-		all = append(all, buffer[:n]...)
-		if err == io.EOF {
-			return all, r.Format().Rate
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/processors/audiofile"
+	"github.com/parley-go/parley/testdata/calls"
 )
 
 // callers are what the page can call over.
@@ -35,10 +35,9 @@ func TestAConversationInABrowser(t *testing.T) {
 		t.Skip("SKIPPED: chromium is not installed, so no browser talks to the page")
 	}
 	url, logged := parleyServes(t)
-	calls := filepath.Join("..", "..", "testdata", "calls")
 	caller := filepath.Join(t.TempDir(), "caller.wav")
 	// The call begins some time after the microphone.
-	writeWAV(t, caller, append(make([]int16, 2*48000), recording(t, filepath.Join(calls, "order.mp3"), audio.Rate48k)...))
+	writeWAV(t, caller, append(make([]int16, 2*48000), recording(t, "order.mp3", audio.Rate48k)...))
 	const seconds = "26"
 	t.Run("over", func(t *testing.T) {
 		for transport, way := range callers {
@@ -101,7 +100,7 @@ func TestAConversationInABrowser(t *testing.T) {
 				}
 				heard := resample(t, audio.DecodePCM(nil, b), audio.SampleRate(page.Rate), audio.Rate8k)
 				for clip, wasSaid := range map[string]bool{"repair.mp3": true, "brakes.mp3": true, "oneday.mp3": true, "price.mp3": false} {
-					like := found(heard, recording(t, filepath.Join(calls, "clips", clip), audio.Rate8k))
+					like := found(heard, recording(t, "clips/"+clip, audio.Rate8k))
 					t.Logf("%s: %.3f", clip, like)
 					if like > 0.65 != wasSaid { // a browser's jitter buffer stretches
 						t.Errorf("that %s was heard is %v: the likeness is %.3f", clip, !wasSaid, like)
@@ -157,26 +156,13 @@ func parleyServes(t *testing.T) (url string, logged func() string) {
 }
 
 // recording returns a recording at a rate.
-func recording(t *testing.T, path string, rate audio.SampleRate) []int16 {
+func recording(t *testing.T, name string, rate audio.SampleRate) []int16 {
 	t.Helper()
-	r, err := audiofile.Open(path)
+	s, format, err := calls.Read(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	var s []int16
-	buf := make([]int16, 4096)
-	for {
-		n, err := r.Read(buf)
-		s = append(s, buf[:n]...)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return resample(t, s, r.Format().Rate, rate)
+	return resample(t, s, format.Rate, rate)
 }
 
 func resample(t *testing.T, s []int16, from, to audio.SampleRate) []int16 {

@@ -1,13 +1,7 @@
 package js
 
 import (
-	"bytes"
-	"context"
 	"math"
-	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,30 +27,7 @@ func TestPipecatsClientHoldsACallOverWebRTC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(server)
-	t.Cleanup(web.Close)
-	t.Cleanup(func() {
-		if err := server.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	dir := t.TempDir()
-	questionFile, answerFile := filepath.Join(dir, "question.pcm"), filepath.Join(dir, "answer.pcm")
-	if err := os.WriteFile(questionFile, audio.EncodePCM(nil, question), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "smallwebrtc.mjs", web.URL, questionFile, answerFile)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("smallwebrtc.mjs: %v\n%s%s", err, out, stderr.Bytes())
-	}
-	if want := "{\"name\":\"ready\",\"version\":\"2.1.0\"}\n{\"name\":\"message\",\"data\":{\"bye\":true}}\n"; string(out) != want {
-		t.Errorf("it printed\n%swant\n%s%s", out, want, stderr.Bytes())
-	}
+	answered := hold(t, program, "smallwebrtc.mjs", answering(t, server), question)
 	if data != `{"greeting":"hello"}` {
 		t.Errorf("the offer came with %s", data)
 	}
@@ -65,11 +36,7 @@ func TestPipecatsClientHoldsACallOverWebRTC(t *testing.T) {
 	if like := found(resample(t, g.heard, audio.Rate16k, audio.Rate8k), chirp(audio.Rate8k, 2*time.Second, 300, 1500)); like < 0.9 {
 		t.Errorf("the agent did not hear the question: the likeness is %.3f", like)
 	}
-	b, err := os.ReadFile(answerFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	heard := resample(t, audio.DecodePCM(nil, b), audio.Rate48k, audio.Rate8k)
+	heard := resample(t, answered, audio.Rate48k, audio.Rate8k)
 	if like := found(heard, chirp(audio.Rate8k, time.Second, 2000, 500)); like < 0.8 {
 		t.Errorf("the client did not hear the answer: the likeness is %.3f", like)
 	}

@@ -20,8 +20,6 @@ import (
 	"strings"
 
 	"github.com/parley-go/parley/audio"
-	"github.com/parley-go/parley/audio/mp3"
-	"github.com/parley-go/parley/audio/wav"
 	"github.com/parley-go/parley/testdata/calls"
 )
 
@@ -80,35 +78,8 @@ func doubled(s Sound) Sound {
 }
 
 func read(name string) (Sound, error) {
-	f, err := calls.Files.Open(name)
-	if err != nil {
-		return Sound{}, err
-	}
-	defer f.Close()
-	var r interface {
-		Read([]int16) (int, error)
-		Format() audio.Format
-	}
-	if path.Ext(name) == ".mp3" {
-		r, err = mp3.NewReader(f)
-	} else {
-		r, err = wav.NewReader(f)
-	}
-	if err != nil {
-		return Sound{}, fmt.Errorf("read %s: %w", name, err)
-	}
-	s := Sound{Name: strings.TrimSuffix(name, path.Ext(name)), Rate: r.Format().Rate}
-	buffer := make([]int16, 8192)
-	for {
-		n, err := r.Read(buffer)
-		s.Samples = append(s.Samples, buffer[:n]...)
-		if err == io.EOF {
-			return s, nil
-		}
-		if err != nil {
-			return Sound{}, fmt.Errorf("read %s: %w", name, err)
-		}
-	}
+	samples, format, err := calls.Read(name)
+	return Sound{Name: strings.TrimSuffix(name, path.Ext(name)), Rate: format.Rate, Samples: samples}, err
 }
 
 // Write writes results as [Read] reads them.
