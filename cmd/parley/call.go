@@ -283,7 +283,7 @@ func (c *callCommand) converse(ctx, reading context.Context, con console, screen
 		summary.Dropped += int64(s.System.Shed + s.Ordered.Shed + s.Upstream.Shed)
 	}
 	if drawing != nil {
-		if failed := drawing.write(timeline.SVG(ears.timeline(summary, bargeIns(said)))); failed != nil {
+		if failed := drawing.write(timeline.SVG(ears.timeline(summary, bargeIns(said, summary.Ended)))); failed != nil {
 			err = errors.Join(err, failed)
 		} else {
 			summary.Timeline = c.Timeline
@@ -386,8 +386,10 @@ func (s *Summary) print(w io.Writer) {
 	switch {
 	case s.interrupted():
 		fmt.Fprintln(w, "interrupted: the call was ended before its time")
-	case s.Turns == 0 && s.Error == "" && strings.HasPrefix(s.Ended, "the call has lasted"):
+	case s.Turns == 0 && s.Error == "" && !s.live && strings.HasPrefix(s.Ended, "the call has lasted"):
 		fmt.Fprintln(w, "the caller was not heard in that time: leave out --max-duration, or make it longer")
+	case s.Turns == 0 && s.Error == "" && s.live:
+		fmt.Fprintln(w, "nobody was heard: is it the right microphone, and is it on? See --list-devices")
 	case s.Turns == 0 && s.Error == "":
 		fmt.Fprintln(w, "the caller was not heard: is there speech in the recording?")
 	}

@@ -148,7 +148,7 @@ func (l *listener) fill(s *Summary, said conversation.Transcript) {
 	defer l.mu.Unlock()
 	s.Turns = max(turnsOf(said), l.stops)
 	s.Answers = l.answers
-	s.BargeIns = len(bargeIns(said))
+	s.BargeIns = len(bargeIns(said, l.ended))
 	s.Latency = latencyOf(l.latencies)
 	s.Errors = l.errors
 	s.Ended = l.ended

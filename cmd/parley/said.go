@@ -54,12 +54,13 @@ func turnsOf(said conversation.Transcript) (n int) {
 	return n
 }
 
-// bargeIns are when the caller cut an answer short, of which something was heard.
-func bargeIns(said conversation.Transcript) []time.Duration {
+// bargeIns are when the caller cut an answer short, of which something was heard: not
+// by hanging up, which is how the call ended.
+func bargeIns(said conversation.Transcript, ended string) []time.Duration {
 	var all []time.Duration
 	last := ""
 	for _, e := range said.Entries {
-		if e.State == conversation.Cut && !e.Place.IsZero() && e.Response != last && e.Reason != brokenOff {
+		if e.State == conversation.Cut && !e.Place.IsZero() && e.Response != last && e.Reason != brokenOff && e.Reason != ended {
 			all, last = append(all, e.Place.To()), e.Response
 		}
 	}

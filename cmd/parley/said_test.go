@@ -113,9 +113,9 @@ func TestABargeInIsCountedOnceForEachAnswerThatWasCut(t *testing.T) {
 	}
 	said := conversation.Transcript{Entries: []conversation.Entry{
 		cut("a", "barge-in"), cut("a", "barge-in"), cut("b", "broken off"), cut("c", "barge-in"),
-		{Who: conversation.Agent, State: conversation.Unheard, Response: "d", Reason: "barge-in"},
+		{Who: conversation.Agent, State: conversation.Unheard, Response: "d", Reason: "barge-in"}, cut("e", "interrupted"),
 	}}
-	if got := bargeIns(said); !slices.Equal(got, []time.Duration{2 * time.Millisecond, 2 * time.Millisecond}) {
+	if got := bargeIns(said, "interrupted"); !slices.Equal(got, []time.Duration{2 * time.Millisecond, 2 * time.Millisecond}) {
 		t.Errorf("barge-ins at %v", got)
 	}
 }

@@ -181,6 +181,11 @@ func (c *serveCommand) check() error {
 	case strings.Trim(c.Token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _ only")}
 	}
+	for _, o := range c.Origins {
+		if _, host, ok := strings.Cut(o, "://"); strings.Contains(o, "/") && (!ok || strings.Contains(host, "/")) {
+			return usageError{fmt.Errorf("--origin %s: it is a host, such as app.example.com, and no page", o)}
+		}
+	}
 	return errors.Join(c.agentFlags.check(), c.webrtcFlags.check(c.Addr))
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,24 +15,12 @@ import (
 // scrape asks for the metrics as Prometheus does.
 func scrape(t *testing.T, at, authorization, host string) (status int, body string, header http.Header) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Host = host
-	if authorization != "" {
-		r.Header.Set("Authorization", authorization)
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b), resp.Header
+	return get(t, at+"/metrics", func(r *http.Request) {
+		r.Host = host
+		if authorization != "" {
+			r.Header.Set("Authorization", authorization)
+		}
+	})
 }
 
 func TestTheServersCallsAreMeasured(t *testing.T) {

@@ -20,14 +20,20 @@ import (
 
 func TestAServerThatMakesNoSenseIsRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		"serve --addr 8080":         "--addr 8080: it is not of the form HOST:PORT",
-		"serve --addr :99999":       `"99999" is no port`,
-		"serve --tls-cert x.pem":    "belong together",
-		"serve --calls 0":           "--calls=0: there must be at least one",
-		"serve --streams 1":         "--streams=1: there must be at least two",
-		"serve --drain=-1s":         "--drain=-1s: it cannot be negative",
-		"serve --token a/b":         "--token: it must fit into a path",
-		"serve --genesys-api-key k": "belong together",
+		"serve --addr 8080":                                   "--addr 8080: it is not of the form HOST:PORT",
+		"serve --addr :99999":                                 `"99999" is no port`,
+		"serve --tls-cert x.pem":                              "belong together",
+		"serve --calls 0":                                     "--calls=0: there must be at least one",
+		"serve --streams 1":                                   "--streams=1: there must be at least two",
+		"serve --drain=-1s":                                   "--drain=-1s: it cannot be negative",
+		"serve --token a/b":                                   "--token: it must fit into a path",
+		"serve --origin https://x.example/y":                  "--origin https://x.example/y: it is a host",
+		"serve --udp 8080":                                    "--udp 8080: it is not of the form HOST:PORT",
+		"serve --public-ip 0.0.0.0":                           "nobody reaches another machine under it",
+		"serve --public-ip x":                                 "--public-ip x: it is not an IP address",
+		"serve --ice-server stun:":                            "it is of the form stun:HOST:PORT",
+		"serve --ice-server turn:a.example":                   "a TURN server is for callers",
+		"serve --genesys-api-key k":                           "belong together",
 		"serve --genesys-api-key k --genesys-client-secret *": "--genesys-client-secret: it is not in base64",
 		"serve --voice nobody":                                "--voice nobody",
 		"serve --rotate-every 1s":                             "--rotate-every",
@@ -70,9 +76,17 @@ func serving(t *testing.T, args ...string) (address string) {
 	return ""
 }
 
-func get(t *testing.T, url string) (status int, body string, header http.Header) {
+// get asks for something, as tune says.
+func get(t *testing.T, url string, tune ...func(*http.Request)) (status int, body string, header http.Header) {
 	t.Helper()
-	resp, err := http.Get(url)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range tune {
+		f(r)
+	}
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,11 +104,11 @@ func TestAServerHasAPageAndIsWell(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(body, "Start talking") || !strings.Contains(header.Get("Content-Security-Policy"), "default-src 'self'") {
 		t.Errorf("the page: %d, %v\n%s", status, header, body)
 	}
-	for _, file := range []string{"talk.js", "sound.js", "style.css", "icon.svg"} {
+	for _, file := range []string{"talk.js", "sound.js", "webrtc.js", "websocket.js", "style.css", "icon.svg"} {
 		if status, body, _ := get(t, at+"/"+file); status != http.StatusOK || body == "" {
 			t.Errorf("%s: %d", file, status)
 		}
-		if file != "sound.js" && !strings.Contains(body, file) {
+		if !strings.HasSuffix(file, ".js") && !strings.Contains(body, file) {
 			t.Errorf("the page does not use %s", file)
 		}
 	}
@@ -108,6 +122,9 @@ func TestAServerHasAPageAndIsWell(t *testing.T) {
 		if status, _, _ := get(t, at+path); status != http.StatusUpgradeRequired {
 			t.Errorf("%s without a WebSocket: %d", path, status)
 		}
+	}
+	if status, body, _ := get(t, at+"/webrtc"); status != http.StatusMethodNotAllowed || !strings.Contains(body, "post an offer") {
+		t.Errorf("/webrtc without an offer: %d %s", status, body)
 	}
 }
 

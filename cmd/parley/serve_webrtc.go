@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/pion/stun/v4"
+
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/transports/webrtc"
 )
@@ -41,8 +43,12 @@ func (c *webrtcFlags) check(addr string) error {
 		c.PublicIPs[i] = ip
 	}
 	for _, url := range c.ICEServers {
-		if !strings.HasPrefix(url, "stun:") {
-			return usageError{fmt.Errorf("--ice-server %s: it is not of the form stun:HOST:PORT", url)}
+		server, err := stun.ParseURI(url)
+		switch {
+		case err != nil:
+			return usageError{fmt.Errorf("--ice-server %s: %w: it is of the form stun:HOST:PORT", url, err)}
+		case server.Scheme == stun.SchemeTypeTURN, server.Scheme == stun.SchemeTypeTURNS:
+			return usageError{fmt.Errorf("--ice-server %s: a TURN server is for callers, whose page names it: see docs/transports.md", url)}
 		}
 	}
 	return nil
@@ -67,7 +73,7 @@ func (s *shop) offers(mux *http.ServeMux) error {
 		return s.agent(call.ID, "webrtc", call.Input(), call.Output(), asked.Tell), nil
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("--udp %s: %w", s.command.UDP, err)
 	}
 	s.servers, s.webrtc = append(s.servers, server), server
 	s.gauges.connections("webrtc", server)

@@ -41,6 +41,8 @@ type Summary struct {
 	Lines     []Line          `json:"transcript"`
 	Errors    []string        `json:"errors,omitempty"` // that the call survived
 	Error     string          `json:"error,omitempty"`  // that ended it, or how the service failed the caller
+
+	live bool // the caller is somebody at a microphone, and no recording
 }
 
 // endedByUser is why a call ended that was interrupted.

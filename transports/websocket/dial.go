@@ -96,11 +96,11 @@ type DialConfig struct {
 }
 
 func (c DialConfig) withDefaults() DialConfig {
-	def(&c.ConnectTimeout, 10*time.Second)
-	def(&c.HandshakeTimeout, 30*time.Second)
-	def(&c.Delay, 60*time.Millisecond)
-	def(&c.MaxMessage, 1<<20)
-	def(&c.MaxAhead, time.Minute)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 10*time.Second)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 30*time.Second)
+	c.Delay = cmp.Or(c.Delay, 60*time.Millisecond)
+	c.MaxMessage = cmp.Or(c.MaxMessage, 1<<20)
+	c.MaxAhead = cmp.Or(c.MaxAhead, time.Minute)
 	if c.Serializer == nil {
 		c.Serializer = PCMClient(Formats{})
 	}
@@ -118,7 +118,7 @@ func (c DialConfig) link() Config {
 		IdleTimeout: math.MaxInt64, // an agent may be silent for long; whether it is there, pings tell
 		SendSilence: !c.OmitSilence, Track: c.Track, Playout: c.Playout, Logger: c.Logger,
 	}.withDefaults()
-	def(&l.Playout.Chunk, defaultChunk)
+	l.Playout.Chunk = cmp.Or(l.Playout.Chunk, defaultChunk)
 	return l
 }
 

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -109,20 +110,20 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	def(&c.MaxCalls, 1000)
-	def(&c.MaxMessage, 64<<10)
-	def(&c.MaxMessageRate, 200)
-	def(&c.MaxAhead, 5*time.Second)
-	def(&c.MaxGap, time.Second)
-	def(&c.MaxBacklog, time.Second)
-	def(&c.HandshakeTimeout, 10*time.Second)
-	def(&c.IdleTimeout, 5*time.Minute)
-	def(&c.WriteTimeout, 10*time.Second)
-	def(&c.PingInterval, 15*time.Second)
-	def(&c.PingTimeout, 10*time.Second)
-	def(&c.Grace, 30*time.Second)
-	def(&c.HangUpTimeout, 10*time.Second)
-	def(&c.Track, "caller")
+	c.MaxCalls = cmp.Or(c.MaxCalls, 1000)
+	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<10)
+	c.MaxMessageRate = cmp.Or(c.MaxMessageRate, 200)
+	c.MaxAhead = cmp.Or(c.MaxAhead, 5*time.Second)
+	c.MaxGap = cmp.Or(c.MaxGap, time.Second)
+	c.MaxBacklog = cmp.Or(c.MaxBacklog, time.Second)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 5*time.Minute)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
+	c.PingInterval = cmp.Or(c.PingInterval, 15*time.Second)
+	c.PingTimeout = cmp.Or(c.PingTimeout, 10*time.Second)
+	c.Grace = cmp.Or(c.Grace, 30*time.Second)
+	c.HangUpTimeout = cmp.Or(c.HangUpTimeout, 10*time.Second)
+	c.Track = cmp.Or(c.Track, "caller")
 	if c.Serializer == nil {
 		c.Serializer = PCM
 	}
@@ -130,14 +131,6 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-// def sets what is zero to its default.
-func def[T comparable](v *T, to T) {
-	var zero T
-	if *v == zero {
-		*v = to
-	}
 }
 
 func (c Config) validate() error {
@@ -304,9 +297,9 @@ func (s *Server) serve(r *http.Request, w *wire, log *slog.Logger) {
 	log = log.With("call", id)
 	l := newLink(serializer, s.config)
 	if chunker, ok := serializer.(Chunker); ok {
-		def(&l.config.Playout.Chunk, chunker.Chunk())
+		l.config.Playout.Chunk = cmp.Or(l.config.Playout.Chunk, chunker.Chunk())
 	}
-	def(&l.config.Playout.Chunk, defaultChunk)
+	l.config.Playout.Chunk = cmp.Or(l.config.Playout.Chunk, defaultChunk)
 	call := newCall(id, r, l, formats)
 	if resumer != nil && resumer.Told().Wanted && s.config.Grace > 0 {
 		l.absence.grace = s.config.Grace
