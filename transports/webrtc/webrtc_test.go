@@ -495,7 +495,17 @@ func TestMessagesWaitForTheirChannel(t *testing.T) {
 				return nil
 			})
 		})
-		c := w.dial("10.0.0.2", "chat").connect()
+		c := w.dial("10.0.0.2", "")
+		if status, text := c.offer(nil); status != http.StatusOK {
+			t.Fatalf("%d: %s", status, text)
+		}
+		c.waitFor(pion.PeerConnectionStateConnected)
+		time.Sleep(time.Second)
+		c.listen("chat")
+		if status, text := c.offer(nil); status != http.StatusOK {
+			t.Fatalf("%d: %s", status, text)
+		}
+		<-c.opened
 		time.Sleep(time.Second)
 		got := c.told()
 		if len(got) != maxOutbox || got[0] != `{"label":"rtvi-ai","n":1}` || got[len(got)-1] != fmt.Sprintf(`{"label":"rtvi-ai","n":%d}`, maxOutbox) {

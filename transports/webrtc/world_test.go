@@ -191,7 +191,8 @@ type heardPacket struct {
 	rtp.Packet
 }
 
-// dial makes a client whose offer is still to be made.
+// dial makes a client whose offer is still to be made, with a data channel of that
+// label, if there is one.
 func (w *world) dial(ip, label string) *client {
 	w.t.Helper()
 	return w.redial(w.host(ip), label)
@@ -236,18 +237,12 @@ func (w *world) redial(n *vnet.Net, label string) *client {
 	if c.track, err = pion.NewTrackLocalStaticRTP(opusCodec, "mic", "caller"); err == nil {
 		_, err = pc.AddTrack(c.track)
 	}
-	if err == nil {
-		c.channel, err = pc.CreateDataChannel(label, nil)
-	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c.channel.OnOpen(func() { close(c.opened) })
-	c.channel.OnMessage(func(m pion.DataChannelMessage) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.texts = append(c.texts, string(m.Data))
-	})
+	if label != "" {
+		c.listen(label)
+	}
 	pc.OnTrack(func(track *pion.TrackRemote, _ *pion.RTPReceiver) {
 		for {
 			p, _, err := track.ReadRTP()
@@ -261,6 +256,21 @@ func (w *world) redial(n *vnet.Net, label string) *client {
 	})
 	c.packet.Version = 2
 	return c
+}
+
+// listen opens a data channel, which the next offer has.
+func (c *client) listen(label string) {
+	c.w.t.Helper()
+	var err error
+	if c.channel, err = c.pc.CreateDataChannel(label, nil); err != nil {
+		c.w.t.Fatal(err)
+	}
+	c.channel.OnOpen(func() { close(c.opened) })
+	c.channel.OnMessage(func(m pion.DataChannelMessage) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.texts = append(c.texts, string(m.Data))
+	})
 }
 
 // offer negotiates, and returns the server's status if it refuses.
