@@ -49,11 +49,6 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 		v.log.Debug("tool call of a stream that no longer answers is ignored", "stream", c.number, "tool", e.Name)
 		return // what it is for is heard, and answered, by another
 	}
-	if r := c.reply; r != nil && r.closed && r.begun && (c != v.listening || !v.awaitsAnswer()) {
-		// Whoever waited for an answer has had one, and this is another: one of the
-		// two is about what the tools had returned by then.
-		c.saysOf(slices.DeleteFunc(slices.Clone(c.results), func(k *call) bool { return !k.toldAt.Before(r.since) }))
-	}
 	// What was said before a call ("let me check") is an answer of its own: the
 	// wait for the tool is no hole in the middle of one.
 	if r := c.reply; r != nil && !r.closed && !v.speaking(c, r) {
@@ -80,7 +75,7 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	v.tasks.Go(func() {
 		defer cancel(nil)
 		result := tools.Call(callCtx, e.Name, e.Arguments)
-		_ = v.post(ctx, toolReturned{call: k, arguments: e.Arguments, result: result})
+		_ = v.post(ctx, toolReturned{k, e.Arguments, result, time.Since(k.began)})
 	})
 }
 
@@ -100,15 +95,11 @@ func (v *conversation) speaking(c *connection, r *reply) bool {
 	return false
 }
 
-// toolReturned passes a result on to the model and to the pipeline.
+// toolReturned passes a result on to the pipeline and to the model.
 func (v *conversation) toolReturned(e toolReturned) {
 	k := e.call
-	if v.calls[k.id] != k {
-		return
-	}
-	delete(v.calls, k.id)
 	v.emit(&frames.FunctionCallResult{
-		CallID: k.id, Name: k.name, Result: e.result.JSON, Failed: e.result.Err != nil, Elapsed: time.Since(k.began),
+		CallID: k.id, Name: k.name, Result: e.result.JSON, Failed: e.result.Err != nil, Elapsed: e.took,
 	})
 	if e.result.Failed() {
 		v.shared.update(func(s *Stats) { s.ToolFailures++ })
@@ -117,6 +108,26 @@ func (v *conversation) toolReturned(e toolReturned) {
 		e.result.JSON = failure(fmt.Errorf("the result has %d bytes, and at most %d can be told", n, maxResult))
 	}
 	k.said.text, k.result = spoken.Call(k.name, e.arguments, e.result.JSON), e.result.JSON
+	v.toTell = append(v.toTell, k)
+	v.tellResults()
+}
+
+// tellResults tells the model what has returned. What was typed before is answered
+// first: told both at once, it could speak of either, and if the stream died then,
+// nobody could know what is still to be told to the next one. A stream that owes
+// that answer for too long is not waited for.
+func (v *conversation) tellResults() {
+	v.toTell = slices.DeleteFunc(v.toTell, func(k *call) bool {
+		if k.c != nil && k.c == v.listening && v.awaitsTyped(answerPatience) {
+			return false
+		}
+		v.tellResult(k)
+		return true
+	})
+}
+
+func (v *conversation) tellResult(k *call) {
+	delete(v.calls, k.id)
 	if k.c == nil {
 		v.tellInWords(k)
 		return
@@ -178,10 +189,15 @@ func (v *conversation) isPending(k *call) bool {
 
 // outcomes are the results that an answer is about which a stream begins: all that
 // it was told and has said nothing of, since nobody can tell them apart; none as
-// long as the user waits for an answer, which comes first.
+// long as the user waits for an answer to what was said, which comes first. What
+// was typed has its turn.
 func (v *conversation) outcomes(c *connection) []*call {
-	if c == v.listening && v.awaitsAnswer() {
+	switch {
+	case c != v.listening:
+	case v.awaitsSpoken():
 		return nil
+	case v.awaitsTyped(forgiveAfter):
+		return slices.DeleteFunc(slices.Clone(c.results), func(k *call) bool { return !k.toldAt.Before(v.askedFrom) || v.isPending(k) })
 	}
 	return slices.Clone(c.results)
 }

@@ -93,7 +93,8 @@ type conversation struct {
 	accounted time.Time // up to when the stream's input is accounted for
 	speech    speech    // what the user says, and has no answer
 	asked     []*entry  // texts of the user's that have no answer yet …
-	askedAt   time.Time // … and when the last was asked
+	askedAt   time.Time // … when the last was asked …
+	askedFrom time.Time // … and the first of them
 	digits    []byte
 	dtmf      *time.Timer
 	dtmfSeq   int
@@ -115,6 +116,7 @@ type conversation struct {
 
 	past     transcript
 	calls    map[string]*call
+	toTell   []*call // results that wait for the answer to what was typed
 	returned []*call // results that wait for others that are to be told with them
 	turn     int     // counts what the user, or an application, has said
 	drains   []*drain
@@ -149,6 +151,7 @@ type (
 		call      *call
 		arguments json.RawMessage
 		result    tool.Result
+		took      time.Duration
 	}
 	keysPressed struct{ seq int }
 	tick        struct{} // look again at what waits for time to pass
@@ -290,11 +293,12 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 		v.forgiveOutcome(v.draining)
 		v.doubt(ctx)
 		v.tellSettled()
+		v.tellResults()
 		v.sayNotes()
 		v.serveDrain(ctx)
 		v.serveDrains()
 		v.step(ctx, nil)
-		if (len(v.notes)+len(v.drains) > 0 || v.draining != nil || !v.flushAt.IsZero()) && !v.ticking {
+		if (len(v.notes)+len(v.drains)+len(v.toTell) > 0 || v.draining != nil || !v.flushAt.IsZero()) && !v.ticking {
 			v.ticking = true
 			v.after(ctx, tickEvery, tick{})
 		}

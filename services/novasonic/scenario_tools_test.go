@@ -279,9 +279,9 @@ func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAMute(t *testing.T) {
 
 func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAnotherCall(t *testing.T) {
 	t.Parallel()
-	// What was typed waits for an answer when the tool returns, so that what is said
-	// then could be that. It is not: the answer is another call, and to its result
-	// the stream is deaf.
+	// What was typed waits for an answer when the stream speaks of what a tool has
+	// returned before. Then the answer is another call, and to its result the stream
+	// is deaf.
 	book := &almanac{takes: map[string]time.Duration{"Ulm": 3 * time.Second, "Bonn": 300 * time.Millisecond}}
 	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
 	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
@@ -294,8 +294,8 @@ func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAnotherCall(t *testin
 	play(t, sonictest.Config{Brain: brain, Latency: sonictest.Latency{Jitter: -1}}, nc, want, func(s *scene) {
 		s.at(2 * time.Second)
 		s.says("1")
-		s.waitsFor("call", isA[*frames.FunctionCallInProgress])
-		s.waits(2800 * time.Millisecond) // it returns 200 ms later, and is spoken of first
+		s.waitsFor("result", isA[*frames.FunctionCallResult])
+		s.waits(100 * time.Millisecond)
 		s.sends(&frames.Text{Text: "five"})
 		s.waitsFor("second call", func(f frames.Frame) bool {
 			call, ok := f.(*frames.FunctionCallInProgress)
@@ -314,6 +314,43 @@ func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAnotherCall(t *testin
 		if texts != 2 { // "five", and what Bonn's weather is
 			t.Errorf("the streams were told %d texts", texts)
 		}
+	})
+}
+
+func TestScenarioTextAndResultAreToldApart(t *testing.T) {
+	t.Parallel()
+	// What is said first could be about the text or about the result, and the stream
+	// dies in it: the other of the two is still to be told, and only that.
+	const typed = "Is there any sun?"
+	book := func() *almanac { return &almanac{takes: map[string]time.Duration{"Ulm": 3 * time.Second}} }
+	sc := sonictest.Config{Brain: forecaster(), Delivery: sonictest.Delivery{Speed: 1}, Latency: sonictest.Latency{Jitter: -1}}
+	t.Run("text, then a result", func(t *testing.T) {
+		want := outcome{agent: []string{cut("I read of sun."), "I read of fog."}, streams: 2, doomed: []int{0}, errors: 1, again: time.Second, pauses: 20 * time.Millisecond}
+		play(t, sc, novasonic.Config{Tools: tool.Set{book().tool()}}, want, func(s *scene) {
+			s.at(2 * time.Second)
+			s.says("1")
+			s.waitsFor("call", isA[*frames.FunctionCallInProgress])
+			s.waits(2800 * time.Millisecond)
+			s.sends(&frames.Text{Text: typed})
+			s.hears()
+			s.waits(300 * time.Millisecond)
+			s.strike(0, sonictest.Reset())
+			s.waits(10 * time.Second)
+		})
+	})
+	t.Run("a result, then text", func(t *testing.T) {
+		want := outcome{agent: []string{cut("I hear of fog."), "I read of sun."}, streams: 2, doomed: []int{0}, errors: 1, again: time.Second, pauses: 20 * time.Millisecond}
+		play(t, sc, novasonic.Config{Tools: tool.Set{book().tool()}}, want, func(s *scene) {
+			s.at(2 * time.Second)
+			s.says("1")
+			s.waitsFor("result", isA[*frames.FunctionCallResult])
+			s.waits(100 * time.Millisecond)
+			s.sends(&frames.Text{Text: typed})
+			s.hears()
+			s.waits(300 * time.Millisecond)
+			s.strike(0, sonictest.Reset())
+			s.waits(10 * time.Second)
+		})
 	})
 }
 

@@ -238,7 +238,7 @@ func (v *conversation) cut(d continuity.Decision) {
 		v.accounted = time.Now()
 		if v.cfg.SpeakFirst != "" {
 			// It is no part of what was said.
-			v.asked, v.askedAt = append(v.asked, &entry{role: User, text: v.cfg.SpeakFirst}), began
+			v.asked, v.askedAt, v.askedFrom = append(v.asked, &entry{role: User, text: v.cfg.SpeakFirst}), began, began
 		}
 	}
 	v.askAgain(len(replay) > 0)
@@ -326,7 +326,7 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 	if at, some := v.firstUnanswered(); some {
 		sound(at)
 	}
-	given, heard := v.deafFrom, v.heardTo
+	given, heard, floor := v.deafFrom, v.heardTo, s.answeredTo
 	if old != nil {
 		given, heard = old.reached()
 	}
@@ -335,9 +335,10 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 		sound(v.soundFrom(first, 0))
 		// What it has not been given nobody has heard, and what it was given last
 		// may have been lost on the way.
-		from = min(from, max(s.answeredTo, heard), given)
+		floor = min(floor, max(s.silentFrom, heard))
+		from = min(from, max(floor, heard), given)
 	}
-	from = max(from, min(s.answeredTo, given))
+	from = max(from, min(floor, given))
 	if missing := v.ring.start() - from; missing > 0 {
 		lost = v.cfg.InputRate.Duration(int64(missing))
 	}

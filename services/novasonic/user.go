@@ -100,6 +100,9 @@ func (v *conversation) say(text string) *entry {
 func (v *conversation) ask(e *entry) {
 	e.pending = true
 	v.turn++
+	if len(v.asked) == 0 {
+		v.askedFrom = time.Now()
+	}
 	v.asked, v.askedAt = append(v.asked, e), time.Now()
 	if c := v.listening; c != nil {
 		c.say(e.text, v.ring.end)
@@ -186,6 +189,7 @@ func (v *conversation) keysDone() {
 // positions are on the ring.
 type speech struct {
 	answeredTo audio.Position // what was said before has been answered, or was nothing
+	silentFrom audio.Position // … and between here and there it was silent
 
 	told    bool        // the service tells where speech begins and ends
 	pending []utterance // what it told of, oldest first
@@ -222,6 +226,14 @@ const sameStart = 300 * time.Millisecond
 // transcribed reports whether the service has understood something that has no
 // answer.
 func (s *speech) transcribed() bool { return len(s.texts) > 0 }
+
+// settle notes that what was said before a position has been answered, or was
+// nothing, and that from silent on there was nothing at all.
+func (s *speech) settle(silent, to audio.Position) {
+	if to > s.answeredTo {
+		s.silentFrom, s.answeredTo = min(max(silent, s.answeredTo), to), to
+	}
+}
 
 // forgetSegments lets go of what a detector told of, but for what is in progress.
 func (s *speech) forgetSegments() {
@@ -281,7 +293,13 @@ func (v *conversation) soundFrom(at, since audio.Position) audio.Position {
 // to be answered.
 func (v *conversation) unanswered() bool {
 	_, some := v.firstUnanswered()
-	return some || len(v.asked) > 0 && time.Since(v.askedAt) < forgiveAfter
+	return some || v.awaitsTyped(forgiveAfter)
+}
+
+// awaitsTyped reports whether something that was typed no longer ago than that
+// has no answer.
+func (v *conversation) awaitsTyped(patience time.Duration) bool {
+	return len(v.asked) > 0 && time.Since(v.askedAt) < patience
 }
 
 // firstUnanswered returns where the first utterance begins that has no answer.
@@ -304,17 +322,20 @@ func (v *conversation) firstUnanswered() (at audio.Position, some bool) {
 	return at, some
 }
 
-// awaitsAnswer reports whether what the stream that listens begins to say now is
-// an answer to what the user has said or typed. What the user has only begun to
+// awaitsAnswer reports whether the user waits for an answer to what was said or
+// typed.
+func (v *conversation) awaitsAnswer() bool { return v.awaitsSpoken() || v.awaitsTyped(forgiveAfter) }
+
+// awaitsSpoken reports whether what the stream that listens begins to say now is
+// an answer to what the user has said. What the user has only begun to
 // say, or a detector has found and the service has not, it cannot be about.
-func (v *conversation) awaitsAnswer() bool {
+func (v *conversation) awaitsSpoken() bool {
 	s := &v.speech
 	known := s.pending
 	if !s.told {
 		known = s.segments
 	}
-	return s.transcribed() || s.again || len(known) > 0 && known[0].end > 0 ||
-		len(v.asked) > 0 && time.Since(v.askedAt) < forgiveAfter
+	return s.transcribed() || s.again || len(known) > 0 && known[0].end > 0
 }
 
 // hearAgain is called when the next stream is about to hear again what has no
@@ -331,16 +352,20 @@ func (v *conversation) hearAgain() {
 
 // answered notes that everything the user has said or typed so far is being
 // answered, and need not be asked again on another stream. What the user is
-// saying now is another matter, if it is not what the answer is to.
+// saying now is another matter, if it is not what the answer is to, and so is what
+// was typed behind a result that the answer is about.
 func (v *conversation) answered(c *connection) {
 	if c != v.listening {
 		return
 	}
-	typed := len(v.asked) > 0 || c.reply != nil && len(c.reply.about) > 0
-	for _, e := range v.asked {
-		e.pending = false
+	outcome := c.reply != nil && len(c.reply.about) > 0
+	typed := outcome || len(v.asked) > 0
+	if !outcome || c.reply.closed || c.reply.cut {
+		for _, e := range v.asked {
+			e.pending = false
+		}
+		v.asked = nil
 	}
-	v.asked = nil
 	s := &v.speech
 	for _, e := range s.texts {
 		e.pending = false
@@ -355,20 +380,27 @@ func (v *conversation) answered(c *connection) {
 	case s.detected:
 		known = &s.segments
 	default:
-		s.answeredTo = v.ring.lastSound(max(s.answeredTo, from))
+		to := v.ring.lastSound(max(s.answeredTo, from))
+		silent := to
+		if to == v.ring.end {
+			silent -= audio.Position(v.cfg.InputRate.Samples(soundGap))
+		}
+		s.settle(silent, to)
 		return
 	}
 	all := *known
 	if inProgress(all) && (len(all) > 1 || typed) {
 		*known = all[len(all)-1:]
-		s.answeredTo = max(s.answeredTo, all[len(all)-1].start)
+		begun := all[len(all)-1].start
+		s.settle(begun, begun)
 		return
 	}
 	*known = nil
 	if n := len(all); n > 0 && all[n-1].end > 0 {
-		s.answeredTo = max(s.answeredTo, all[n-1].over)
+		s.settle(all[n-1].end+v.slack(), all[n-1].over)
 	} else if n > 0 {
-		s.answeredTo = max(s.answeredTo, v.ring.lastSound(from))
+		to := v.ring.lastSound(from)
+		s.settle(to, to)
 	}
 }
 
@@ -404,7 +436,8 @@ func (v *conversation) letGo() {
 	if v.ring.lastSound(to-v.slack()) < to {
 		to = v.soundFrom(to, 0) // it may be the beginning of something else
 	}
-	s.answeredTo, s.ends = to, 0
+	s.settle(to, to)
+	s.ends = 0
 	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false
 }
 

@@ -400,7 +400,7 @@ func (t *trial) reference() time.Duration {
 // outage is for how long nobody listened, in a time.
 func (t *trial) outage(from, to time.Time) time.Duration {
 	var sum time.Duration
-	if len(t.listeners) > 0 && t.firstFailed() {
+	if len(t.listeners) > 0 && t.firstFailed() != nil {
 		sum += max(0, earlier(t.listeners[0].heard, to).Sub(later(t.Began, from)))
 	}
 	for _, s := range t.listeners {

@@ -262,6 +262,20 @@ func (f *fixture) cuts(number int) *novasonic.Swap {
 	return nil
 }
 
+// begins has the conversation begin on a stream that fails before it has heard
+// anything. What follows it hears the caller from 1.3 s on, and what came before
+// all at once.
+func (f *fixture) begins(kind FaultKind) {
+	failed := sonictest.StreamLog{Number: 3, Opened: noon.Add(-10 * time.Millisecond), Accepted: time.Millisecond, PromptName: "prompt", Voice: "matthew"}
+	failed.End = sonictest.End{Kind: sonictest.Faulted, At: time.Second, Message: "RST_STREAM"}
+	f.Streams = append(f.Streams, failed)
+	f.Faults = append(f.Faults, Fault{Stream: 3, Name: "first", Kind: kind, Cause: sonictest.Fault{After: time.Second, Do: sonictest.Reset()}})
+	arrivals := f.Streams[0].Audio[0].Arrivals
+	for i := range arrivals {
+		arrivals[i].At = max(arrivals[i].At, 1300*time.Millisecond)
+	}
+}
+
 // dies has stream 1 fail at an age, somewhat before it has received all that it
 // was sent.
 func (f *fixture) dies(age time.Duration) {

@@ -356,7 +356,7 @@ func (t *trial) inFlight(from, to int64) bool {
 // though nobody could know what it still received, and that nobody had replaced
 // yet.
 func (t *trial) failing(from, to time.Time) bool {
-	if len(t.listeners) > 0 && to.Before(t.listeners[0].heard) && t.firstFailed() {
+	if len(t.listeners) > 0 && to.Before(t.listeners[0].heard) && t.firstFailed() != nil {
 		return true
 	}
 	for _, s := range t.listeners {
@@ -367,13 +367,16 @@ func (t *trial) failing(from, to time.Time) bool {
 	return false
 }
 
-// firstFailed tells whether the conversation had begun on another stream than
-// the first that heard anything.
-func (t *trial) firstFailed() bool {
+// firstFailed is the stream on which the conversation had begun, if that failed
+// before it heard anything.
+func (t *trial) firstFailed() *stream {
 	first := t.listeners[0]
-	return slices.ContainsFunc(t.streams, func(o *stream) bool {
-		return o != first && o.End.Kind != sonictest.Refused && o.Opened.Before(first.Opened) && o.failed(first.heard)
-	})
+	for _, o := range t.streams {
+		if o != first && o.End.Kind != sonictest.Refused && o.Opened.Before(first.Opened) && o.failed(first.heard) {
+			return o
+		}
+	}
+	return nil
 }
 
 // lost tells whether the samples were said to be lost: more than is kept.

@@ -65,6 +65,9 @@ func (t *trial) latency() {
 		bound := t.frame() + t.OutputChunk + boundPlanned
 		f := &t.result.Figures
 		k := a.s.took
+		if o := t.firstFailed(); k == nil && o != nil {
+			k = &takeover{at: a.s.heard, failure: true, down: o.struck.at, evident: o.struck.fault.Kind == Ends}
+		}
 		switch {
 		case k != nil && k.failure && k.at.After(r.from):
 			f.AddedFailed = append(f.AddedFailed, added)

@@ -178,6 +178,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 		// G4
 		{"the first answer after a planned move is late", func(f *fixture) { f.delay(f.pieceOf(1, 0, 0), 300*time.Millisecond) }, Slow},
 		{"an answer is late though nothing happened", func(f *fixture) { f.delay(0, 300*time.Millisecond) }, Slow},
+		{"the first answer is two seconds late, since the stream before had ended", func(f *fixture) { f.begins(Ends); f.Heard[0].At += audio.Position(f.sample(2 * time.Second)) }, Slow},
 		{"the answer after a failure is two seconds late", func(f *fixture) { f.delay(f.pieceOf(2, 0, 0), 2*time.Second) }, Slow},
 
 		// G5
@@ -326,6 +327,7 @@ func TestWhatAFailureExcuses(t *testing.T) {
 		{"no goodbye", func(f *fixture) {
 			f.Streams[1].Violations = []sonictest.Violation{{At: 51 * time.Second, Text: "the input ended without sessionEnd"}}
 		}},
+		{"a first answer that comes two seconds later, since the stream before had stalled", func(f *fixture) { f.begins(Deafens); f.Heard[0].At += audio.Position(f.sample(2 * time.Second)) }},
 		{"an answer that comes a second later", func(f *fixture) { f.delay(f.pieceOf(2, 0, 0), time.Second) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
