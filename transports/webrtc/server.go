@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"strings"
 	"sync"
@@ -408,10 +410,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 			return nil, &refusal{http.StatusUnauthorized, "not authenticated", err}
 		}
 	}
-	body := http.MaxBytesReader(w, r.Body, maxOffer)
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(readTimeout)) // where there is a connection
-	defer control.SetReadDeadline(time.Time{})
+	body, err := read(w, r)
+	if err != nil {
+		return nil, err
+	}
 	switch r.Method {
 	case http.MethodPost:
 		var o offer
@@ -466,13 +468,27 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func decode(body interface{ Read([]byte) (int, error) }, v any) error {
-	err := json.NewDecoder(body).Decode(v)
+// read returns a request's body.
+func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(readTimeout)) // where there is a connection
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOffer))
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
-		return refuse(http.StatusRequestEntityTooLarge, "the request is longer than %d bytes", maxOffer)
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the request is longer than %d bytes", maxOffer)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close") // or the rest of it would be waited for
+		return nil, refuse(http.StatusRequestTimeout, "the request did not come within %v", readTimeout)
 	case err != nil:
+		return nil, refuse(http.StatusBadRequest, "the request could not be read: %v", err)
+	}
+	control.SetReadDeadline(time.Time{})
+	return b, nil
+}
+
+func decode(body []byte, v any) error {
+	if err := json.Unmarshal(body, v); err != nil {
 		return refuse(http.StatusBadRequest, "the request is not the JSON that is expected: %v", err)
 	}
 	return nil
@@ -554,7 +570,6 @@ func (s *Server) connect(ctx context.Context, c *Call, sdp string) (string, erro
 	old := c.peer
 	c.peer, c.candidates = p, 0
 	c.mu.Unlock()
-	changed(p) // what has happened before
 	if old != nil {
 		// One that answers, and never encrypts, would not be lost.
 		p.late = time.AfterFunc(s.config.ConnectTimeout, func() {
