@@ -3,14 +3,34 @@
 //
 //	node page.mjs chromium http://127.0.0.1:8080/ webrtc caller.wav 20 heard.pcm page.png
 //
-// The recording is the microphone. What the browser gets of the agent's voice is
+// In the middle of it the network is gone for a moment. The recording is the microphone. What the browser gets of the agent's voice is
 // written as raw PCM, 16 bits, 48 kHz, mono.
 
 import { writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import puppeteer from "puppeteer-core";
 
-const [chromium, url, transport, recording, seconds, heard, screenshot] = process.argv.slice(2);
+const [chromium, server, transport, recording, seconds, heard, screenshot] = process.argv.slice(2);
+
+// network is what is between the browser and the server.
+const lines = new Set();
+const { hostname, port } = new URL(server);
+const network = createServer((near) => {
+  const far = connect(port, hostname);
+  for (const [from, to] of [[near, far], [far, near]]) {
+    lines.add(from);
+    from.on("error", () => {});
+    from.on("close", () => {
+      lines.delete(from);
+      to.destroy();
+    });
+    from.pipe(to);
+  }
+});
+await new Promise((resolve) => network.listen(0, "127.0.0.1", resolve));
+const url = `http://127.0.0.1:${network.address().port}/`;
+
 const browser = await puppeteer.launch({
   executablePath: chromium,
   headless: true,
@@ -66,9 +86,11 @@ await page.evaluateOnNewDocument(() => {
     }
   };
   const Socket = window.WebSocket;
+  window.sockets = 0;
   window.WebSocket = class extends Socket {
     constructor(...args) {
       super(...args);
+      window.sockets++;
       this.addEventListener("message", ({ data }) => data instanceof ArrayBuffer && pieces.push(new Int16Array(data.slice(0))));
     }
     send(data) {
@@ -82,7 +104,8 @@ await page.goto(url);
 await page.select("#transport", transport);
 await page.click("#talk");
 await sleep(500 * Number(seconds));
-// In the middle of it the page believes that its network is gone, and looks for another.
+lines.forEach((line) => line.destroy());
+// Of WebRTC's network the page only believes it, and looks for another.
 const before = await page.evaluate(() => {
   const { peer } = window;
   if (!peer) return "";
@@ -113,8 +136,11 @@ await page.screenshot({ path: screenshot });
 const { rate, bytes } = await page.evaluate(() => window.kept());
 writeFileSync(heard, Buffer.from(bytes, "base64"));
 const after = await page.evaluate(() => window.peer?.localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1] ?? "");
+const sockets = await page.evaluate(() => window.sockets);
 await page.click("#talk"); // hangs up
 await sleep(500);
 shown.after = await page.evaluate(() => document.getElementById("talk").textContent);
 await browser.close();
-console.log(JSON.stringify({ ...shown, rate, problems, restarted: before !== after }));
+lines.forEach((line) => line.destroy());
+network.close();
+console.log(JSON.stringify({ ...shown, rate, problems, restarted: before !== after, sockets }));

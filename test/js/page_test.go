@@ -59,6 +59,7 @@ func TestAConversationInABrowser(t *testing.T) {
 					Lines                                []struct{ Who, Text string }
 					Problems                             []string
 					Restarted                            bool
+					Sockets                              int
 				}
 				if err := json.Unmarshal(out, &page); err != nil {
 					t.Fatalf("%v: %s", err, out)
@@ -72,8 +73,8 @@ func TestAConversationInABrowser(t *testing.T) {
 				if page.Latency < 300 || page.Latency > 4000 || page.Median < 300 || page.Median > 4000 {
 					t.Errorf("the page shows latencies of %d and %d ms", page.Latency, page.Median)
 				}
-				if page.Restarted != (transport == "webrtc") {
-					t.Errorf("another way was found: %v", page.Restarted)
+				if page.Restarted != (transport == "webrtc") || (page.Sockets == 2) != (transport == "websocket") {
+					t.Errorf("another way was found: %v, over %d sockets", page.Restarted, page.Sockets)
 				}
 				if page.Moves < 1 || page.Stream < 2 {
 					t.Errorf("the page shows %d moves, and stream %d", page.Moves, page.Stream)

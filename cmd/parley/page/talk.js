@@ -157,6 +157,11 @@ async function begin() {
         else first.push(message);
       },
 
+      // waiting shows that the connection was lost, and is looked for again.
+      waiting(on) {
+        if (connection && !over) $("waiting").hidden = !on;
+      },
+
       // over returns why the call has ended, if it has.
       over: () => over,
 
@@ -172,6 +177,7 @@ async function begin() {
         if (over || !connection) return;
         over = text || "The call has ended.";
         call = null;
+        $("waiting").hidden = true;
         pressed(false);
         if (text) problem(text);
         track.stop();

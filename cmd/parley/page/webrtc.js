@@ -37,7 +37,7 @@ export async function connect(microphone, page) {
 
     const levels = [meter(context, microphone), meter(context, player.srcObject)];
     const timer = setInterval(() => page.levels(levels[0](), levels[1]()), 50);
-    const comeBack = restarter(peer, url, answer.pc_id, () => page.end("The connection was lost."));
+    const comeBack = restarter(peer, url, answer.pc_id, page);
     peer.onconnectionstatechange = comeBack;
     return {
       close() {
@@ -72,12 +72,14 @@ async function negotiate(peer, url, more) {
 
 // restarter returns what looks for another way to the server when the one there was is
 // lost, as from one network to the next. The call goes on there for a while.
-function restarter(peer, url, id, lost) {
+function restarter(peer, url, id, page) {
+  const lost = () => page.end("The connection was lost.");
   let trying = false;
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   return async () => {
     if (!["disconnected", "failed"].includes(peer.connectionState) || trying) return;
     trying = true;
+    page.waiting(true);
     await sleep(1500); // it may come back by itself
     for (let attempts = 5; peer.connectionState !== "connected"; attempts--) {
       try {
@@ -92,6 +94,7 @@ function restarter(peer, url, id, lost) {
       }
     }
     trying = false;
+    page.waiting(false);
   };
 }
 
