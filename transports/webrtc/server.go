@@ -470,20 +470,18 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) error {
 
 // read returns a request's body.
 func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(readTimeout)) // where there is a connection
+	// Where there is a connection, and for this request only: net/http sets it anew.
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOffer))
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
 		return nil, refuse(http.StatusRequestEntityTooLarge, "the request is longer than %d bytes", maxOffer)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.Header().Set("Connection", "close") // or the rest of it would be waited for
 		return nil, refuse(http.StatusRequestTimeout, "the request did not come within %v", readTimeout)
 	case err != nil:
 		return nil, refuse(http.StatusBadRequest, "the request could not be read: %v", err)
 	}
-	control.SetReadDeadline(time.Time{})
 	return b, nil
 }
 
