@@ -7,11 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/transport/v4/vnet"
 	pion "github.com/pion/webrtc/v4"
 
@@ -134,18 +137,23 @@ func TestWhatWasSaidBeforeHangingUpIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &listener{}
 		w := serve(t, Config{}, func(*Call) pipeline.Processor {
-			return pipeline.Chain(pipeline.On(func(ctx context.Context, f *frames.DTMFInput, dir frames.Direction, out *pipeline.Port) error {
-				time.Sleep(100 * time.Millisecond)
+			var once sync.Once
+			return pipeline.Chain(pipeline.On(func(ctx context.Context, f *frames.AudioInput, dir frames.Direction, out *pipeline.Port) error {
+				once.Do(func() { time.Sleep(10 * time.Second) })
 				return out.Send(ctx, f, dir)
 			}), l)
 		})
 		c := w.dial("10.0.0.2", "parley").connect()
-		for _, digit := range "0123456789" {
+		// More audio than the pipeline holds: what follows is behind it.
+		sent, _ := spoken(t, tone(audio.Rate48k, 3*time.Second), 0)
+		c.talk(sent)
+		const said = "0123456789"
+		for _, digit := range said {
 			c.say(`{"type":"dtmf","digit":"` + string(digit) + `"}`)
 		}
 		time.Sleep(50 * time.Millisecond)
 		c.channel.Close()
-		time.Sleep(10 * time.Second)
+		time.Sleep(30 * time.Second)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		keys := ""
@@ -154,8 +162,8 @@ func TestWhatWasSaidBeforeHangingUpIsHeard(t *testing.T) {
 				keys += string(k.Digit)
 			}
 		}
-		if keys != "0123456789" {
-			t.Errorf("the keys were %q, of %v", keys, l.other)
+		if keys != said {
+			t.Errorf("of %s the keys %s were heard", said, keys)
 		}
 		if e, ok := l.other[len(l.other)-1].(*frames.End); !ok || !e.Gone {
 			t.Errorf("the last was %v, want that the caller is gone", l.other[len(l.other)-1])
@@ -168,6 +176,7 @@ func TestAPeerThatDoesNotReadItsMessagesHoldsUpNobody(t *testing.T) {
 		const size, n = 10_000, 300
 		w := serve(t, Config{}, func(*Call) pipeline.Processor {
 			return pipeline.On(func(ctx context.Context, f *frames.DTMFInput, dir frames.Direction, out *pipeline.Port) error {
+				time.Sleep(100 * time.Millisecond)
 				for range n {
 					if err := out.Send(ctx, &frames.TransportMessageUrgent{Message: strings.Repeat("x", size)}, dir); err != nil {
 						return err
@@ -247,6 +256,77 @@ func TestACallerWhoLeavesBeforeTheAgentIsReadyIsNoFailure(t *testing.T) {
 		time.Sleep(time.Second)
 		if n := w.server.Calls(); n != 0 {
 			t.Errorf("there are %d calls left", n)
+		}
+	})
+}
+
+func TestReportsAreReadOfWhomeverTheyAre(t *testing.T) {
+	blocks := []rtcp.ReceptionReport{{SSRC: 1}, {SSRC: 2}, {SSRC: 3}}
+	got := reportsIn([]rtcp.Packet{
+		&rtcp.ReceiverReport{Reports: blocks[:1]}, &rtcp.SourceDescription{}, &rtcp.SenderReport{Reports: blocks[1:]},
+	})
+	if !slices.Equal(got, blocks) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// By the time of the last report that the server tells back, a peer knows how long a
+// packet takes there and back.
+func TestThePeerIsToldWhichReportOfItsOwnCameLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{}, silence)
+		c := w.dial("10.0.0.2", "parley").connect()
+		told := make(chan rtcp.ReceptionReport, 64)
+		go func() {
+			for {
+				packets, _, err := c.pc.GetSenders()[0].ReadRTCP()
+				if err != nil {
+					return
+				}
+				for _, b := range reportsIn(packets) {
+					told <- b
+				}
+			}
+		}()
+		sent, _ := spoken(t, tone(audio.Rate48k, 4*time.Second), 0)
+		c.talk(sent)
+		var last rtcp.ReceptionReport
+		for len(told) > 0 {
+			last = <-told
+		}
+		if last.LastSenderReport == 0 {
+			t.Errorf("the last report was %+v", last)
+		}
+	})
+}
+
+func TestOfTwoMicrophonesOneIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{}
+		w := serve(t, Config{}, func(*Call) pipeline.Processor { return l })
+		c := w.dial("10.0.0.2", "parley")
+		other, err := pion.NewTrackLocalStaticRTP(opusCodec, "another", "caller")
+		if err == nil {
+			_, err = c.pc.AddTrack(other)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.connect()
+		// They say the same, but not at the same time.
+		sent, want := spoken(t, tone(audio.Rate48k, 2*time.Second), 0)
+		go func() {
+			time.Sleep(10 * time.Millisecond)
+			second := &client{w: w, track: other}
+			second.packet.Version, second.packet.SequenceNumber, second.packet.Timestamp = 2, 20000, 1<<30
+			second.talk(sent)
+		}()
+		c.talk(sent)
+		time.Sleep(200 * time.Millisecond)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if out := leftOut(l.heard, want[3*320:]); out > 0 || len(l.heard) > len(want)+16000 {
+			t.Errorf("%d pieces are not heard, of %d samples %d", out, len(want), len(l.heard))
 		}
 	})
 }

@@ -48,11 +48,6 @@ func newPeer(c *Call, api *pion.API, cfg pion.Configuration, changed func(*peer)
 	}
 	p := &peer{call: c, api: api, pc: pc, closed: make(chan struct{})}
 	pc.OnConnectionStateChange(func(pion.PeerConnectionState) { changed(p) })
-	pc.SCTP().OnClose(func(error) {
-		if c.current() == p {
-			c.leave(hungUp)
-		}
-	})
 	pc.OnDataChannel(p.open)
 	pc.OnTrack(p.begin)
 	return p, nil
@@ -202,19 +197,22 @@ func (p *peer) reports(sender *pion.RTPSender) {
 			return
 		}
 		now := time.Now()
-		for _, packet := range packets {
-			var blocks []rtcp.ReceptionReport
-			switch r := packet.(type) {
-			case *rtcp.ReceiverReport:
-				blocks = r.Reports
-			case *rtcp.SenderReport: // of somebody who speaks himself
-				blocks = r.Reports
-			}
-			for _, b := range blocks {
-				p.report(b, now)
-			}
+		for _, b := range reportsIn(packets) {
+			p.report(b, now)
 		}
 	}
+}
+
+func reportsIn(packets []rtcp.Packet) (all []rtcp.ReceptionReport) {
+	for _, packet := range packets {
+		switch r := packet.(type) {
+		case *rtcp.ReceiverReport:
+			all = append(all, r.Reports...)
+		case *rtcp.SenderReport: // of somebody who speaks himself
+			all = append(all, r.Reports...)
+		}
+	}
+	return all
 }
 
 // report notes one report (RFC 3550, section 6.4.1).
