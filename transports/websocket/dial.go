@@ -260,7 +260,6 @@ func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire,
 	if err != nil {
 		return nil, Formats{}, d.refused(dialling, resp, err)
 	}
-	conn.SetReadLimit(d.link.MaxMessage)
 	w := newWire(conn, k, k.around, d.link)
 	if len(d.config.Subprotocols) > 0 && conn.Subprotocol() == "" {
 		err := refuse(ws.StatusPolicyViolation, "the server speaks none of the subprotocols %q", d.config.Subprotocols)

@@ -432,7 +432,7 @@ func TestAServerThatSendsTooMuchIsLeft(t *testing.T) {
 		cfg   websocket.DialConfig
 		want  string
 	}{
-		"a long message":    {make([]byte, 3000), 1, websocket.DialConfig{MaxMessage: 2000}, "too big"},
+		"a long message":    {make([]byte, 3000), 1, websocket.DialConfig{MaxMessage: 2000}, "too big: at most 2000 bytes"},
 		"too much at once":  {make([]byte, 48000), 12, websocket.DialConfig{MaxAhead: 5 * time.Second}, "audio came more than 5s earlier"},
 		"too many messages": {make([]byte, 2), 500, websocket.DialConfig{MaxMessageRate: 50, MaxAhead: time.Second}, "messages come too fast"},
 		"half a sample":     {make([]byte, 3), 1, websocket.DialConfig{}, "3 bytes of audio"},
