@@ -75,6 +75,9 @@ func (c *Call) Stats() LinkStats { return c.link.Stats() }
 func (c *Call) Err() error {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
+	if c.dialled && c.link.stats.MessagesIn <= 1 && misunderstood(c.link.cause) {
+		return doubt(ended(c.link.cause)) // there is no handshake in which it would have been found out
+	}
 	return ended(c.link.cause)
 }
 
