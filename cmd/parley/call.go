@@ -47,7 +47,7 @@ type callCommand struct {
 	agentFlags
 
 	HangUpAfter time.Duration `least:"1ms" default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
-	MaxDuration time.Duration `least:"1ms" placeholder:"D" help:"Hang up after so long at the latest."`
+	MaxDuration time.Duration `least:"1ms" placeholder:"D" help:"Hang up after so long at the latest. Neither is heard any more then; the service may take two seconds to write down the last words, which the recording has as silence."`
 	Verbose     bool          `short:"v" help:"Log what the service does, on standard error."`
 
 	input, output file.Format // what the flags say

@@ -107,10 +107,12 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		}
 		if reason, atOnce := in.hangUp(now); reason != "" {
 			if atOnce {
-				// An end would wait until all that the agent has to say is played.
+				// An end would wait until all that the agent has to say is played, and
+				// for an answer that is owed. Until it is there, nobody listens.
+				in.transport.output.Leave()
 				out.Interrupt(reason)
 			}
-			return out.Send(ctx, &frames.End{Reason: reason}, frames.Downstream)
+			return out.Send(ctx, &frames.End{Reason: reason, Gone: atOnce}, frames.Downstream)
 		}
 	}
 }
