@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/parley-go/parley/frames"
@@ -65,6 +66,7 @@ func (b *builder) addBranches(name string, parts []Processor, ch *choice, where 
 	br.entry.router = br
 	outer := b.scope
 	b.depth++
+	before, within := b.soles, maps.Clone(b.soles)
 	var all []segment
 	ordered := make([]bool, len(parts))
 	for i, part := range parts {
@@ -72,10 +74,12 @@ func (b *builder) addBranches(name string, parts []Processor, ch *choice, where 
 		if ch != nil {
 			b.scope = &scope{outer: outer, choice: ch, branch: i}
 		}
+		b.soles = maps.Clone(before)
 		all = append(all, b.add(part, fmt.Sprintf("%s[%d]", where, i+1)))
+		maps.Copy(within, b.soles)
 		ordered[i] = !slices.ContainsFunc(b.run.nodes[begin:], func(n *node) bool { return n.router != nil })
 	}
-	b.scope = outer
+	b.scope, b.soles = outer, within
 	b.depth--
 	br.exit = b.bare(br.entry.name + " end")
 	br.exit.router = br

@@ -190,6 +190,9 @@ func kept(cfg Config, sink Sink) int {
 // Name returns the name from the configuration.
 func (o *Output) Name() string { return o.config.Name }
 
+// Sole says that a second output behind this one would have nothing to play.
+func (o *Output) Sole() string { return "output of what is to be heard" }
+
 // Format returns what the sink gets.
 func (o *Output) Format() audio.Format { return o.config.Format }
 
