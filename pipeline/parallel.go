@@ -26,9 +26,9 @@ type parallel struct {
 
 // Parallel sends each frame into every branch at once, and lets what comes out
 // of them go on together. A frame that several branches pass on goes on once,
-// when it first comes out. [frames.Start], [frames.End], [frames.Stop] and
-// [frames.Heartbeat] go on when they have come out of all branches, so that
-// nothing is left behind in a slow one. The order of frames is kept in each
+// when it first comes out. [frames.Start], [frames.End], [frames.Stop],
+// [frames.Heartbeat] and frames that embed [frames.Joint] go on when they have come out
+// of all branches, so that nothing is left behind in a slow one. The order of frames is kept in each
 // branch, and not between branches. An empty Chain makes a branch in which
 // frames simply pass. There may be up to 64 branches.
 //
@@ -165,7 +165,7 @@ func (br *branches) merge(ctx context.Context, n *node, it *item, system bool) e
 	case br.choice != nil && !br.choice.lets(it, system):
 		n.run.observeDrop(f, n, it.dir, Inactive)
 		return nil
-	case !br.inside[it.dir][lane].first(f.ID(), it.tag):
+	case !br.inside[it.dir][lane].lets(f.ID(), it.tag, frames.IsJoint(f)):
 		return nil
 	}
 	return n.port.Send(ctx, f, it.dir)
@@ -178,7 +178,7 @@ func (br *branches) allArrived(lane int, kind barrier, id uint64, tag uint16) bo
 		delete(br.arrived[lane], br.beat) // it is here or lost, or there would be no new one
 		br.beat = id
 	}
-	all := ^uint64(0) >> (64 - len(br.heads))
+	all := ^uint64(0) >> (maxBranches - len(br.heads))
 	have := br.arrived[lane][id] | 1<<tag
 	if have != all {
 		br.arrived[lane][id] = have
