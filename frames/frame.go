@@ -135,6 +135,20 @@ func IsRealtime(f Frame) bool {
 	return ok
 }
 
+// Joint is embedded by frames that tell those behind them that what came before has
+// been dealt with: where parallel branches meet they go on when they have come out of
+// all of them, as [End] does, and not of the first.
+type Joint struct{}
+
+// WaitsForAllBranches marks the type. See [IsJoint].
+func (Joint) WaitsForAllBranches() {}
+
+// IsJoint reports whether f goes on when all parallel branches have let it out.
+func IsJoint(f Frame) bool {
+	_, ok := f.(interface{ WaitsForAllBranches() })
+	return ok
+}
+
 // Stamp gives f its identity from the counter next, unless it has one, and
 // returns it. Pipelines call it; processors have no need to.
 func Stamp(f Frame, next *atomic.Uint64) uint64 {

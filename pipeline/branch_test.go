@@ -275,3 +275,49 @@ func TestAServiceThatHasPanickedGetsNoMoreFramesAndHoldsNothingUp(t *testing.T) 
 		})
 	}
 }
+
+// news is a frame that waits for all branches.
+type news struct {
+	frames.System
+	frames.Joint
+}
+
+func TestAJointFrameGoesOnOnceWhenTheSlowestBranchHasLetItOut(t *testing.T) {
+	late := func(d time.Duration) pipeline.Processor {
+		return on(func(ctx context.Context, f *news, dir frames.Direction, out *pipeline.Port) error {
+			time.Sleep(d)
+			return out.Send(ctx, f, dir)
+		})
+	}
+	for name, tc := range map[string]struct {
+		branches pipeline.Processor
+		want     time.Duration
+	}{
+		"one of three":            {pipeline.Parallel(pipeline.Chain(), late(3*time.Second), late(time.Second)), 3 * time.Second},
+		"in a branch of a branch": {pipeline.Parallel(late(time.Second), pipeline.Parallel(pipeline.Chain(), late(2*time.Second))), 2 * time.Second},
+		"of a switch, the active": {pipeline.Switch(pipeline.SwitchConfig{}, late(time.Second), late(5*time.Second)), time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var came []time.Duration
+				began := time.Now()
+				count := on(func(context.Context, *news, frames.Direction, *pipeline.Port) error {
+					came = append(came, time.Since(began))
+					return nil
+				})
+				p := pipeline.New(pipeline.Config{}, tc.branches, count)
+				go func() {
+					p.Send(t.Context(), &news{})
+					time.Sleep(10 * time.Second)
+					p.End("all is said")
+				}()
+				if err := p.Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if len(came) != 1 || came[0] != tc.want {
+					t.Errorf("it came after %v, want %v", came, tc.want)
+				}
+			})
+		})
+	}
+}

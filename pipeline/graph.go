@@ -12,6 +12,7 @@ type builder struct {
 	run   *run
 	names map[string]bool
 	given map[Processor]bool
+	soles map[string]string // the name of the first of each kind of Sole in the row
 	scope *scope
 	depth int // how many Parallels and Switches are open around what is built
 	err   error
@@ -111,11 +112,27 @@ func (b *builder) node(p Processor, where string) *node {
 	}
 	n := b.bare(b.nameOf(p, where))
 	n.proc = p
+	if s, ok := p.(Sole); ok && b.err == nil {
+		b.sole(s, n.name, where)
+	}
 	n.system, _ = p.(SystemProcessor)
 	if n.system == nil {
 		n.ordBed = n.sysBed
 	}
 	return n
+}
+
+// sole refuses the second of a kind in a row.
+func (b *builder) sole(p Sole, name, where string) {
+	kind := ""
+	if err := protect(func() { kind = p.Sole() }); err != nil {
+		b.fail("processor %s, %s, does not say what it is: %w", where, name, err)
+		return
+	}
+	if first, ok := b.soles[kind]; ok && kind != "" {
+		b.fail("processor %s, %s, is a second %s, behind %s, and could not work: run a pipeline for each call (docs/transports.md tells how two callers are connected)", where, name, kind, first)
+	}
+	b.soles[kind] = name
 }
 
 // bare makes a node with two goroutines and no processor.

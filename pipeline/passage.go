@@ -30,8 +30,8 @@ type passage struct {
 
 // passing is a frame in parallel branches.
 type passing struct {
-	id   uint64
-	done bool // it has come out
+	id  uint64
+	out uint64 // the branches that have let it out, a bit each
 }
 
 // enter notes a frame before it goes into the branches.
@@ -53,9 +53,10 @@ func (p *passage) enter(id uint64) {
 	p.in++
 }
 
-// first reports whether a frame comes out for the first time, now of a branch.
-// One that was made inside of a branch comes out of no other.
-func (p *passage) first(id uint64, branch uint16) bool {
+// lets reports whether a frame goes on that comes out of a branch: the first time,
+// or the last if it is a joint one. One that was made inside of a branch comes out of
+// no other.
+func (p *passage) lets(id uint64, branch uint16, joint bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	number, ok := p.index[id]
@@ -66,9 +67,13 @@ func (p *passage) first(id uint64, branch uint16) bool {
 		p.past[branch] = max(p.past[branch], number+1)
 	}
 	f := p.at(number)
-	first := !f.done
-	f.done = true
-	return first
+	before := f.out
+	f.out |= 1 << branch
+	if joint {
+		all := ^uint64(0) >> (maxBranches - len(p.past))
+		return f.out == all && before != all
+	}
+	return before == 0
 }
 
 func (p *passage) at(number uint64) *passing {

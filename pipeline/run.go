@@ -71,7 +71,7 @@ func newRun(ctx context.Context, p *Pipeline) (*run, error) {
 		stopped: make(chan struct{}), passed: make(chan struct{}),
 		ending: make(chan struct{}), ended: make(chan struct{}), beaten: make(chan struct{}, 1),
 	}
-	b := &builder{run: r, names: map[string]bool{}, given: map[Processor]bool{}}
+	b := &builder{run: r, names: map[string]bool{}, given: map[Processor]bool{}, soles: map[string]string{}}
 	whole := b.row(p.processors, "")
 	if b.err == nil && whole.first == nil {
 		b.fail("there is no processor to run")

@@ -36,7 +36,7 @@ type callCommand struct {
 	OutputFormat string `type:"name" placeholder:"FORMAT" help:"How to write the conversation, whatever the file's name: wav, mp3, or one of the codings above with its rate, such as s16le:24000."`
 
 	Repeat    int           `default:"1" placeholder:"N" help:"Play the recording so many times, one right behind the other; 0 is until the call ends. Default: ${default}."`
-	RepeatGap time.Duration `placeholder:"D" help:"Silence between two times."`
+	RepeatGap time.Duration `least:"0s" most:"1h" placeholder:"D" help:"Silence between two times."`
 
 	Mono       bool   `help:"Write the conversation as one channel, both mixed."`
 	Timeline   string `type:"path" placeholder:"FILE" help:"Where to draw the call, as .svg: who spoke when, which stream listened, and how the call moved between them."`
@@ -46,8 +46,8 @@ type callCommand struct {
 
 	agentFlags
 
-	HangUpAfter time.Duration `default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
-	MaxDuration time.Duration `placeholder:"D" help:"Hang up after so long at the latest."`
+	HangUpAfter time.Duration `least:"1ms" default:"3s" help:"After the recording, hang up when the agent has been silent for so long. Default: ${default}."`
+	MaxDuration time.Duration `least:"1ms" placeholder:"D" help:"Hang up after so long at the latest. Neither is heard any more then; the service may take two seconds to write down the last words, which the recording has as silence."`
 	Verbose     bool          `short:"v" help:"Log what the service does, on standard error."`
 
 	input, output file.Format // what the flags say
@@ -147,12 +147,6 @@ func (c *callCommand) check() error {
 		return usageError{fmt.Errorf("--repeat=%d: it cannot be negative; 0 is until the call ends", c.Repeat)}
 	case c.Repeat == 0 && c.Fast && c.MaxDuration == 0:
 		return usageError{errors.New("--repeat=0 --fast: hours would pass in seconds, for ever: say with --max-duration when to hang up")}
-	case c.RepeatGap < 0 || c.RepeatGap > time.Hour:
-		return usageError{fmt.Errorf("--repeat-gap=%v: it is not between 0 and 1h", c.RepeatGap)}
-	case c.HangUpAfter <= 0:
-		return usageError{fmt.Errorf("--hang-up-after=%v: it must be more than nothing", c.HangUpAfter)}
-	case c.MaxDuration < 0:
-		return usageError{fmt.Errorf("--max-duration=%v: it cannot be negative", c.MaxDuration)}
 	case c.Output != "" && c.Output != stdio && c.OutputFormat == "" && !slices.Contains([]string{".wav", ".wave", ".mp3"}, strings.ToLower(filepath.Ext(c.Output))):
 		return usageError{fmt.Errorf("--output %s: its name decides what is written: name a .wav or .mp3 file, or say what it is with --output-format", c.Output)}
 	case c.Timeline != "" && !strings.EqualFold(filepath.Ext(c.Timeline), ".svg"):

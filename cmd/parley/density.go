@@ -23,11 +23,11 @@ import (
 
 type densityCommand struct {
 	Calls   int           `default:"100" help:"Calls at the same time. Default: ${default}."`
-	For     time.Duration `default:"20s" help:"How long each run is measured. Default: ${default}."`
+	For     time.Duration `least:"1s" default:"20s" help:"How long each run is measured. Default: ${default}."`
 	Rounds  int           `default:"3" help:"Runs of each kind, in turn. Default: ${default}."`
 	JSON    bool          `name:"json" help:"Print one JSON object on one line."`
 	Worker  string        `hidden:"" enum:",bare,parley" default:""`
-	WarmUp  time.Duration `hidden:"" default:"5s"`
+	WarmUp  time.Duration `least:"0s" hidden:"" default:"5s"`
 	Profile string        `type:"path" placeholder:"FILE" help:"Write a CPU profile of the last run of Parley there."`
 }
 
@@ -55,8 +55,6 @@ func (c *densityCommand) Run(ctx context.Context, con console) error {
 		return usageError{fmt.Errorf("--calls=%d: there must be at least one", c.Calls)}
 	case c.Rounds < 1:
 		return usageError{fmt.Errorf("--rounds=%d: there must be at least one", c.Rounds)}
-	case c.For < time.Second:
-		return usageError{fmt.Errorf("--for=%v: it must be at least 1s", c.For)}
 	}
 	if c.Worker != "" {
 		ctx, stop := whileParentLives(ctx)

@@ -28,7 +28,7 @@ func TestDensityRefusesAtOnceWhatCannotWork(t *testing.T) {
 	}{
 		{[]string{"--calls=0"}, 2, "--calls=0"},
 		{[]string{"--rounds=0"}, 2, "--rounds=0"},
-		{[]string{"--for=10ms"}, 2, "--for=10ms"},
+		{[]string{"--for=10ms"}, 2, "--for: 10ms is not allowed: at least 1s"},
 		{[]string{"--profile", filepath.Join(t.TempDir(), "no", "cpu.pprof")}, 1, "make the folder"},
 	} {
 		status, _, stderr := parley(t, append([]string{"bench", "density"}, c.args...)...)

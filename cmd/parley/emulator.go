@@ -24,8 +24,8 @@ type emulatorCommand struct {
 	Script     string        `type:"path" placeholder:"FILE" help:"What it knows and says: a YAML file, see docs/emulator-script.md. Default: the built-in one, which knows the shipped recordings."`
 	H2C        bool          `name:"h2c" help:"Speak HTTP/2 without TLS, for debugging. Most SDKs have to be told."`
 	Seed       uint64        `default:"1" help:"Of everything random."`
-	Life       time.Duration `default:"480s" help:"When a connection is cut. Default: ${default}."`
-	Idle       time.Duration `default:"55s" help:"How long a connection may hear nothing. Default: ${default}."`
+	Life       time.Duration `least:"1ms" default:"480s" help:"When a connection is cut. Default: ${default}."`
+	Idle       time.Duration `least:"1ms" default:"55s" help:"How long a connection may hear nothing. Default: ${default}."`
 	WithParent bool          `hidden:"" help:"End when standard input does."`
 	Load       bool          `hidden:"" help:"Answer with audio made in advance, for measurements."`
 	Streams    int           `default:"20" help:"How many connections may be open at once; one more is throttled. Default: ${default}."`
@@ -51,10 +51,6 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 		return usageError{fmt.Errorf("--addr %s: %q is no port: name one up to 65535, or 0 for a free one", c.Addr, port)}
 	}
 	switch {
-	case c.Life <= 0:
-		return usageError{fmt.Errorf("--life=%v: it must be more than nothing", c.Life)}
-	case c.Idle <= 0:
-		return usageError{fmt.Errorf("--idle=%v: it must be more than nothing", c.Idle)}
 	case c.Streams <= 0:
 		return usageError{fmt.Errorf("--streams=%d: there must be at least one", c.Streams)}
 	}

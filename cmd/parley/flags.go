@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -13,7 +15,7 @@ import (
 
 // mappers read the values of flags and arguments that kong would take empty: a
 // path that is empty would be that of the current folder, and a name that is
-// empty would be as if the flag had not been given.
+// empty would be as if the flag had not been given. And durations: see there.
 func mappers() []kong.Option {
 	return []kong.Option{
 		kong.NamedMapper("path", kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
@@ -24,6 +26,7 @@ func mappers() []kong.Option {
 				return kong.ExpandPath(s)
 			})
 		})),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)),
 		kong.NamedMapper("name", kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 			return given(ctx, target, "a value", func(s string) string { return s })
 		})),
@@ -44,6 +47,40 @@ func given(ctx *kong.DecodeContext, target reflect.Value, what string, of func(s
 	}
 	target.SetString(of(value))
 	return nil
+}
+
+// duration reads a duration, and refuses one that is less than its field's tag least
+// says, or more than its tag most does. kong would take a negative one behind a space
+// for another flag.
+func duration(ctx *kong.DecodeContext, target reflect.Value) error {
+	token := ctx.Scan.Pop()
+	value := fmt.Sprint(token.Value)
+	negative := len(value) > 1 && value[0] == '-' && strings.Contains(".0123456789", value[1:2])
+	if token.IsEOL() || !token.IsValue() && !negative {
+		return errNoValue{"a duration, such as 90s or 1m30s,"}
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		return fmt.Errorf("%q is no duration: write it as 90s, 1m30s or 2h", value)
+	}
+	least, most := bound(ctx, "least", math.MinInt64), bound(ctx, "most", math.MaxInt64)
+	switch {
+	case d >= least && d <= most:
+		target.SetInt(int64(d))
+		return nil
+	case most == math.MaxInt64:
+		return fmt.Errorf("%v is not allowed: at least %v", d, least)
+	}
+	return fmt.Errorf("%v is not allowed: at least %v, at most %v", d, least, most)
+}
+
+// bound is what a field's tag says, if it has one.
+func bound(ctx *kong.DecodeContext, tag string, otherwise time.Duration) time.Duration {
+	d, err := time.ParseDuration(ctx.Value.Tag.Get(tag))
+	if err != nil {
+		return otherwise
+	}
+	return d
 }
 
 // errNoValue is a flag at the end of the line.

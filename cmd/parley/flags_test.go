@@ -2,10 +2,16 @@ package main
 
 import (
 	"os/exec"
+	"reflect"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/parley-go/parley/services/novasonic"
 )
 
 func TestABadCommandLineNamesTheHelpThatHelps(t *testing.T) {
@@ -21,7 +27,7 @@ func TestABadCommandLineNamesTheHelpThatHelps(t *testing.T) {
 		"emulator env -u X true":          "unknown flag -u; if it is the program's, write -- before the program: parley emulator -- COMMAND. Try parley emulator --help",
 		"emulator --addr 127.0.0.1":       "--addr 127.0.0.1: it is not of the form HOST:PORT",
 		"emulator --addr 127.0.0.1:70000": `--addr 127.0.0.1:70000: "70000" is no port`,
-		"emulator --life=0":               "--life=0s: it must be more than nothing",
+		"emulator --life=0":               "--life: 0s is not allowed: at least 1ms. Try parley emulator --help",
 		"voices --model nova":             "--model nova: it is not known",
 		"voices --model=":                 "--model: it is empty",
 	} {
@@ -29,6 +35,55 @@ func TestABadCommandLineNamesTheHelpThatHelps(t *testing.T) {
 		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("parley %s: exit status %d, %s%s; want %q", line, status, stdout, stderr, want)
 		}
+	}
+}
+
+func TestABadDurationIsNamedWithItsFlagAndWhatIsAllowed(t *testing.T) {
+	var cli commands
+	parser, err := kong.New(&cli, append(mappers(), kong.Vars{"version": "", "default_model": novasonic.ModelV2})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	refused := func(flag string, line []string, value string, want ...string) {
+		tried++
+		status, stdout, stderr := parley(t, line...)
+		for _, want := range append(want, "--"+flag, value) {
+			if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
+				t.Errorf("parley %q: exit status %d, %s%s; want %q", line, status, stdout, stderr, want)
+			}
+		}
+	}
+	kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		n, ok := node.(*kong.Node)
+		if !ok || n.Type != kong.CommandNode {
+			return next(nil)
+		}
+		command := strings.Fields(n.Path())
+		for _, p := range n.Positional {
+			if p.Required {
+				command = append(command, "x.wav")
+			}
+		}
+		for _, f := range n.Flags {
+			if f.Target.Type() != reflect.TypeFor[time.Duration]() && f.Target.Type() != reflect.TypeFor[*time.Duration]() {
+				continue
+			}
+			refused(f.Name, append(command, "--"+f.Name+"=-1s"), "-1s", "least")
+			refused(f.Name, append(command, "--"+f.Name, "-1s"), "-1s", "least")
+			refused(f.Name, append(command, "--"+f.Name, "5"), `"5"`, "write it as 90s, 1m30s or 2h")
+			refused(f.Name, append(command, "--"+f.Name), "it needs a duration, such as 90s")
+			if most := f.Tag.Get("most"); most != "" {
+				refused(f.Name, append(command, "--"+f.Name, "100h"), "100h0m0s", "at most")
+			}
+		}
+		return next(nil)
+	})
+	if tried < 50 {
+		t.Errorf("only %d lines were tried", tried)
+	}
+	for _, line := range []string{"call x.wav --max-duration 0s", "talk --max-duration 0s"} {
+		refused("max-duration", strings.Fields(line), "0s", "at least 1ms")
 	}
 }
 

@@ -33,9 +33,9 @@ type listenCommand struct {
 
 	Engine     string         `enum:"silero,energy,onnxruntime" default:"silero" help:"What tells speech from other sounds: silero, energy, or onnxruntime (which needs the build tag of that name)."`
 	Confidence *float64       `placeholder:"P" help:"Probability from which on a sound counts as speech. Default: 0.7."`
-	Start      *time.Duration `placeholder:"D" help:"How long speech must last before it is told of. Default: 200ms."`
-	Stop       *time.Duration `placeholder:"D" help:"How long it must be quiet before the end of speech is told of. Default: 800ms."`
-	End        time.Duration  `default:"1s" help:"How long it must be quiet for a turn to be over."`
+	Start      *time.Duration `least:"1ms" most:"10s" placeholder:"D" help:"How long speech must last before it is told of. Default: 200ms."`
+	Stop       *time.Duration `least:"1ms" most:"1m" placeholder:"D" help:"How long it must be quiet before the end of speech is told of. Default: 800ms."`
+	End        time.Duration  `least:"1ms" most:"1m" default:"1s" help:"How long it must be quiet for a turn to be over."`
 	MinVolume  *float64       `placeholder:"DB" help:"Level in dBFS below which nothing counts, as --min-volume=-60; -inf counts all. Default: -50."`
 }
 
@@ -72,9 +72,6 @@ func (c *listenCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	params, err := c.params()
-	if err == nil && (c.End <= 0 || c.End > time.Minute) {
-		err = fmt.Errorf("--end: %v is not between 0 and a minute", c.End)
-	}
 	if err != nil {
 		return usageError{err}
 	}

@@ -32,7 +32,7 @@ type serveCommand struct {
 	Token   string        `env:"PARLEY_TOKEN" placeholder:"SECRET" help:"What callers must know: ?token=SECRET, a bearer token, or the end of the path (/twilio/SECRET). Default: everybody may call."`
 	Origins []string      `name:"origin" placeholder:"HOST" help:"Another host whose pages may call, such as app.example.com or *.example.com. May be repeated."`
 	Calls   int           `default:"100" help:"How many calls there may be at once. Default: ${default}."`
-	Drain   time.Duration `default:"1m" help:"How long agents may take to finish what they say when the server is stopped. Default: ${default}."`
+	Drain   time.Duration `least:"0s" default:"1m" help:"How long agents may take to finish what they say when the server is stopped. Default: ${default}."`
 
 	Streams int `default:"20" help:"How many streams the account may have open at once; callers beyond wait. Default: ${default}, which is what AWS grants."`
 	agentFlags
@@ -176,8 +176,6 @@ func (c *serveCommand) check() error {
 		return usageError{fmt.Errorf("--calls=%d: there must be at least one", c.Calls)}
 	case c.Streams < 2:
 		return usageError{fmt.Errorf("--streams=%d: there must be at least two, for a call opens its next stream before it leaves the old one", c.Streams)}
-	case c.Drain < 0:
-		return usageError{fmt.Errorf("--drain=%v: it cannot be negative", c.Drain)}
 	case strings.Trim(c.Token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		return usageError{errors.New("--token: it must fit into a path: letters, digits, - and _ only")}
 	}

@@ -25,7 +25,7 @@ func TestAServerThatMakesNoSenseIsRefused(t *testing.T) {
 		"serve --tls-cert x.pem":                              "belong together",
 		"serve --calls 0":                                     "--calls=0: there must be at least one",
 		"serve --streams 1":                                   "--streams=1: there must be at least two",
-		"serve --drain=-1s":                                   "--drain=-1s: it cannot be negative",
+		"serve --drain=-1s":                                   "--drain: -1s is not allowed: at least 0s. Try parley serve --help",
 		"serve --token a/b":                                   "--token: it must fit into a path",
 		"serve --origin https://x.example/y":                  "--origin https://x.example/y: it is a host",
 		"serve --udp 8080":                                    "--udp 8080: it is not of the form HOST:PORT",

@@ -21,7 +21,7 @@ type soakCommand struct {
 	JSON   bool     `name:"json" help:"Print one JSON object on one line."`
 
 	Workers int           `help:"Conversations held at the same time. Default: one a core."`
-	Every   time.Duration `default:"30s" help:"How often to report progress, where standard error is no terminal. Default: ${default}."`
+	Every   time.Duration `least:"1ms" default:"30s" help:"How often to report progress, where standard error is no terminal. Default: ${default}."`
 }
 
 // maxHours takes weeks.
@@ -112,8 +112,6 @@ func (c *soakCommand) check() error {
 		return usageError{fmt.Errorf("--hours=%g: more than %d are not held at a time", *c.Hours, maxHours)}
 	case c.Workers < 0:
 		return usageError{fmt.Errorf("--workers=%d: there must be at least one; leave it out for one a core", c.Workers)}
-	case c.Every <= 0:
-		return usageError{fmt.Errorf("--every=%v: it must be more than nothing", c.Every)}
 	}
 	if err := soak.CheckFaults(c.Faults); err != nil {
 		return usageError{fmt.Errorf("--faults: %w", err)}

@@ -43,7 +43,7 @@ func TestSoakRefusesWhatMakesNoSense(t *testing.T) {
 		{[]string{"--faults="}, "--faults: it is empty"},
 		{[]string{"--calls=0"}, "--calls=0"},
 		{[]string{"--workers=-2"}, "--workers=-2"},
-		{[]string{"--every=-1s"}, "--every=-1s"},
+		{[]string{"--every: -1s is not allowed: at least 1ms"}, "--every: -1s is not allowed: at least 1ms"},
 		{[]string{"--calls=2", "--hours=2"}, "leave one of them out"},
 		{[]string{"--replay=7", "--calls=2"}, "leave out --hours, --calls and --seed"},
 		{[]string{"--replay=7", "--hours=2"}, "leave out --hours, --calls and --seed"},

@@ -36,7 +36,7 @@ type talkCommand struct {
 
 	Record      string        `type:"path" placeholder:"FILE" help:"Where to write the conversation: .wav or .mp3, caller left, agent right."`
 	Transcript  string        `type:"path" placeholder:"FILE" help:"Where to write who said what when: .json, .vtt (captions) or .txt."`
-	MaxDuration time.Duration `placeholder:"D" help:"Hang up after so long at the latest."`
+	MaxDuration time.Duration `least:"1ms" placeholder:"D" help:"Hang up after so long at the latest. The agent is not heard any more then; its service may take two seconds to write down the last words."`
 	JSON        bool          `name:"json" help:"Print the summary (or the devices) as JSON on one line, and nothing else, on standard output."`
 
 	agentFlags
@@ -93,8 +93,6 @@ func (c *talkCommand) check() error {
 	switch {
 	case c.Null && c.Input+c.Output != "":
 		return usageError{errors.New("--null uses no devices: leave it out, or --input and --output")}
-	case c.MaxDuration < 0:
-		return usageError{fmt.Errorf("--max-duration=%v: it cannot be negative", c.MaxDuration)}
 	case c.Record != "" && !slices.Contains([]string{".wav", ".wave", ".mp3"}, strings.ToLower(filepath.Ext(c.Record))):
 		return usageError{fmt.Errorf("--record %s: its name decides what is written: name a .wav or .mp3 file", c.Record)}
 	case c.Transcript != "" && forms[strings.ToLower(filepath.Ext(c.Transcript))] == nil:
@@ -220,8 +218,9 @@ func (t *talking) run(ctx context.Context) (err error) {
 			p.Cancel(reason, errors.New("interrupted before the call began"))
 			return
 		}
-		p.Interrupt(reason) // or the end would wait until all is said
-		p.End(reason)
+		t.mic.Output().Leave()
+		p.Interrupt(reason)                                      // or the end would wait until all is said, and for an answer that is owed
+		_ = p.Send(ctx, &frames.End{Reason: reason, Gone: true}) // it fails if the call is over
 	}
 	signalled, stop := untilSignal(ctx, func() { t.println("Hanging up; interrupt again to stop at once.") })
 	defer stop()

@@ -58,7 +58,7 @@ func TestTalkRefusesWhatMakesNoSense(t *testing.T) {
 	for args, want := range map[string]string{
 		"--null --input x":           "leave it out, or --input and --output",
 		"--null --output x":          "leave it out, or --input and --output",
-		"--null --max-duration=-1s":  "it cannot be negative",
+		"--null --max-duration=-1s":  "--max-duration: -1s is not allowed: at least 1ms",
 		"--null --record x.flac":     "name a .wav or .mp3 file",
 		"--null --transcript x.doc":  "name a .json, .vtt or .txt file",
 		"--null --push-to-talk":      "standard input is not a terminal",

@@ -85,8 +85,7 @@
 // written; the caller hangs up HangUpAfter behind the recording.
 //
 // What the pipeline has dealt with is known by what comes out at its end, so the
-// transport's Output has to be there. Where branches meet, the first counts: a
-// slower one in parallel may be overrun, which is counted as everywhere
-// (pipeline.Pipeline.Stats, Shed). So is a processor that takes the caller's audio
-// into a queue of its own, unless that makes it wait.
+// transport's Output has to be there. Where parallel branches meet, the slowest
+// counts. A processor that takes the caller's audio into a queue of its own may be
+// overrun, unless that makes it wait.
 package file

@@ -87,7 +87,10 @@ type Config struct {
 	// by as much as HangUpAfter is longer than its default.
 	MaxTail time.Duration
 
-	// MaxDuration is how long the call may last in all; 0 means no limit.
+	// MaxDuration is how long the call may last in all; 0 means no limit. From then
+	// on neither is heard. What is written goes on in silence until the pipeline has
+	// ended: a service may wait for the text of the last words, two seconds with Nova
+	// Sonic.
 	MaxDuration time.Duration
 
 	// Progress is called after each piece of the recording, and of the silence

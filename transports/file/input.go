@@ -56,6 +56,11 @@ func newInput(t *Transport, r *recording, clock *playout.Clock) *Input {
 // Name returns "file input".
 func (in *Input) Name() string { return "file input" }
 
+// Sole says that a pipeline hears one caller on a track.
+func (in *Input) Sole() string {
+	return fmt.Sprintf("input of the track %q", in.transport.config.Track)
+}
+
 // Process passes everything on. With the end, the recording stops.
 func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	if _, ok := f.(*frames.End); ok && dir == frames.Downstream {
@@ -107,10 +112,12 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		}
 		if reason, atOnce := in.hangUp(now); reason != "" {
 			if atOnce {
-				// An end would wait until all that the agent has to say is played.
+				// An end would wait until all that the agent has to say is played, and
+				// for an answer that is owed. Until it is there, nobody listens.
+				in.transport.output.Leave()
 				out.Interrupt(reason)
 			}
-			return out.Send(ctx, &frames.End{Reason: reason}, frames.Downstream)
+			return out.Send(ctx, &frames.End{Reason: reason, Gone: atOnce}, frames.Downstream)
 		}
 	}
 }

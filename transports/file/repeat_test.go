@@ -159,6 +159,15 @@ func TestASlowProcessorHoldsAFastRecordingUp(t *testing.T) {
 		"in a chain": func(s *slow) []pipeline.Processor {
 			return []pipeline.Processor{&slow{takes: time.Millisecond}, s, &slow{takes: 2 * time.Millisecond}}
 		},
+		"beside one that is fast": func(s *slow) []pipeline.Processor {
+			return []pipeline.Processor{pipeline.Parallel(pipeline.Chain(), s)}
+		},
+		"in a branch of a branch": func(s *slow) []pipeline.Processor {
+			return []pipeline.Processor{pipeline.Parallel(&slow{}, pipeline.Parallel(apart{s}, pipeline.Chain()))}
+		},
+		"in a switch": func(s *slow) []pipeline.Processor {
+			return []pipeline.Processor{pipeline.Switch(pipeline.SwitchConfig{}, s, &slow{})}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -28,6 +28,11 @@ type Input struct {
 // Name returns "local input".
 func (in *Input) Name() string { return "local input" }
 
+// Sole says that a pipeline hears one caller on a track.
+func (in *Input) Sole() string {
+	return fmt.Sprintf("input of the track %q", in.transport.config.Track)
+}
+
 // Start opens the microphone.
 func (in *Input) Start(context.Context, *pipeline.Port) error { return in.keeper.start() }
 

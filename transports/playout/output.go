@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -150,6 +151,8 @@ type Output struct {
 	statsMu sync.Mutex
 	told    Stats
 
+	left atomic.Bool // nobody listens any more
+
 	changed chan struct{} // wakes Process, which waits for room or for the end
 	sendOn  chan struct{} // wakes the goroutine that sends on what was released
 	chunk   []int16       // owned by Run
@@ -186,6 +189,9 @@ func kept(cfg Config, sink Sink) int {
 
 // Name returns the name from the configuration.
 func (o *Output) Name() string { return o.config.Name }
+
+// Sole says that a second output behind this one would have nothing to play.
+func (o *Output) Sole() string { return "output of what is to be heard" }
 
 // Format returns what the sink gets.
 func (o *Output) Format() audio.Format { return o.config.Format }
@@ -278,7 +284,16 @@ func (o *Output) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.D
 	return out.Send(ctx, f, dir)
 }
 
+// Leave says that the listener has hung up: speech that comes from now on is
+// discarded, and not taken to be heard. What is queued already an interruption
+// discards, which whoever calls this asks for next. The end takes a moment to come
+// here, for a service may have something left to write down first.
+func (o *Output) Leave() { o.left.Store(true) }
+
 func (o *Output) enqueue(ctx context.Context, f *frames.AudioOutput) error {
+	if o.left.Load() {
+		return nil
+	}
 	if err := f.Format.Validate(); err != nil {
 		return fmt.Errorf("play audio of track %q: %w", f.Track, err)
 	}

@@ -207,6 +207,9 @@ type Input struct{ call *Call }
 // Name returns "webrtc input".
 func (in *Input) Name() string { return "webrtc input" }
 
+// Sole says that a pipeline hears one caller on a track.
+func (in *Input) Sole() string { return fmt.Sprintf("input of the track %q", in.call.config.Track) }
+
 // Process passes everything on.
 func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	if _, ok := f.(*frames.Interruption); ok {

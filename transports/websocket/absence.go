@@ -101,7 +101,7 @@ func isLoss(err error) bool {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r == errStalled
 	}
-	return !errors.Is(err, ws.ErrMessageTooBig)
+	return true
 }
 
 // mayReturn reports whether the peer that was lost is waited for. l.mu is held.

@@ -75,6 +75,9 @@ func (c *Call) Stats() LinkStats { return c.link.Stats() }
 func (c *Call) Err() error {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
+	if c.dialled && c.link.stats.MessagesIn <= 1 && misunderstood(c.link.cause) {
+		return doubt(ended(c.link.cause)) // there is no handshake in which it would have been found out
+	}
 	return ended(c.link.cause)
 }
 
@@ -136,6 +139,9 @@ type Input struct {
 
 // Name returns "websocket input".
 func (in *Input) Name() string { return "websocket input" }
+
+// Sole says that a pipeline hears one caller on a track.
+func (in *Input) Sole() string { return fmt.Sprintf("input of the track %q", in.call.config.Track) }
 
 // Process passes everything on.
 func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {

@@ -67,11 +67,11 @@ func (s *pcmClient) Open(ctx context.Context, peer Peer, _ string) (Formats, err
 	answer := pcmHello{Input: hello.Input, Output: hello.Output}
 	switch err := json.Unmarshal(m.Data, &answer); {
 	case m.Binary:
-		return Formats{}, refuse(ws.StatusPolicyViolation, "there is audio before the answer to the hello: does the server speak PCM at this address?")
+		return Formats{}, refuse(ws.StatusPolicyViolation, "there is audio before the answer to the hello")
 	case err != nil:
-		return Formats{}, refuse(ws.StatusInvalidFramePayloadData, "the answer to the hello is not the JSON that is expected: does the server speak PCM at this address?")
+		return Formats{}, refuse(ws.StatusInvalidFramePayloadData, "the answer to the hello is not the JSON that is expected")
 	case answer.Type != "hello":
-		return Formats{}, refuse(ws.StatusPolicyViolation, "the hello was answered with the type %.20q: does the server speak PCM at this address?", answer.Type)
+		return Formats{}, refuse(ws.StatusPolicyViolation, "the hello was answered with the type %.20q", answer.Type)
 	case answer.Version != pcmVersion:
 		return Formats{}, refuse(ws.StatusPolicyViolation, "the server answers with version %d, which is not known here", answer.Version)
 	}

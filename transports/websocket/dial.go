@@ -3,14 +3,17 @@ package websocket
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -128,6 +131,8 @@ type StatusError struct {
 	Status     int
 	Text       string        // what the server says
 	RetryAfter time.Duration // when it asks to come again, if it does
+
+	plain bool // it was asked without TLS
 }
 
 func (e *StatusError) Error() string {
@@ -148,6 +153,9 @@ func (e *StatusError) Error() string {
 		}
 	default:
 		advice = "; is there a WebSocket at this address?"
+		if e.plain && e.Status == http.StatusBadRequest { // as servers with TLS answer who speaks without
+			advice += " If the server speaks TLS, call it with wss://"
+		}
 	}
 	return fmt.Sprintf("the server answers %d %s%s%s", e.Status, http.StatusText(e.Status), text, advice)
 }
@@ -180,7 +188,7 @@ func Dial(ctx context.Context, address string, cfg DialConfig) (*Call, error) {
 		return nil, fmt.Errorf("configure WebSocket call: %w", err)
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || !slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme) {
 		return nil, errors.New("dial WebSocket: this is no address; it is of the form wss://host/path")
 	}
 	d := &dialler{url: u, config: cfg, link: config}
@@ -235,7 +243,7 @@ func (d *dialler) dial(ctx context.Context) (*Call, error) {
 
 // connect returns a connection on which the serializer's handshake is done.
 func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire, Formats, error) {
-	dialling, cancel := context.WithTimeoutCause(ctx, d.config.ConnectTimeout, fmt.Errorf("there was no connection within %v", d.config.ConnectTimeout))
+	dialling, cancel := context.WithTimeoutCause(ctx, d.config.ConnectTimeout, fmt.Errorf("there was no connection within %v; is there a WebSocket at this address? DialConfig.ConnectTimeout allows more", d.config.ConnectTimeout))
 	defer cancel()
 	header := d.config.Header.Clone()
 	if header == nil {
@@ -260,7 +268,6 @@ func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire,
 	if err != nil {
 		return nil, Formats{}, d.refused(dialling, resp, err)
 	}
-	conn.SetReadLimit(d.link.MaxMessage)
 	w := newWire(conn, k, k.around, d.link)
 	if len(d.config.Subprotocols) > 0 && conn.Subprotocol() == "" {
 		err := refuse(ws.StatusPolicyViolation, "the server speaks none of the subprotocols %q", d.config.Subprotocols)
@@ -276,8 +283,13 @@ func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire,
 		err = context.Cause(ctx)
 	}
 	if err != nil {
+		_, ours := errors.AsType[*Refusal](err) // what was said is not what was expected, or nothing was
+		doubtful := ours || misunderstood(err)
 		if e := ended(err); e != nil {
 			err = e
+		}
+		if doubtful {
+			err = doubt(err)
 		}
 		return nil, Formats{}, fmt.Errorf("begin the call: %w", err)
 	}
@@ -287,7 +299,7 @@ func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire,
 // refused says why there is no WebSocket.
 func (d *dialler) refused(ctx context.Context, resp *http.Response, err error) error {
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		e := &StatusError{Status: resp.StatusCode}
+		e := &StatusError{Status: resp.StatusCode, plain: !d.secure()}
 		if s, err := time.ParseDuration(resp.Header.Get("Retry-After") + "s"); err == nil && s > 0 {
 			e.RetryAfter = s
 		}
@@ -299,9 +311,49 @@ func (d *dialler) refused(ctx context.Context, resp *http.Response, err error) e
 		return context.Cause(ctx)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok { // which has the address in it
-		return e.Err
+		err = e.Err
 	}
-	return err
+	return fmt.Errorf("%w; %s", err, d.remedy(err))
+}
+
+func (d *dialler) secure() bool { return d.url.Scheme == "wss" || d.url.Scheme == "https" }
+
+// remedy says what to do where there is nobody who answers in HTTP.
+func (d *dialler) remedy(err error) string {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "is the name of the host right?"
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+		return "does the server run, and listen at this address and port?"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "call it by a name that its certificate has, or trust who has issued it in the TLS configuration of DialConfig.Client"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return "the server does not speak TLS at this port: call it with ws://, or at the port where it does"
+	}
+	// A server may answer with an alert of TLS's, or with nothing at all, to who
+	// speaks without.
+	if !d.secure() {
+		return "is there a WebSocket at this address? If the server speaks TLS, call it with wss://"
+	}
+	return "is there a WebSocket at this address?"
+}
+
+// misunderstood reports whether a connection has ended because one of the two sides
+// did not know what to make of what the other has said.
+func misunderstood(cause error) bool {
+	code := ws.CloseStatus(cause)
+	if r, ok := errors.AsType[*Refusal](cause); ok {
+		code = r.Code
+	}
+	return code == ws.StatusProtocolError || code == ws.StatusUnsupportedData || code == ws.StatusInvalidFramePayloadData
+}
+
+// doubt adds to the error in such an end of a call that has hardly begun what it
+// probably comes from.
+func doubt(err error) error {
+	return fmt.Errorf("%w; does the server speak what DialConfig.Serializer speaks?", err)
 }
 
 // again looks for the server until the call goes on, or there is no call to go on

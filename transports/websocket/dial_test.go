@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -297,10 +299,10 @@ func TestWhoeverIsRefusedIsToldWhyAndWhatToDo(t *testing.T) {
 		"a page":          {answers(200, "", "", "<html>"), websocket.DialConfig{}, 200, 0, `200 OK: "<html>"; is there a WebSocket`, 0},
 		"no subprotocol":  {accepts(func(c *ws.Conn) { c.Read(context.Background()) }), websocket.DialConfig{Subprotocols: []string{"a", "b"}}, 0, ws.StatusPolicyViolation, `none of the subprotocols ["a" "b"]`, 0},
 		"a close frame":   {accepts(func(c *ws.Conn) { c.Read(context.Background()); c.Close(4001, "not on Sundays") }), websocket.DialConfig{}, 0, 4001, "not on Sundays", 0},
-		"audio first":     {accepts(says(ws.MessageBinary, make([]byte, 4))), websocket.DialConfig{}, 0, ws.StatusPolicyViolation, "audio before the answer to the hello", 0},
-		"another type":    {accepts(says(ws.MessageText, []byte(`{"type":"hi"}`))), websocket.DialConfig{}, 0, ws.StatusPolicyViolation, `answered with the type "hi"`, 0},
-		"no answer":       {accepts(func(c *ws.Conn) { c.Read(context.Background()); c.Read(context.Background()) }), websocket.DialConfig{HandshakeTimeout: 3 * time.Second}, 0, ws.StatusPolicyViolation, "not done within 3s", 3 * time.Second},
-		"no HTTP at all":  {http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), websocket.DialConfig{ConnectTimeout: 2 * time.Second}, 0, 0, "there was no connection within 2s", 2 * time.Second},
+		"audio first":     {accepts(says(ws.MessageBinary, make([]byte, 4))), websocket.DialConfig{}, 0, ws.StatusPolicyViolation, "audio before the answer to the hello; does the server speak what DialConfig.Serializer speaks?", 0},
+		"another type":    {accepts(says(ws.MessageText, []byte(`{"type":"hi"}`))), websocket.DialConfig{}, 0, ws.StatusPolicyViolation, `answered with the type "hi"; does the server speak what`, 0},
+		"no answer":       {accepts(func(c *ws.Conn) { c.Read(context.Background()); c.Read(context.Background()) }), websocket.DialConfig{HandshakeTimeout: 3 * time.Second}, 0, ws.StatusPolicyViolation, "not done within 3s; does the server speak what", 3 * time.Second},
+		"no HTTP at all":  {http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), websocket.DialConfig{ConnectTimeout: 2 * time.Second}, 0, 0, "there was no connection within 2s; is there a WebSocket at this address?", 2 * time.Second},
 		"an unknown rate": {nil, websocket.DialConfig{Serializer: websocket.PCMClient(websocket.Formats{Output: audio.Mono(12345)})}, 0, ws.StatusPolicyViolation, "12345 Hz is not known", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -434,7 +436,7 @@ func TestAServerThatSendsTooMuchIsLeft(t *testing.T) {
 		cfg   websocket.DialConfig
 		want  string
 	}{
-		"a long message":    {make([]byte, 3000), 1, websocket.DialConfig{MaxMessage: 2000}, "too big"},
+		"a long message":    {make([]byte, 3000), 1, websocket.DialConfig{MaxMessage: 2000}, "too big: at most 2000 bytes"},
 		"too much at once":  {make([]byte, 48000), 12, websocket.DialConfig{MaxAhead: 5 * time.Second}, "audio came more than 5s earlier"},
 		"too many messages": {make([]byte, 2), 500, websocket.DialConfig{MaxMessageRate: 50, MaxAhead: time.Second}, "messages come too fast"},
 		"half a sample":     {make([]byte, 3), 1, websocket.DialConfig{}, "3 bytes of audio"},
@@ -498,6 +500,134 @@ func TestAServerWithTLSIsCalledThroughTheHTTPClient(t *testing.T) {
 	if err := call.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// Real sockets: what they answer is what is tested.
+func TestWhoeverDialsTheWrongPlaceIsToldHowToMendIt(t *testing.T) {
+	talk := func(s func() websocket.Serializer) http.Handler {
+		server, err := websocket.NewServer(websocket.Config{Serializer: s}, func(c *websocket.Call) (*pipeline.Pipeline, error) {
+			return pipeline.New(pipeline.Config{}, c.Input(), echo(c), c.Output()), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Shutdown(context.Background()) })
+		return server
+	}
+	quiet := log.New(io.Discard, "", 0)
+	plain, pipecat := httptest.NewServer(talk(websocket.PCM)), httptest.NewServer(talk(websocket.Pipecat))
+	secure := httptest.NewUnstartedServer(talk(websocket.PCM))
+	secure.Config.ErrorLog = quiet
+	secure.StartTLS()
+	alert, err := tls.Listen("tcp", "127.0.0.1:0", secure.TLS) // which answers in TLS even to who does not speak it
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := alert.Accept()
+			if err != nil {
+				return
+			}
+			c.(*tls.Conn).Handshake()
+			c.Close()
+		}
+	}()
+	ssh, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := ssh.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "SSH-2.0-OpenSSH\r\n")
+			io.CopyN(io.Discard, c, 16)
+			c.Close()
+		}
+	}()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	for _, server := range []io.Closer{closer(plain.Close), closer(pipecat.Close), closer(secure.Close), alert, ssh} {
+		defer server.Close()
+	}
+	nowhere := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "nobody.invalid", IsNotFound: true}}
+	}}}
+	const language = "does the server speak what DialConfig.Serializer speaks?"
+	for name, tc := range map[string]struct {
+		scheme string
+		at     net.Addr
+		cfg    websocket.DialConfig
+		want   []string
+	}{
+		"TLS where there is none":         {"wss", plain.Listener.Addr(), websocket.DialConfig{}, []string{"HTTP response to HTTPS client", "does not speak TLS at this port: call it with ws://"}},
+		"TLS where there is no HTTP":      {"wss", ssh.Addr(), websocket.DialConfig{}, []string{"does not look like a TLS handshake", "does not speak TLS at this port"}},
+		"no TLS, and the server tells":    {"ws", secure.Listener.Addr(), websocket.DialConfig{}, []string{"400 Bad Request", "If the server speaks TLS, call it with wss://"}},
+		"no TLS, and the server does not": {"ws", alert.Addr(), websocket.DialConfig{}, []string{"If the server speaks TLS, call it with wss://"}},
+		"a certificate of nobody's":       {"wss", secure.Listener.Addr(), websocket.DialConfig{}, []string{"certificate", "trust who has issued it in the TLS configuration of DialConfig.Client"}},
+		"a port where nobody listens":     {"ws", closed.Addr(), websocket.DialConfig{}, []string{"refused", "does the server run"}},
+		"a host that there is not":        {"ws", closed.Addr(), websocket.DialConfig{Client: nowhere}, []string{"no such host", "is the name of the host right?"}},
+		"another protocol":                {"ftp", plain.Listener.Addr(), websocket.DialConfig{}, []string{"no address; it is of the form wss://host/path"}},
+		"another language":                {"ws", pipecat.Listener.Addr(), websocket.DialConfig{}, []string{"Pipecat's protobuf frames are spoken", language}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.cfg.ConnectTimeout = 10 * time.Second
+			call, err := websocket.Dial(t.Context(), tc.scheme+"://"+tc.at.String()+"/SECRET", tc.cfg)
+			if err == nil {
+				call.Close(t.Context())
+				t.Fatal("it was let in")
+			}
+			for _, want := range append(tc.want, "dial WebSocket") {
+				if got := err.Error(); !strings.Contains(got, want) || strings.Contains(got, "SECRET") || strings.Contains(got, "\n") {
+					t.Errorf("got %q, want %q", got, want)
+				}
+			}
+		})
+	}
+}
+
+// closer closes something without an error.
+type closer func()
+
+func (c closer) Close() error { c(); return nil }
+
+// A Pipecat client has no handshake in which it could be found out.
+func TestACallInTheWrongLanguageSaysSoInTheEnd(t *testing.T) {
+	t.Run("the server does not understand", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := serve(t, websocket.Config{}, echo)
+			call := w.dial(websocket.DialConfig{Serializer: websocket.PipecatClient})
+			(&person{}).talk(t, call)
+			if err := call.Err(); err == nil || !strings.Contains(err.Error(), "if it is PCM that you speak") {
+				t.Errorf("it ended with %v", err)
+			}
+		})
+	})
+	t.Run("the server is not understood", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := serve(t, websocket.Config{}, echo)
+			w.web.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if conn, err := ws.Accept(rw, r, nil); err == nil {
+					conn.Read(context.Background())
+					conn.Write(context.Background(), ws.MessageText, []byte("{}"))
+					conn.Read(context.Background())
+					conn.CloseNow()
+				}
+			})
+			call := w.dial(websocket.DialConfig{Serializer: websocket.PipecatClient})
+			(&person{}).talk(t, call)
+			err := call.Err()
+			if r, ok := errors.AsType[*websocket.Refusal](err); !ok || r.Code != ws.StatusUnsupportedData || !strings.Contains(err.Error(), "what DialConfig.Serializer speaks?") {
+				t.Errorf("it ended with %v", err)
+			}
+		})
+	})
 }
 
 func TestABadDialConfigurationIsRefused(t *testing.T) {

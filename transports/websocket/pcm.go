@@ -139,7 +139,7 @@ func (s *pcm) Open(ctx context.Context, peer Peer, id string) (Formats, error) {
 	hello := pcmHello{Input: pcmFormat{16000, 1}, Output: pcmFormat{24000, 1}}
 	switch err := json.Unmarshal(m.Data, &hello); {
 	case m.Binary:
-		return Formats{}, refuse(ws.StatusPolicyViolation, "there is audio before the hello: send %s first", helloExample)
+		return Formats{}, refuse(ws.StatusPolicyViolation, "there is audio before the hello: send %s first, if it is PCM that you speak", helloExample)
 	case err != nil:
 		return Formats{}, refuse(ws.StatusInvalidFramePayloadData, "the hello is not the JSON that is expected: send %s", helloExample)
 	case hello.Type != "hello":
@@ -213,13 +213,13 @@ func (s *pcmAudio) decode(m Message) (said talk.Said, fs []frames.Frame, err err
 	}
 	said, f, err := talk.Decode(m.Data)
 	if err != nil || f == nil {
-		return said, nil, misunderstood(err)
+		return said, nil, misspoken(err)
 	}
 	return said, []frames.Frame{f}, nil
 }
 
-// misunderstood closes a connection because of what was said on it.
-func misunderstood(err error) error {
+// misspoken closes a connection because of what was said on it.
+func misspoken(err error) error {
 	switch {
 	case err == nil:
 		return nil

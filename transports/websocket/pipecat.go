@@ -62,7 +62,7 @@ func (s *pipecat) Open(context.Context, Peer, string) (Formats, error) { return 
 
 func (s *pipecat) Decode(m Message) ([]frames.Frame, error) {
 	if !m.Binary {
-		return nil, refuse(ws.StatusUnsupportedData, "a text message came where protobuf frames are spoken, in binary messages")
+		return nil, refuse(ws.StatusUnsupportedData, "a text message came where Pipecat's protobuf frames are spoken, in binary messages")
 	}
 	var said []frames.Frame
 	err := eachField(m.Data, func(f field) error {
@@ -138,7 +138,7 @@ func (s *pipecat) message(data []byte) (frames.Frame, error) {
 	f, answer, err := s.rtvi.Decode(data)
 	switch {
 	case err != nil:
-		return nil, misunderstood(err)
+		return nil, misspoken(err)
 	case answer != nil:
 		return &Reply{Message: carry(answer)}, nil
 	}

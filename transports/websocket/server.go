@@ -271,7 +271,6 @@ func (k *keeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // serve conducts the call on a connection, or lets one go on there.
 func (s *Server) serve(r *http.Request, w *wire, log *slog.Logger) {
-	w.conn.SetReadLimit(s.config.MaxMessage)
 	id := uuid.NewString()
 	serializer := s.config.Serializer()
 	formats, err := open(s.desk.Context(), w, serializer, id, s.config.HandshakeTimeout)

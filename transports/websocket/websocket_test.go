@@ -174,7 +174,8 @@ func TestWhatBreaksTheRulesIsClosedWithTheRightCode(t *testing.T) {
 		"half a sample":        {func(c *client) { c.conn.Write(context.Background(), ws.MessageBinary, []byte{1, 2, 3}) }, ws.StatusInvalidFramePayloadData, "3 bytes of audio"},
 		"text that is no JSON": {func(c *client) { c.say("{") }, ws.StatusInvalidFramePayloadData, "it is not JSON"},
 		"a key that is none":   {func(c *client) { c.say(`{"type":"dtmf","digit":"55"}`) }, ws.StatusPolicyViolation, `"55" is not a key`},
-		"a long message":       {func(c *client) { c.conn.Write(context.Background(), ws.MessageBinary, make([]byte, 64<<10+2)) }, ws.StatusMessageTooBig, ""},
+		"a long message":       {func(c *client) { c.conn.Write(context.Background(), ws.MessageBinary, make([]byte, 64<<10+2)) }, ws.StatusMessageTooBig, "at most 65536 bytes"},
+		"one that never ends":  {func(c *client) { c.endless() }, ws.StatusMessageTooBig, "at most 65536 bytes"},
 		"too many messages": {func(c *client) {
 			for range 1100 {
 				c.conn.Write(context.Background(), ws.MessageText, []byte(`{"type":"nothing"}`))

@@ -38,6 +38,7 @@ type wire struct {
 func newWire(conn *ws.Conn, raw io.Closer, around *overhead, config Config) *wire {
 	w := &wire{conn: conn, raw: raw, around: around, config: config, over: make(chan struct{}), ready: make(chan struct{}, 1)}
 	w.ctx, w.giveUp = context.WithCancel(context.Background())
+	conn.SetReadLimit(-1) // see Read
 	return w
 }
 
@@ -67,7 +68,8 @@ func (w *wire) start(l *link) {
 // it.
 const perWire = 4
 
-// Read returns the next message. It is one of the methods of [Peer].
+// Read returns the next message. It is one of the methods of [Peer]. The limit is its
+// own: coder/websocket's tells the peer of a byte more than may come.
 func (w *wire) Read(ctx context.Context) (Message, error) {
 	kind, r, err := w.conn.Reader(ctx)
 	if err != nil {
@@ -80,6 +82,9 @@ func (w *wire) Read(ctx context.Context) (Message, error) {
 		}
 		n, err := w.around.message(r, w.message[len(w.message):cap(w.message)])
 		w.message = w.message[:len(w.message)+n]
+		if most := w.config.MaxMessage; int64(len(w.message)) > most {
+			return Message{}, refuse(ws.StatusMessageTooBig, "a message is too big: at most %d bytes are taken", most)
+		}
 		if errors.Is(err, io.EOF) {
 			return Message{Binary: kind == ws.MessageBinary, Data: w.message}, nil
 		}

@@ -146,6 +146,14 @@ func (c *client) talk(samples []int16) {
 	}
 }
 
+// endless writes one message for as long as the server takes it.
+func (c *client) endless() {
+	w, err := c.conn.Writer(context.Background(), ws.MessageBinary)
+	for err == nil {
+		_, err = w.Write(make([]byte, 1<<12))
+	}
+}
+
 // text returns the next text message.
 func (c *client) text() string {
 	c.t.Helper()
