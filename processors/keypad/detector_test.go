@@ -375,10 +375,15 @@ func TestAKeyThatDoesNotExistIsReportedAndNotPlayed(t *testing.T) {
 
 func TestConfigurationsThatMakeNoSenseAreRefused(t *testing.T) {
 	for want, p := range map[string]pipeline.Processor{
-		"a pause of -1s is negative":                      keypad.NewKeys(keypad.KeysConfig{Pause: -time.Second}),
-		"an entry of -1 keys":                             keypad.NewKeys(keypad.KeysConfig{Max: -1}),
-		"configure keys: end: there is no key 'x'":        keypad.NewKeys(keypad.KeysConfig{End: 'x'}),
-		"configure dialler: a tone of -1ns":               keypad.NewDialler(keypad.DiallerConfig{Tone: -1}),
+		"configure keys: Pause is -1s: at least 1ms":      keypad.NewKeys(keypad.KeysConfig{Pause: -time.Second}),
+		"was another unit meant? write 2*":                keypad.NewKeys(keypad.KeysConfig{Pause: 2}),
+		"configure keys: Max is -1: at least 1":           keypad.NewKeys(keypad.KeysConfig{Max: -1}),
+		"configure keys: End: there is no key 'x'":        keypad.NewKeys(keypad.KeysConfig{End: 'x'}),
+		"or 0 for the default\nMax is -1":                 keypad.NewKeys(keypad.KeysConfig{Pause: -1, Max: -1, End: 'x'}),
+		"or 0 for the default\nEnd: there is no key":      keypad.NewKeys(keypad.KeysConfig{Pause: -1, Max: -1, End: 'x'}),
+		"configure dialler: Tone is -1ns":                 keypad.NewDialler(keypad.DiallerConfig{Tone: -1}),
+		"was another unit meant? write 60*":               keypad.NewDialler(keypad.DiallerConfig{Gap: 60}),
+		"or 0 for the default\nGap is -1ns":               keypad.NewDialler(keypad.DiallerConfig{Tone: -1, Gap: -1}),
 		"configure dialler: a rate of 10 Hz":              keypad.NewDialler(keypad.DiallerConfig{Rate: 10}),
 		"configure dialler: a level of 3 dBFS clips; at ": keypad.NewDialler(keypad.DiallerConfig{Level: 3}),
 	} {
