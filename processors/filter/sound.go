@@ -95,10 +95,12 @@ const (
 // a greeting that cannot be interrupted, or while a card number is read out. Make
 // one with [NewMute]; it is on from the start.
 //
-// It changes audio and nothing else, and the application alone says when. In a
+// It changes audio and nothing else, and the application alone says when: whatever
+// listens behind it hears silence, and what listens before it hears the caller. In a
 // pipeline with package processors/turn, mute there instead (turn.Config.Mute,
-// SetMute): that can follow what happens in the conversation, keeps transcripts and
-// the detector's events back as well, and ends the turn that is in progress.
+// Processor.Mute, SetMute): that can follow what happens in the conversation, keeps
+// transcripts and the detector's events back as well, and ends the turn that is in
+// progress, which with this one lasts until its silence is long enough.
 type Mute struct {
 	policy Policy
 	off    atomic.Bool

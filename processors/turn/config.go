@@ -50,7 +50,9 @@ type Config struct {
 
 	// Mute is when the caller is not heard: their audio is replaced by silence,
 	// and what detectors and recognisers before the turn make of it goes no
-	// further. [Processor.Mute] and [SetMute] mute as well. Default: Never().
+	// further; a turn in progress ends. [Processor.Mute] and [SetMute] mute as well.
+	// It is not filter.Mute, which changes audio and nothing else, for pipelines
+	// without turns. Default: Never().
 	Mute Condition
 
 	// Idle is what is done when neither says anything, one after the other.
