@@ -101,6 +101,23 @@ func TestRemovedTonesLeaveNothingAndTouchNothingElse(t *testing.T) {
 	}
 }
 
+func TestAudioFarFromATonePassesAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := packets(phone, 0, append(tones(t, phone.Rate, "1"), make([]int16, 4000)...)) // the tone is from 100 to 200 ms
+		got, _ := through(t, keypad.NewDetector(keypad.DetectorConfig{Remove: true}), sent...)
+		passed := audioIn(got)
+		if len(passed) != len(sent) {
+			t.Fatalf("%d frames of %d passed", len(passed), len(sent))
+		}
+		for i, a := range passed {
+			touched := a.End() > 760 && a.Position < 1640
+			if same := frames.Frame(a) == sent[i]; same == touched {
+				t.Errorf("the frame at %d is the one that was sent: %v", a.Position, same)
+			}
+		}
+	})
+}
+
 func TestRemovingHoldsAudioBackNoLongerThanItSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := pipelinetest.New(t, keypad.NewDetector(keypad.DetectorConfig{Remove: true}))

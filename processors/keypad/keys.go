@@ -196,17 +196,14 @@ func (k *Keys) Run(ctx context.Context, out *pipeline.Port) error {
 			return nil
 		}
 		k.mu.Lock()
-		waits, left := len(k.pressed) > 0, k.config.Pause-time.Since(k.last)
+		left := k.config.Pause - time.Since(k.last)
 		k.mu.Unlock()
-		switch {
-		case !waits:
-			timer.Stop()
-		case left > 0:
+		if left > 0 {
 			timer.Reset(left)
-		default:
-			if err := k.flush(ctx, k.config.Pause, out); err != nil {
-				return err
-			}
+			continue
+		}
+		if err := k.flush(ctx, k.config.Pause, out); err != nil {
+			return err
 		}
 	}
 }
