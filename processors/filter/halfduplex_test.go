@@ -172,6 +172,18 @@ func TestALoudCallerBreaksThrough(t *testing.T) {
 	})
 }
 
+func TestNobodyBreaksThroughWhereThatIsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
+		r.h.Send(&frames.BotStartedSpeaking{})
+		r.level = -32768 // 0 dBFS: there is nothing louder
+		r.listen(t, 300*time.Millisecond)
+		if got := r.levels(); got[len(got)-1].what != "none" {
+			t.Errorf("the caller is %v", got)
+		}
+	})
+}
+
 func TestLostSamplesCountAndRepeatedOnesDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})

@@ -57,9 +57,6 @@ type louder struct {
 func (g *louder) Name() string { return "gain" }
 
 func (g *louder) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	if _, ok := f.(*frames.Interruption); ok {
-		return nil // the engine tells everybody
-	}
 	if a := g.side.of(f, dir); a != nil && g.db != 0 {
 		b := *a
 		b.Samples = slices.Clone(a.Samples)
@@ -121,9 +118,6 @@ func (m *Mute) Name() string { return "mute" }
 
 // Process mutes the caller's audio, and passes everything else on.
 func (m *Mute) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	if _, ok := f.(*frames.Interruption); ok {
-		return nil // the engine tells everybody
-	}
 	if a := Input.of(f, dir); a != nil && m.On() {
 		if m.policy == Discard {
 			return nil
