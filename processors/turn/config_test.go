@@ -40,6 +40,7 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 		"negative speech":                       {turn.Config{Interrupt: turn.Speech(negative)}, []string{"Interrupt", "Speech(-1s)"}},
 		"negative silence":                      {turn.Config{End: turn.Silence(negative)}, []string{"End", "Silence(-1s)"}},
 		"transcripts in the wrong order":        {turn.Config{End: turn.Transcript(2*time.Second, time.Second)}, []string{"End", "must not be shorter"}},
+		"transcripts that never settle":         {turn.Config{End: turn.Transcript(negative, time.Second)}, []string{"End", "both times must be 0 or more"}},
 		"nothing to choose from":                {turn.Config{Start: turn.Any()}, []string{"Start", "Any() of nothing"}},
 		"a condition that is missing":           {turn.Config{Start: turn.Any(turn.Voice(), nil)}, []string{"Start: Any[1]", "no condition"}},
 		"an end where a start is asked for":     {turn.Config{Start: turn.Silence(time.Second)}, []string{"Start", "use it in End"}},
@@ -186,5 +187,28 @@ func TestOneConditionServesManyConversations(t *testing.T) {
 		c.starts()
 		c.interim("what")
 		c.then("the other is asleep")
+	})
+}
+
+func TestATurnOfTheServicesThatAChangeOfSettingsEndsIsToldToEnd(t *testing.T) {
+	holding(t, turn.Config{Start: turn.External(), End: turn.External()}, func(c *call) {
+		c.SendUp(&frames.UserStartedSpeaking{Track: "caller"})
+		c.Send(&frames.UpdateSettings{Settings: turn.Settings{Start: turn.Voice(), End: turn.Silence(600 * ms)}})
+		c.then("the service decides no more", "stopped")
+		c.SendUp(&frames.UserStoppedSpeaking{Track: "caller"})
+		c.then("what it says of its turn comes too late")
+		c.speaks(time.Second)
+		c.wait(time.Second)
+		c.then("and turns are taken here", "interrupt", "started", "stopped")
+	})
+}
+
+func TestAMuteLeavesItToTheServiceToTellTheEndOfItsTurn(t *testing.T) {
+	holding(t, turn.Config{Start: turn.External(), End: turn.External()}, func(c *call) {
+		c.Send(&frames.UserStartedSpeaking{Track: "caller"})
+		c.turns.Mute(true)
+		c.then("muted", "started")
+		c.Send(&frames.UserStoppedSpeaking{Track: "caller"})
+		c.then("the service has noticed", "stopped")
 	})
 }
