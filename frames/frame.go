@@ -27,6 +27,19 @@ type Frame interface {
 	head() *header
 }
 
+// Errand is a frame that asks for something to be done, and that whoever does it
+// keeps. So one that leaves the pipeline downstream was done by nobody: the engine
+// reports that (pipeline.ErrUndone) instead of letting it vanish, once for each
+// type of frame in a run.
+type Errand interface {
+	Frame
+
+	// Undone says which frame it is that nobody can do anything with, and how to
+	// mend that. It is told to the application, and must not reveal more than
+	// String does.
+	Undone() string
+}
+
 // Class is one of the three kinds of frame.
 type Class uint8
 

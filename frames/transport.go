@@ -21,13 +21,19 @@ type DTMFInput struct {
 
 func (f *DTMFInput) String() string { return fmt.Sprintf("DTMFInput(%c)", f.Digit) }
 
-// DTMFOutput is a key for the transport to press, in order with the audio.
+// DTMFOutput is a key for the transport to press, in order with the audio. It is an
+// [Errand]: that nobody can press it is reported.
 type DTMFOutput struct {
 	Data
 	Digit byte // '0'–'9', '*', '#', 'A'–'D'
 }
 
 func (f *DTMFOutput) String() string { return fmt.Sprintf("DTMFOutput(%c)", f.Digit) }
+
+// Undone tells of a pipeline that has nothing to press keys with.
+func (f *DTMFOutput) Undone() string {
+	return "DTMFOutput: the output presses no keys: put keypad.NewDialler before it, which plays their tones"
+}
 
 // TransportMessageInput is an application message from the peer.
 type TransportMessageInput struct {

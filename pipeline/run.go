@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type run struct {
 
 	ids          atomic.Uint64
 	discarded    [2]atomic.Uint64 // frames that left the pipeline, by direction
+	undone       sync.Map         // the types of errands that nobody did, which was reported
 	lastActivity atomic.Int64     // in run time, if idleness matters
 
 	observed  bool // there are observers
@@ -225,6 +227,11 @@ func (r *run) leave(from *node, it item) error {
 			r.requestEnd(f.Reason)
 		}
 		return nil
+	}
+	if e, ok := it.frame.(frames.Errand); ok {
+		if _, told := r.undone.LoadOrStore(reflect.TypeOf(e), true); !told {
+			from.report(&Error{Class: frames.ErrorApplication, Err: fmt.Errorf("%w: %s", ErrUndone, e.Undone())})
+		}
 	}
 	switch barrierOf(it.frame) {
 	case startBarrier:

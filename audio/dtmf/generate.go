@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/mistakes"
 )
 
 // Generator presses keys. The zero value but for Rate is good.
@@ -48,24 +49,21 @@ func (g Generator) resolved() (Generator, error) {
 	if g.Level == 0 {
 		g.Level = -12
 	}
-	if err := checkRate(g.Rate); err != nil {
-		return g, err
-	}
 	const longest = time.Minute
-	switch {
-	case g.Tone < 2*fadeTime || g.Tone > longest:
-		return g, fmt.Errorf("a tone of %v is not between %v and %v", g.Tone, 2*fadeTime, longest)
-	case g.Gap < 0 || g.Gap > longest:
-		return g, fmt.Errorf("a gap of %v is not between 0 and %v", g.Gap, longest)
-	case !(g.Twist >= -6 && g.Twist <= 6):
-		return g, fmt.Errorf("a twist of %g dB is not between -6 and 6 dB", g.Twist)
-	case !(g.Level >= -60):
-		return g, fmt.Errorf("a level of %g dBFS is below -60 dBFS", g.Level)
+	var wrong mistakes.List
+	wrong.Join(checkRate(g.Rate))
+	wrong.Duration("Tone", g.Tone, 2*fadeTime, longest)
+	wrong.Duration("Gap", g.Gap, time.Millisecond, longest)
+	twisted := g.Twist >= -6 && g.Twist <= 6 // NaN is not
+	if !twisted {
+		wrong.Add("a twist of %g dB is not between -6 and 6 dB", g.Twist)
 	}
-	if low, high := g.amplitudes(); low+high > 1 {
-		return g, fmt.Errorf("a level of %g dBFS clips; at most %.1f dBFS does not", g.Level, g.Level-20*math.Log10(low+high))
+	if !(g.Level >= -60) {
+		wrong.Add("a level of %g dBFS is below -60 dBFS", g.Level)
+	} else if low, high := g.amplitudes(); twisted && low+high > 1 {
+		wrong.Add("a level of %g dBFS clips; at most %.1f dBFS does not", g.Level, g.Level-20*math.Log10(low+high))
 	}
-	return g, nil
+	return g, wrong.Err()
 }
 
 // amplitudes returns the peak amplitudes of the two sines, of full scale 1.

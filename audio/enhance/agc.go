@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/mistakes"
 )
 
 // AGC brings a voice to a level, whether its speaker sits close to the microphone
@@ -50,7 +51,7 @@ func (g AGC) withDefaults() AGC {
 			*v = d
 		}
 	}
-	def(&g.Target, -20)
+	def(&g.Target, defaultTarget)
 	def(&g.MaxGain, 24)
 	def(&g.MaxCut, 24)
 	def(&g.Gate, -55)
@@ -66,26 +67,35 @@ func (g AGC) withDefaults() AGC {
 
 func (g AGC) validate() error {
 	within := func(v, lo, hi float64) bool { return v >= lo && v <= hi } // NaN is not
-	switch {
-	case !within(g.Target, -60, -6):
-		return fmt.Errorf("gain control: a target of %g dBFS is not between -60 and -6", g.Target)
-	case !within(g.MaxGain, 0, 60):
-		return fmt.Errorf("gain control: a gain of %g dB is not between 0 and 60", g.MaxGain)
-	case !within(g.MaxCut, 0, 60):
-		return fmt.Errorf("gain control: a cut of %g dB is not between 0 and 60", g.MaxCut)
-	case !within(g.Gate, -90, g.Target):
-		return fmt.Errorf("gain control: a gate of %g dBFS is not between -90 and the target, %g", g.Gate, g.Target)
-	case !within(g.Ceiling, g.Target, -0.01):
-		return fmt.Errorf("gain control: a ceiling of %g dBFS is not between the target, %g, and 0", g.Ceiling, g.Target)
-	case g.Attack < 0 || g.Attack > time.Minute:
-		return fmt.Errorf("gain control: an attack of %v is not between 0 and a minute", g.Attack)
-	case g.Release < 0 || g.Release > time.Minute:
-		return fmt.Errorf("gain control: a release of %v is not between 0 and a minute", g.Release)
+	var wrong mistakes.List
+	target := g.Target
+	if !within(target, -60, -6) {
+		wrong.Add("Target is %g dBFS: -60 to -6", target)
+		target = defaultTarget // what is wrong with the others is told all the same
+	}
+	if !within(g.MaxGain, 0, 60) {
+		wrong.Add("MaxGain is %g dB: 0 to 60", g.MaxGain)
+	}
+	if !within(g.MaxCut, 0, 60) {
+		wrong.Add("MaxCut is %g dB: 0 to 60", g.MaxCut)
+	}
+	if !within(g.Gate, -90, target) {
+		wrong.Add("Gate is %g dBFS: -90 to the target, %g", g.Gate, target)
+	}
+	if !within(g.Ceiling, target, -0.01) {
+		wrong.Add("Ceiling is %g dBFS: from the target, %g, to -0.01", g.Ceiling, target)
+	}
+	wrong.Duration("Attack", g.Attack, 100*time.Microsecond, time.Minute)
+	wrong.Duration("Release", g.Release, 100*time.Microsecond, time.Minute)
+	if err := wrong.Err(); err != nil {
+		return fmt.Errorf("gain control: %w", err)
 	}
 	return nil
 }
 
 const (
+	defaultTarget = -20.0 // dBFS
+
 	agcBlock  = 10 * time.Millisecond // of which a level is taken
 	lookAhead = 5 * time.Millisecond  // of the limiter
 

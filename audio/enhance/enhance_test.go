@@ -364,24 +364,32 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 	backwards := enhance.StageFunc(func(audio.Format) (enhance.Filter, error) { return early{}, nil })
 	for want, s := range map[string]enhance.Stage{
 		"high-pass: a cut-off of 4000 Hz is not between 0 and 3600 Hz, for 8 kHz mono": enhance.HighPass{Cutoff: 4000},
-		"high-pass: a cut-off of -1 Hz":                             enhance.HighPass{Cutoff: -1},
-		"high-pass: a cut-off of NaN Hz":                            enhance.HighPass{Cutoff: math.NaN()},
-		"high-pass: order 3 is neither 2 nor 4":                     enhance.HighPass{Order: 3},
-		"a target of 3 dBFS":                                        enhance.AGC{Target: 3},
-		"a target of NaN dBFS":                                      enhance.AGC{Target: math.NaN()},
-		"a gain of -1 dB":                                           enhance.AGC{MaxGain: -1},
-		"a cut of 100 dB":                                           enhance.AGC{MaxCut: 100},
-		"a gate of -10 dBFS is not between -90 and the target, -20": enhance.AGC{Gate: -10},
-		"a ceiling of 1 dBFS":                                       enhance.AGC{Ceiling: 1},
-		"an attack of -1s":                                          enhance.AGC{Attack: -time.Second},
-		"a release of -1s":                                          enhance.AGC{Release: -time.Second},
-		"no model":                                                  broken,
-		"has a latency of -1 samples":                               backwards,
-		"stage 1 of 1 is nil":                                       nil,
+		"high-pass: a cut-off of -1 Hz":                     enhance.HighPass{Cutoff: -1},
+		"high-pass: a cut-off of NaN Hz":                    enhance.HighPass{Cutoff: math.NaN()},
+		"high-pass: order 3 is neither 2 nor 4":             enhance.HighPass{Order: 3},
+		"order 3 is neither 2 nor 4\na cut-off of -1 Hz":    enhance.HighPass{Order: 3, Cutoff: -1},
+		"gain control: Target is 3 dBFS: -60 to -6":         enhance.AGC{Target: 3},
+		"Target is NaN dBFS":                                enhance.AGC{Target: math.NaN()},
+		"MaxGain is -1 dB: 0 to 60":                         enhance.AGC{MaxGain: -1},
+		"MaxCut is 100 dB: 0 to 60":                         enhance.AGC{MaxCut: 100},
+		"Gate is -10 dBFS: -90 to the target, -20":          enhance.AGC{Gate: -10},
+		"Ceiling is 1 dBFS: from the target, -20, to -0.01": enhance.AGC{Ceiling: 1},
+		"Attack is -1s: 100µs to 1m0s":                      enhance.AGC{Attack: -time.Second},
+		"Release is 2m0s: 100µs to 1m0s":                    enhance.AGC{Release: 2 * time.Minute},
+		"Attack is 50ns":                                    enhance.AGC{Attack: 50},
+		"write 1*time.Millisecond, or time.Second":          enhance.AGC{Release: 1},
+		"Target is 3 dBFS: -60 to -6\nMaxGain is -1 dB: 0 to 60\nMaxCut is -1 dB: 0 to 60\nGate is -10 dBFS: -90 to the target, -20\nCeiling is 1 dBFS": enhance.AGC{Target: 3, MaxGain: -1, MaxCut: -1, Gate: -10, Ceiling: 1},
+		"no model":                    broken,
+		"has a latency of -1 samples": backwards,
+		"stage 1 of 1 is nil":         nil,
 	} {
 		if _, err := enhance.NewChain(f, s); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+	}
+	if _, err := enhance.NewChain(f, broken, nil, backwards, enhance.AGC{MaxGain: -1}); err == nil ||
+		!strings.Contains(err.Error(), "no model\nstage 2 of 4 is nil\nstage 3, enhance_test.early, has a latency of -1 samples\ngain control: MaxGain is -1 dB") {
+		t.Errorf("four mistakes: %v", err)
 	}
 	if _, err := enhance.NewChain(audio.Format{}); err == nil || !strings.Contains(err.Error(), "sample rate 0 Hz") {
 		t.Errorf("no format: %v", err)

@@ -1,9 +1,8 @@
 package enhance
 
 import (
-	"fmt"
-
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/mistakes"
 )
 
 // Filter changes the sound of one stream. It belongs to one goroutine at a time.
@@ -47,24 +46,31 @@ type Chain struct {
 	bad     int64
 }
 
-// NewChain makes a Chain of a filter of each stage.
+// NewChain makes a Chain of a filter of each stage. The error tells of all stages
+// that cannot work.
 func NewChain(f audio.Format, stages ...Stage) (*Chain, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
 	c := &Chain{}
+	var wrong mistakes.List
 	for i, s := range stages {
 		if s == nil {
-			return nil, fmt.Errorf("stage %d of %d is nil", i+1, len(stages))
+			wrong.Add("stage %d of %d is nil", i+1, len(stages))
+			continue
 		}
 		filter, err := s.Stage(f)
 		if err != nil {
-			return nil, err
+			wrong.Join(err)
+			continue
 		}
 		if n := filter.Latency(); n < 0 {
-			return nil, fmt.Errorf("stage %d, %T, has a latency of %d samples", i+1, filter, n)
+			wrong.Add("stage %d, %T, has a latency of %d samples", i+1, filter, n)
 		}
 		c.filters = append(c.filters, filter)
+	}
+	if err := wrong.Err(); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

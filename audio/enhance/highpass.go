@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/mistakes"
 )
 
 // HighPass takes away what is below speech: the hum of the mains, the rumble of
@@ -32,11 +33,15 @@ func (h HighPass) Stage(f audio.Format) (Filter, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
+	var wrong mistakes.List
 	if h.Order != 2 && h.Order != 4 {
-		return nil, fmt.Errorf("high-pass: order %d is neither 2 nor 4", h.Order)
+		wrong.Add("order %d is neither 2 nor 4", h.Order)
 	}
 	if most := 0.45 * float64(f.Rate); !(h.Cutoff > 0 && h.Cutoff <= most) {
-		return nil, fmt.Errorf("high-pass: a cut-off of %g Hz is not between 0 and %g Hz, for %v", h.Cutoff, most, f)
+		wrong.Add("a cut-off of %g Hz is not between 0 and %g Hz, for %v", h.Cutoff, most, f)
+	}
+	if err := wrong.Err(); err != nil {
+		return nil, fmt.Errorf("high-pass: %w", err)
 	}
 	p := &highPass{channels: f.Channels}
 	for k := range h.Order / 2 {

@@ -57,6 +57,9 @@ type Heard struct {
 	Turns     []Stretch `json:"turns"`
 	Speech    Millis    `json:"speech_ms"` // in segments, in all
 	Plot      string    `json:"plot,omitempty"`
+
+	// Interrupted says that the recording went on: all this is of its beginning.
+	Interrupted bool `json:"interrupted,omitempty"`
 }
 
 // Stretch is a part of the recording.
@@ -109,30 +112,34 @@ func (c *listenCommand) Run(ctx context.Context, con console) error {
 		heard.Plot = c.Plot
 	}
 	if c.JSON {
-		return json.NewEncoder(con.out).Encode(heard)
+		err = json.NewEncoder(con.out).Encode(heard)
+	} else {
+		heard.print(con.out)
 	}
-	heard.print(con.out)
-	return nil
+	if err == nil && heard.Interrupted {
+		err = interruption("the recording was heard up to %s", stamp(heard.Duration))
+	}
+	return err
 }
 
 // listen hears the recording through.
 func (c *listenCommand) listen(ctx context.Context, con console, r *audiofile.Reader, engine vad.Engine, params vad.Params) (Heard, hearplot.Picture, error) {
 	screen := newScreen(io.Discard, con)
 	screen.doing = "listening"
-	// Signals are heard out here: they cannot reach into virtual time.
-	ctx, stop := untilSignal(ctx, func() {
-		fmt.Fprintln(con.err, "Ending; interrupt again to stop at once.")
-	})
+	// Signals are heard out here, and the recording is read: neither can reach into
+	// virtual time, and a pipe may wait for ever, which an interrupt has to end.
+	ctx, stop := untilSignal(ctx, func() {})
 	defer stop()
+	total, pieces := r.Duration(), read(ctx, r)
 	l := &listening{format: r.Format(), picture: hearplot.Picture{Confidence: params.Confidence, MinVolume: params.MinVolume}}
 	var stats []pipeline.ProcessorStats
 	// In virtual time, as an agent would hear it: live audio waits for nobody, so
 	// sent as fast as it is read it would be dropped.
 	err := virtualtime.Run(func() error {
 		p := pipeline.New(pipeline.Config{OnError: l.failed},
-			&reading{r: r, interrupted: func() bool { return ctx.Err() != nil }, heard: func(samples []int16) {
+			&reading{format: l.format, pieces: pieces, interrupted: ctx.Done(), heard: func(samples []int16) {
 				l.hears(samples)
-				screen.progress(file.Progress{Position: l.length(), Total: r.Duration()})
+				screen.progress(file.Progress{Position: l.length(), Total: total})
 			}},
 			vad.New(vad.Config{Params: params, Engine: engine, Observe: l.observe}),
 			turn.New(turn.Config{Start: turn.Voice(), End: turn.Silence(c.End)}),
@@ -144,8 +151,8 @@ func (c *listenCommand) listen(ctx context.Context, con console, r *audiofile.Re
 	})
 	screen.done()
 	switch {
-	case ctx.Err() != nil:
-		return Heard{}, hearplot.Picture{}, interruption("the recording was not heard to its end")
+	case ctx.Err() != nil && l.length() == 0:
+		return Heard{}, hearplot.Picture{}, interruption("nothing of the recording was heard")
 	case err == nil:
 		err = l.err
 	}
@@ -156,7 +163,7 @@ func (c *listenCommand) listen(ctx context.Context, con console, r *audiofile.Re
 		return Heard{}, hearplot.Picture{}, fmt.Errorf("listen to %s: %w", c.Recording, err)
 	}
 	heard := l.result()
-	heard.Recording, heard.Engine = c.Recording, c.Engine
+	heard.Recording, heard.Engine, heard.Interrupted = c.Recording, c.Engine, ctx.Err() != nil
 	l.picture.Title = fmt.Sprintf("%s, heard by %s", filepath.Base(c.Recording), c.Engine)
 	return heard, l.picture, nil
 }
@@ -214,11 +221,40 @@ func (c *listenCommand) open() (*audiofile.Reader, error) {
 	return r, nil
 }
 
+// piece is 20 ms of a recording, or what there is of them, and why no more follows.
+type piece struct {
+	samples []int16
+	err     error
+}
+
+// read reads a recording piece by piece, until it is over or ctx is. Nobody waits
+// for its goroutine: not everywhere can a read be called back that waits for a pipe.
+func read(ctx context.Context, r *audiofile.Reader) <-chan piece {
+	format := r.Format()
+	pieces := make(chan piece, 8)
+	go func() {
+		for {
+			samples := make([]int16, int(format.Rate.Samples(20*time.Millisecond))*format.Channels)
+			n, err := readFull(r, samples)
+			select {
+			case pieces <- piece{samples[:n], err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return pieces
+}
+
 // reading sends a recording as if a caller said it.
 type reading struct {
-	r           *audiofile.Reader
+	format      audio.Format
+	pieces      <-chan piece
+	interrupted <-chan struct{}
 	heard       func([]int16)
-	interrupted func() bool
 }
 
 func (s *reading) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
@@ -226,36 +262,40 @@ func (s *reading) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 }
 
 func (s *reading) Run(ctx context.Context, out *pipeline.Port) error {
-	format := s.r.Format()
-	piece := int(format.Rate.Samples(20*time.Millisecond)) * format.Channels
 	begin := time.Now()
 	tick := time.NewTimer(0)
 	defer tick.Stop()
 	for at := audio.Position(0); ; {
-		tick.Reset(time.Until(begin.Add(format.Rate.Duration(int64(at)))))
+		tick.Reset(time.Until(begin.Add(s.format.Rate.Duration(int64(at)))))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
-		if s.interrupted() {
-			return out.Send(ctx, &frames.Cancel{Reason: "interrupted"}, frames.Downstream)
+		p := piece{err: io.EOF}
+		select {
+		case <-s.interrupted: // what was read is not heard first
+		default:
+			select {
+			case p = <-s.pieces:
+			case <-s.interrupted:
+			case <-ctx.Done():
+				return nil
+			}
 		}
-		samples := make([]int16, piece)
-		n, err := readFull(s.r, samples)
-		if n > 0 {
-			s.heard(samples[:n])
-			f := &frames.AudioInput{Audio: frames.Audio{Format: format, Samples: samples[:n], Track: "caller", Position: at}}
+		if len(p.samples) > 0 {
+			s.heard(p.samples)
+			f := &frames.AudioInput{Audio: frames.Audio{Format: s.format, Samples: p.samples, Track: "caller", Position: at}}
 			if err := out.Send(ctx, f, frames.Downstream); err != nil {
 				return err
 			}
 			at = f.End()
 		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(p.err, io.EOF):
 			return out.Send(ctx, &frames.End{Reason: "the recording is over"}, frames.Downstream)
-		case err != nil:
-			return err
+		case p.err != nil:
+			return p.err
 		}
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"image/png"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/processors/audiofile"
@@ -205,5 +208,63 @@ func TestAnInstantIsRoundedAsAWhole(t *testing.T) {
 		if got := stamp(m); got != want {
 			t.Errorf("%d ms is printed as %s, want %s", m, got, want)
 		}
+	}
+}
+
+func TestOneInterruptEndsTheHearingOfAPipeThatHasStalled(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be sent an interrupt on Windows, and no pipe has a path")
+	}
+	recording, length := said(t)
+	whole, err := os.ReadFile(recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rate, _ := samplesOf(t, recording)
+	bytesOf := func(d time.Duration) int { return 44 + 2*int(rate.Samples(d)) }
+	beginning := whole[:bytesOf(8*time.Second)] // the first of two that are said
+	plot := filepath.Join(t.TempDir(), "heard.svg")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "listen", "/dev/stdin", "--engine", "energy", "--json", "--plot", plot)
+	cmd.Env = append(os.Environ(), runMain+"=1")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	limit := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer limit.Stop()
+	if _, err := in.Write(beginning); err != nil { // and no more, and no end
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second) // the signal is to find a process of its own, in real time, which waits
+	interrupted := time.Now()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if took := time.Since(interrupted); took > 10*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	var h Heard
+	if err := json.Unmarshal(stdout.Bytes(), &h); err != nil {
+		t.Fatalf("%v: %s%s", err, &stdout, &stderr)
+	}
+	if status := cmd.ProcessState.ExitCode(); status != interruptedStatus || !h.Interrupted || stderr.String() != "parley: interrupted: the recording was heard up to 0:08.00\n" {
+		t.Errorf("exit status %d, interrupted %v: %s", status, h.Interrupted, &stderr)
+	}
+	if len(h.Turns) != 1 || h.Duration != millis(8*time.Second) || math.Abs(h.Turns[0].To.Duration().Seconds()-3-length) > 0.25 {
+		t.Errorf("it heard %+v, want the first that is said, to %.2f", h, 3+length)
+	}
+	if drawn, err := os.ReadFile(plot); err != nil || !bytes.Contains(drawn, []byte("<svg")) {
+		t.Errorf("the plot: %v", err)
 	}
 }

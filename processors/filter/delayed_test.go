@@ -159,3 +159,58 @@ func TestWhatGoesWrongWithEveryFrameIsReportedOnceInTenSeconds(t *testing.T) {
 		})
 	}
 }
+
+func TestAnInterruptionDropsWhatIsHeldBackOfTheAgentAndNothingOfTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tone := make([]int16, 800)
+		voice := func(at audio.Position) frames.Audio {
+			return frames.Audio{Format: audio.Mono(audio.Rate8k), Samples: tone, Track: "voice", Position: at}
+		}
+		to := audio.Mono(audio.Rate16k)
+		h := pipelinetest.New(t, filter.Resample(filter.Input, to), filter.Resample(filter.Output, to))
+		h.Send(&frames.AudioInput{Audio: voice(0)}, &frames.AudioOutput{Audio: voice(0)})
+		h.Interrupt("barge-in")
+		h.Send(&frames.AudioInput{Audio: voice(800)}, &frames.AudioOutput{Audio: voice(8000)}, &frames.TTSStop{}, &frames.End{})
+		var caller, agent []audio.Position
+		var heard audio.Position
+		for _, f := range h.All() {
+			switch f := f.(type) {
+			case *frames.AudioInput:
+				if f.Position != heard {
+					t.Errorf("the caller's audio at %d follows that to %d", f.Position, heard)
+				}
+				heard = f.End()
+				caller = append(caller, f.Position)
+			case *frames.AudioOutput:
+				agent = append(agent, f.Position)
+				if f.Position > 0 && f.Position < 16_000 {
+					t.Errorf("the agent's audio at %d came after the interruption", f.Position)
+				}
+			}
+		}
+		if heard != 3200 || len(agent) < 2 {
+			t.Errorf("the caller is heard up to %d in %v, the agent at %v", heard, caller, agent)
+		}
+	})
+}
+
+func TestWhatIsTooShortToGiveASampleGivesNoFrame(t *testing.T) {
+	for name, make := range delaying() {
+		synctest.Test(t, func(t *testing.T) {
+			h := pipelinetest.New(t, make())
+			for i := range 20 {
+				h.Send(counting(audio.Mono(audio.Rate8k), 3*i, 3))
+			}
+			h.Send(&frames.End{})
+			all := h.All()
+			for _, f := range all {
+				if a, ok := f.(*frames.AudioInput); ok && len(a.Samples) == 0 {
+					t.Errorf("%s: %v is empty", name, a)
+				}
+			}
+			if got := lasts(t, all)["caller"]; got != 7500 {
+				t.Errorf("%s: %d µs came of 7500", name, got)
+			}
+		})
+	}
+}

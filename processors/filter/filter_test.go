@@ -14,6 +14,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/filter"
 )
 
@@ -105,6 +106,38 @@ func TestGainChangesOneSideAndNotTheFrameThatWasSent(t *testing.T) {
 			t.Errorf("silenced to %v", silent.Samples)
 		}
 	})
+}
+
+func TestWhatHasNothingToChangePassesTheVeryFrame(t *testing.T) {
+	same := in(0, 1, 2).Format
+	for name, c := range map[string]struct {
+		p  pipeline.Processor
+		up bool
+	}{
+		"a format that is the right one": {p: filter.Resample(filter.Input, same)},
+		"a gain of none":                 {p: filter.Gain(filter.Input, 0)},
+		"a gain that is no number":       {p: filter.Gain(filter.Input, math.NaN())},
+		"the agent's side":               {p: filter.Gain(filter.Output, 6)},
+		"gain on the way up":             {p: filter.Gain(filter.Input, 6), up: true},
+		"mute on the way up":             {p: filter.NewMute(filter.Discard), up: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h, f := pipelinetest.New(t, c.p), in(0, 1, 2)
+				var got []frames.Frame
+				if c.up {
+					h.SendUp(f)
+					got = h.AllUp()
+				} else {
+					h.Send(f)
+					got = h.All()
+				}
+				if len(got) != 1 || got[0] != frames.Frame(f) {
+					t.Errorf("%v came of %v", got, f)
+				}
+			})
+		})
+	}
 }
 
 func TestMuteSilencesOrDiscardsTheCallerWhileItIsOn(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/internal/tracks"
 	"github.com/parley-go/parley/pipeline"
 )
@@ -104,19 +105,18 @@ func (h *HalfDuplex) Name() string { return "half duplex" }
 // Start checks the configuration.
 func (h *HalfDuplex) Start(context.Context, *pipeline.Port) error {
 	const longest = time.Minute
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-	}{{"hold", h.cfg.Hold}, {"fade", h.cfg.Fade}, {"break-through hold", h.cfg.BreakHold}} {
-		if d.value < 0 || d.value > longest {
-			return fmt.Errorf("configure half duplex: a %s of %v is not between 0 and %v", d.name, d.value, longest)
-		}
-	}
-	if !(h.cfg.Duck >= 0) {
-		return fmt.Errorf("configure half duplex: ducking by %g dB is not positive", h.cfg.Duck)
+	var wrong mistakes.List
+	wrong.Duration("Hold", h.cfg.Hold, time.Millisecond, longest)
+	wrong.Duration("Fade", h.cfg.Fade, 100*time.Microsecond, longest)
+	wrong.Duration("BreakHold", h.cfg.BreakHold, time.Millisecond, longest)
+	if !(h.cfg.Duck >= 0) { // nor is NaN
+		wrong.Add("Duck is %g dB: at least 0", h.cfg.Duck)
 	}
 	if !(h.cfg.BreakThrough <= 0) {
-		return fmt.Errorf("configure half duplex: a level of %g dBFS to break through is not below 0", h.cfg.BreakThrough)
+		wrong.Add("BreakThrough is %g dBFS: below 0, or 0 for none", h.cfg.BreakThrough)
+	}
+	if err := wrong.Err(); err != nil {
+		return fmt.Errorf("configure half duplex: %w", err)
 	}
 	return nil
 }

@@ -172,6 +172,18 @@ func TestALoudCallerBreaksThrough(t *testing.T) {
 	})
 }
 
+func TestNobodyBreaksThroughWhereThatIsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
+		r.h.Send(&frames.BotStartedSpeaking{})
+		r.level = -32768 // 0 dBFS: there is nothing louder
+		r.listen(t, 300*time.Millisecond)
+		if got := r.levels(); got[len(got)-1].what != "none" {
+			t.Errorf("the caller is %v", got)
+		}
+	})
+}
+
 func TestLostSamplesCountAndRepeatedOnesDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
@@ -286,12 +298,17 @@ func TestAFormatThatIsNoneIsReportedOnceAndSilencedWhileTheAgentSpeaks(t *testin
 
 func TestHalfDuplexRefusesWhatMakesNoSense(t *testing.T) {
 	for want, cfg := range map[string]filter.HalfDuplexConfig{
-		"configure half duplex: a hold of -1ns":               {Hold: -1},
-		"configure half duplex: a fade of 1h":                 {Fade: time.Hour},
-		"configure half duplex: a break-through hold of -1ns": {BreakHold: -1},
-		"configure half duplex: ducking by -3 dB":             {Duck: -3},
-		"configure half duplex: ducking by NaN dB":            {Duck: math.NaN()},
-		"configure half duplex: a level of 6 dBFS":            {BreakThrough: 6},
+		"configure half duplex: Hold is -1ns: 1ms to 1m0s":       {Hold: -1},
+		"configure half duplex: Fade is 1h0m0s: 100µs to 1m0s":   {Fade: time.Hour},
+		"configure half duplex: BreakHold is -1ns":               {BreakHold: -1},
+		"configure half duplex: Duck is -3 dB: at least 0":       {Duck: -3},
+		"configure half duplex: Duck is NaN dB":                  {Duck: math.NaN()},
+		"configure half duplex: BreakThrough is 6 dBFS: below 0": {BreakThrough: 6},
+		"configure half duplex: BreakThrough is NaN dBFS":        {BreakThrough: math.NaN()},
+		"configure half duplex: Hold is 300ns: 1ms to 1m0s, or 0 for the default (300 nanoseconds: was another unit meant? write 300*time.Millisecond, or time.Second)": {Hold: 300},
+		"was another unit meant? write 10*":  {Fade: 10},
+		"was another unit meant? write 600*": {BreakHold: 600},
+		"configure half duplex: Hold is -1ns: 1ms to 1m0s, or 0 for the default\nFade is -1ns: 100µs to 1m0s, or 0 for the default\nDuck is -1 dB: at least 0": {Hold: -1, Fade: -1, Duck: -1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			if err := pipeline.New(pipeline.Config{}, filter.NewHalfDuplex(cfg)).Run(t.Context()); err == nil || !strings.Contains(err.Error(), want) {

@@ -27,9 +27,6 @@ type where struct {
 func (w *where) Name() string { return w.name }
 
 func (w *where) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	if _, ok := f.(*frames.Interruption); ok {
-		return nil // the engine tells everybody
-	}
 	if !essential(f) && !w.keep(f, dir) {
 		return nil
 	}

@@ -57,9 +57,6 @@ type louder struct {
 func (g *louder) Name() string { return "gain" }
 
 func (g *louder) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	if _, ok := f.(*frames.Interruption); ok {
-		return nil // the engine tells everybody
-	}
 	if a := g.side.of(f, dir); a != nil && g.db != 0 {
 		b := *a
 		b.Samples = slices.Clone(a.Samples)
@@ -95,10 +92,12 @@ const (
 // a greeting that cannot be interrupted, or while a card number is read out. Make
 // one with [NewMute]; it is on from the start.
 //
-// It changes audio and nothing else, and the application alone says when. In a
+// It changes audio and nothing else, and the application alone says when: whatever
+// listens behind it hears silence, and what listens before it hears the caller. In a
 // pipeline with package processors/turn, mute there instead (turn.Config.Mute,
-// SetMute): that can follow what happens in the conversation, keeps transcripts and
-// the detector's events back as well, and ends the turn that is in progress.
+// Processor.Mute, SetMute): that can follow what happens in the conversation, keeps
+// transcripts and the detector's events back as well, and ends the turn that is in
+// progress, which with this one lasts until its silence is long enough.
 type Mute struct {
 	policy Policy
 	off    atomic.Bool
@@ -119,9 +118,6 @@ func (m *Mute) Name() string { return "mute" }
 
 // Process mutes the caller's audio, and passes everything else on.
 func (m *Mute) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
-	if _, ok := f.(*frames.Interruption); ok {
-		return nil // the engine tells everybody
-	}
 	if a := Input.of(f, dir); a != nil && m.On() {
 		if m.policy == Discard {
 			return nil

@@ -257,10 +257,8 @@ func (l *line) pass(ctx context.Context, until audio.Position, out *pipeline.Por
 		}
 	}
 	l.held = slices.Delete(l.held, 0, n)
-	if until != forever {
-		past := until - l.micros(fadeMicros) - audio.Position(l.format.Rate) // frames may come late, but not later
-		l.tones = slices.DeleteFunc(l.tones, func(s span) bool { return s.to < past })
-	}
+	past := until - l.micros(fadeMicros) - audio.Position(l.format.Rate) // frames may come late, but not later
+	l.tones = slices.DeleteFunc(l.tones, func(s span) bool { return s.to < past })
 	return nil
 }
 

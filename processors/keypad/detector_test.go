@@ -101,6 +101,23 @@ func TestRemovedTonesLeaveNothingAndTouchNothingElse(t *testing.T) {
 	}
 }
 
+func TestAudioFarFromATonePassesAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := packets(phone, 0, append(tones(t, phone.Rate, "1"), make([]int16, 4000)...)) // the tone is from 100 to 200 ms
+		got, _ := through(t, keypad.NewDetector(keypad.DetectorConfig{Remove: true}), sent...)
+		passed := audioIn(got)
+		if len(passed) != len(sent) {
+			t.Fatalf("%d frames of %d passed", len(passed), len(sent))
+		}
+		for i, a := range passed {
+			touched := a.End() > 760 && a.Position < 1640
+			if same := frames.Frame(a) == sent[i]; same == touched {
+				t.Errorf("the frame at %d is the one that was sent: %v", a.Position, same)
+			}
+		}
+	})
+}
+
 func TestRemovingHoldsAudioBackNoLongerThanItSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := pipelinetest.New(t, keypad.NewDetector(keypad.DetectorConfig{Remove: true}))
@@ -375,10 +392,15 @@ func TestAKeyThatDoesNotExistIsReportedAndNotPlayed(t *testing.T) {
 
 func TestConfigurationsThatMakeNoSenseAreRefused(t *testing.T) {
 	for want, p := range map[string]pipeline.Processor{
-		"a pause of -1s is negative":                      keypad.NewKeys(keypad.KeysConfig{Pause: -time.Second}),
-		"an entry of -1 keys":                             keypad.NewKeys(keypad.KeysConfig{Max: -1}),
-		"configure keys: end: there is no key 'x'":        keypad.NewKeys(keypad.KeysConfig{End: 'x'}),
-		"configure dialler: a tone of -1ns":               keypad.NewDialler(keypad.DiallerConfig{Tone: -1}),
+		"configure keys: Pause is -1s: at least 1ms":      keypad.NewKeys(keypad.KeysConfig{Pause: -time.Second}),
+		"was another unit meant? write 2*":                keypad.NewKeys(keypad.KeysConfig{Pause: 2}),
+		"configure keys: Max is -1: at least 1":           keypad.NewKeys(keypad.KeysConfig{Max: -1}),
+		"configure keys: End: there is no key 'x'":        keypad.NewKeys(keypad.KeysConfig{End: 'x'}),
+		"or 0 for the default\nMax is -1":                 keypad.NewKeys(keypad.KeysConfig{Pause: -1, Max: -1, End: 'x'}),
+		"or 0 for the default\nEnd: there is no key":      keypad.NewKeys(keypad.KeysConfig{Pause: -1, Max: -1, End: 'x'}),
+		"configure dialler: Tone is -1ns":                 keypad.NewDialler(keypad.DiallerConfig{Tone: -1}),
+		"was another unit meant? write 60*":               keypad.NewDialler(keypad.DiallerConfig{Gap: 60}),
+		"or 0 for the default\nGap is -1ns":               keypad.NewDialler(keypad.DiallerConfig{Tone: -1, Gap: -1}),
 		"configure dialler: a rate of 10 Hz":              keypad.NewDialler(keypad.DiallerConfig{Rate: 10}),
 		"configure dialler: a level of 3 dBFS clips; at ": keypad.NewDialler(keypad.DiallerConfig{Level: 3}),
 	} {

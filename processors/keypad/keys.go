@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-go/parley/audio/dtmf"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -85,15 +86,18 @@ func (k *Keys) Name() string { return "keys" }
 
 // Start checks the configuration.
 func (k *Keys) Start(context.Context, *pipeline.Port) error {
-	switch {
-	case k.config.Pause < 0:
-		return fmt.Errorf("configure keys: a pause of %v is negative", k.config.Pause)
-	case k.config.Max < 0:
-		return fmt.Errorf("configure keys: an entry of %d keys is too short", k.config.Max)
-	case k.config.End != NoEnd:
+	var wrong mistakes.List
+	wrong.Duration("Pause", k.config.Pause, time.Millisecond, 0)
+	if k.config.Max < 0 {
+		wrong.Add("Max is %d: at least 1, or 0 for the default", k.config.Max)
+	}
+	if k.config.End != NoEnd {
 		if err := dtmf.CheckKey(k.config.End); err != nil {
-			return fmt.Errorf("configure keys: end: %w", err)
+			wrong.Add("End: %w; or NoEnd", err)
 		}
+	}
+	if err := wrong.Err(); err != nil {
+		return fmt.Errorf("configure keys: %w", err)
 	}
 	return nil
 }
@@ -192,17 +196,14 @@ func (k *Keys) Run(ctx context.Context, out *pipeline.Port) error {
 			return nil
 		}
 		k.mu.Lock()
-		waits, left := len(k.pressed) > 0, k.config.Pause-time.Since(k.last)
+		left := k.config.Pause - time.Since(k.last)
 		k.mu.Unlock()
-		switch {
-		case !waits:
-			timer.Stop()
-		case left > 0:
+		if left > 0 {
 			timer.Reset(left)
-		default:
-			if err := k.flush(ctx, k.config.Pause, out); err != nil {
-				return err
-			}
+			continue
+		}
+		if err := k.flush(ctx, k.config.Pause, out); err != nil {
+			return err
 		}
 	}
 }

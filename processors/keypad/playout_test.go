@@ -2,6 +2,8 @@ package keypad_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/dtmf"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/keypad"
 	"github.com/parley-go/parley/transports/playout"
@@ -48,6 +51,53 @@ func TestDialledKeysAreHeardAtTheFarEndOfAnOutput(t *testing.T) {
 			if string(heard) != dtmf.Keys {
 				t.Errorf("%v: heard %q", rate, heard)
 			}
+		})
+	}
+}
+
+// mute is a sink without keys, and handset one that has some.
+type (
+	mute    struct{}
+	handset struct {
+		mute
+		pressed []byte
+	}
+)
+
+func (mute) Play(context.Context, playout.Chunk) error { return nil }
+
+func (h *handset) Press(_ context.Context, digit byte) error {
+	h.pressed = append(h.pressed, digit)
+	return nil
+}
+
+func TestKeysThatNobodyCanPressAreReportedOnceInACall(t *testing.T) {
+	plain := func() pipeline.Processor { return playout.New(playout.Config{Name: "plain"}, mute{}) }
+	pressing := func() pipeline.Processor { return playout.New(playout.Config{}, &handset{}) }
+	for name, c := range map[string]struct {
+		make func() pipeline.Processor
+		want int
+	}{
+		"an output without keys":              {plain, 1},
+		"an output with keys":                 {pressing, 0},
+		"a dialler before one without":        {func() pipeline.Processor { return pipeline.Chain(keypad.NewDialler(keypad.DiallerConfig{}), plain()) }, 0},
+		"one without, and behind it one with": {func() pipeline.Processor { return pipeline.Chain(plain(), pressing()) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := pipelinetest.New(t, c.make())
+				h.Send(&frames.DTMFOutput{Digit: '1'}, &frames.DTMFOutput{Digit: '2'})
+				h.Advance(time.Second)
+				errs := h.Errors()
+				if len(errs) != c.want {
+					t.Errorf("it reports %v, want %d", errs, c.want)
+				}
+				for _, f := range errs {
+					if !errors.Is(f.Err, pipeline.ErrUndone) || !strings.Contains(f.Err.Error(), "put keypad.NewDialler before it") {
+						t.Errorf("it reports %v", f)
+					}
+				}
+			})
 		})
 	}
 }

@@ -33,7 +33,7 @@ func FirstSentence() Condition {
 // first words, or until limit if it has not begun by then, so that a call in
 // which the greeting fails is not mute for ever. limit must be positive.
 func Greeting(limit time.Duration) Condition {
-	b := &builtin{name: fmt.Sprintf("Greeting(%v)", limit)}
+	b := &builtin{name: fmt.Sprintf("Greeting(%v)", limit), wrong: tooShort(limit)}
 	if limit <= 0 {
 		b.wrong = "it needs a limit of more than 0, after which it no longer waits for the greeting to begin"
 	}

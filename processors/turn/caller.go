@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -13,7 +14,7 @@ func Voice() Condition {
 // Speech holds when the caller's voice has been heard for d in this utterance,
 // by the caller's clock.
 func Speech(d time.Duration) Condition {
-	b := &builtin{name: fmt.Sprintf("Speech(%v)", d)}
+	b := &builtin{name: fmt.Sprintf("Speech(%v)", d), wrong: tooShort(d)}
 	if d < 0 {
 		b.wrong = "speech is not shorter than 0; use Voice() for any speech"
 	}
@@ -63,7 +64,7 @@ func Released() Condition {
 // processors/vad takes 800 ms for that by default, and then any d up to 800 ms is
 // the same; give it vad.Params{Stop: 200 * time.Millisecond} in front of a turn.
 func Silence(d time.Duration) Condition {
-	b := &builtin{name: fmt.Sprintf("Silence(%v)", d), end: true}
+	b := &builtin{name: fmt.Sprintf("Silence(%v)", d), end: true, wrong: tooShort(d)}
 	if d < 0 {
 		b.wrong = "silence is not shorter than 0; use Silence(0) to end with the detector's word"
 	}
@@ -98,7 +99,7 @@ func (f *Facts) quietFrom() time.Duration {
 // In a call in which a whole turn went by and nobody has ever transcribed
 // anything, there is nothing to wait for, and it holds at once.
 func Transcript(settle, missing time.Duration) Condition {
-	b := &builtin{name: fmt.Sprintf("Transcript(%v, %v)", settle, missing), end: true}
+	b := &builtin{name: fmt.Sprintf("Transcript(%v, %v)", settle, missing), end: true, wrong: cmp.Or(tooShort(settle), tooShort(missing))}
 	switch {
 	case settle < 0 || missing < 0:
 		b.wrong = "both times must be 0 or more"

@@ -3,6 +3,8 @@ package turn
 import (
 	"fmt"
 	"time"
+
+	"github.com/parley-go/parley/internal/mistakes"
 )
 
 // Condition is a question about the conversation that is answered by yes or no.
@@ -89,8 +91,8 @@ func sooner(a, b time.Duration) time.Duration {
 
 // The conditions of this package know more about themselves.
 type (
-	// checker says what is wrong with a condition.
-	checker interface{ check() error }
+	// checker says what is wrong with a condition: all of it.
+	checker interface{ check() mistakes.List }
 
 	// parent is made of others.
 	parent interface{ members() []Condition }
@@ -112,11 +114,20 @@ type builtin struct {
 func (b *builtin) Holds(f *Facts) (bool, time.Duration) { return b.holds(f) }
 func (b *builtin) String() string                       { return b.name }
 
-func (b *builtin) check() error {
+func (b *builtin) check() (wrong mistakes.List) {
 	if b.wrong != "" {
-		return fmt.Errorf("%s: %s", b.name, b.wrong)
+		wrong.Add("%s: %s", b.name, b.wrong)
 	}
-	return nil
+	return wrong
+}
+
+// tooShort says what is wrong with a time that is too short for anybody to wait for
+// it, or returns "".
+func tooShort(d time.Duration) string {
+	if d <= 0 || d >= leastTime {
+		return ""
+	}
+	return fmt.Sprintf("%v is less than %v%s", d, leastTime, mistakes.Unit(d))
 }
 
 // Always holds.

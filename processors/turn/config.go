@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -49,7 +50,9 @@ type Config struct {
 
 	// Mute is when the caller is not heard: their audio is replaced by silence,
 	// and what detectors and recognisers before the turn make of it goes no
-	// further. [Processor.Mute] and [SetMute] mute as well. Default: Never().
+	// further; a turn in progress ends. [Processor.Mute] and [SetMute] mute as well.
+	// It is not filter.Mute, which changes audio and nothing else, for pipelines
+	// without turns. Default: Never().
 	Mute Condition
 
 	// Idle is what is done when neither says anything, one after the other.
@@ -188,8 +191,8 @@ func (c Config) withDefaults() Config {
 // validate tells what is wrong in a configuration as it was given, and how to mend
 // it. tapped says that there is a Tap.
 func (c Config) validate(tapped bool) error {
-	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var mistaken mistakes.List
+	wrong := mistaken.Add
 	if (c.Start == nil) != (c.End == nil) || c.Start != nil {
 		if start, end := c.Start != nil && isExternal(c.Start), c.End != nil && isExternal(c.End); start != end {
 			wrong("Start and End: a service that decides turns decides both; set both to External(), or neither")
@@ -197,9 +200,12 @@ func (c Config) validate(tapped bool) error {
 			wrong("Interrupt and Recovery: with External() the service interrupts by itself; leave them out")
 		}
 	}
-	errs = append(errs,
-		check("Start", c.Start, tapped), check("End", c.End, tapped),
-		check("Interrupt", c.Interrupt, tapped), check("Mute", c.Mute, tapped))
+	for _, f := range []struct {
+		name string
+		is   Condition
+	}{{"Start", c.Start}, {"End", c.End}, {"Interrupt", c.Interrupt}, {"Mute", c.Mute}} {
+		mistaken.Join(check(f.name, f.is, tapped))
+	}
 	if c.End != nil && uses(c.End, "Released") && !(c.Start != nil && uses(c.Start, "Pressed")) {
 		wrong("End: Released() ends every turn at once that no button has begun; use Pressed() in Start")
 	} else if c.Start != nil && c.End != nil && unpressed(c.Start) && released(c.End) {
@@ -218,22 +224,25 @@ func (c Config) validate(tapped bool) error {
 		{"Recovery.Speech", c.Recovery.Speech}, {"Recovery.Wait", c.Recovery.Wait},
 		{"MaxTurn", c.MaxTurn}, {"MaxQuiet", c.MaxQuiet}, {"MaxTool", c.MaxTool},
 	} {
-		if d.value < 0 {
-			wrong("%s: %v is negative; 0 is the default", d.name, d.value)
-		}
+		mistaken.Duration(d.name, d.value, leastTime, 0)
 	}
 	last := time.Duration(0)
 	for i, p := range c.Idle {
 		if p.After <= last {
 			wrong("Idle[%d].After: %v does not come after %v; times count from the caller's last word on, so each must be longer than the one before it", i, p.After, last)
+		} else {
+			mistaken.Duration(fmt.Sprintf("Idle[%d].After", i), p.After, leastTime, 0)
 		}
 		if p.Do == nil {
 			wrong("Idle[%d].Do: there is no handler; use Say, HangUp or a function", i)
 		}
 		last = max(last, p.After)
 	}
-	return errors.Join(errs...)
+	return mistaken.Err()
 }
+
+// leastTime is the shortest that anything may last: less was meant in other units.
+const leastTime = time.Millisecond
 
 // check tells what is wrong with the condition of one field.
 func check(field string, c Condition, tapped bool) error {
@@ -253,7 +262,7 @@ func check(field string, c Condition, tapped bool) error {
 			wrong("%v() of nothing; give it conditions", c)
 		}
 		if k, ok := c.(checker); ok {
-			if err := k.check(); err != nil {
+			for _, err := range k.check() {
 				wrong("%w", err)
 			}
 		}

@@ -34,12 +34,13 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 	}{
 		"a wake phrase that is empty":           {turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"hey", " ?! "}})}, []string{"Start", "phrase 2", "give it one"}},
 		"no wake phrase":                        {turn.Config{Start: turn.Wake(turn.WakeConfig{})}, []string{"Start", "no phrase", "WakeConfig.Phrases"}},
-		"a negative wake time-out":              {turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"a"}, Timeout: negative})}, []string{"Start", "-1s", "negative"}},
+		"a negative wake time-out":              {turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"a"}, Timeout: negative})}, []string{"Start: Wake: Timeout is -1s: at least 1ms, or 0"}},
 		"negative words":                        {turn.Config{Start: turn.All(turn.Voice(), turn.Words(-1))}, []string{"Start: All[1]", "Words(-1)", "at least 1"}},
 		"no words":                              {turn.Config{Interrupt: turn.Words(0)}, []string{"Interrupt", "Words(0)"}},
 		"negative speech":                       {turn.Config{Interrupt: turn.Speech(negative)}, []string{"Interrupt", "Speech(-1s)"}},
 		"negative silence":                      {turn.Config{End: turn.Silence(negative)}, []string{"End", "Silence(-1s)"}},
 		"transcripts in the wrong order":        {turn.Config{End: turn.Transcript(2*time.Second, time.Second)}, []string{"End", "must not be shorter"}},
+		"transcripts that never settle":         {turn.Config{End: turn.Transcript(negative, time.Second)}, []string{"End", "both times must be 0 or more"}},
 		"nothing to choose from":                {turn.Config{Start: turn.Any()}, []string{"Start", "Any() of nothing"}},
 		"a condition that is missing":           {turn.Config{Start: turn.Any(turn.Voice(), nil)}, []string{"Start: Any[1]", "no condition"}},
 		"an end where a start is asked for":     {turn.Config{Start: turn.Silence(time.Second)}, []string{"Start", "use it in End"}},
@@ -62,10 +63,19 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 		"no model":                              {turn.Config{End: turn.Semantic(turn.SemanticConfig{})}, []string{"End", "SemanticConfig.Model"}},
 		"a model asked where nothing ends":      {turn.Config{Start: turn.Semantic(turn.SemanticConfig{Model: yes})}, []string{"Start", "use it in End"}},
 		"a threshold that is no probability":    {semantic(turn.SemanticConfig{Threshold: 1.5}), []string{"threshold", "1.5"}},
-		"a model without time":                  {semantic(turn.SemanticConfig{Deadline: negative}), []string{"Semantic", "negative"}},
+		"a model without time":                  {semantic(turn.SemanticConfig{Deadline: negative}), []string{"End: Semantic: Deadline is -1s: at least 1ms, or 0"}},
 		"a model that is asked too late":        {semantic(turn.SemanticConfig{Pause: 5 * time.Second}), []string{"Patience longer"}},
 		"a fallback that is wrong":              {semantic(turn.SemanticConfig{Fallback: turn.Silence(negative)}), []string{"End: Semantic[0]", "Silence(-1s)"}},
 		"several mistakes, all of them at once": {turn.Config{MaxTurn: negative, Start: turn.Words(0)}, []string{"MaxTurn", "Words(0)"}},
+		"all of what is wrong with a model": {semantic(turn.SemanticConfig{Threshold: 2, Pause: negative, Deadline: negative, Patience: negative, Audio: negative}),
+			[]string{"Semantic: a threshold of 2", "Semantic: Pause is -1s", "Semantic: Deadline is -1s", "Semantic: Patience is -1s", "Semantic: Audio is -1s"}},
+		"all of what is wrong with a wake phrase": {turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"", "hey", "?"}, Timeout: negative})},
+			[]string{"Start: Wake: phrase 1", "Start: Wake: phrase 3", "Start: Wake: Timeout"}},
+		"a number for seconds":           {turn.Config{MaxTurn: 120, MaxQuiet: 3, MaxTool: 300, Recovery: turn.Recovery{Speech: 700, Wait: 2}}, []string{"MaxTurn is 120ns: at least 1ms, or 0 for the default (120 nanoseconds: was another unit meant? write 120*time.Millisecond, or time.Second)", "MaxQuiet is 3ns", "MaxTool is 300ns", "Recovery.Speech is 700ns", "Recovery.Wait is 2ns"}},
+		"a reminder without a unit":      {turn.Config{Idle: []turn.Reminder{{10, turn.Say("")}}}, []string{"Idle[0].After is 10ns", "write 10*time.Millisecond"}},
+		"conditions without a unit":      {turn.Config{Start: turn.Speech(300), End: turn.All(turn.Silence(600), turn.Transcript(200, time.Second)), Mute: turn.Greeting(10)}, []string{"Start: Speech(300ns): 300ns is less than 1ms (300 nanoseconds: was another unit meant?", "End: All[0]: Silence(600ns)", "write 600*time.Millisecond", "End: All[1]: Transcript(200ns, 1s)", "write 200*time.Millisecond", "Mute: Greeting(10ns)"}},
+		"the other time of a transcript": {turn.Config{End: turn.Transcript(0, 800)}, []string{"End: Transcript(0s, 800ns)", "write 800*time.Millisecond"}},
+		"a wake phrase without a unit":   {turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"a"}, Timeout: 10})}, []string{"Start: Wake: Timeout is 10ns"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -177,5 +187,28 @@ func TestOneConditionServesManyConversations(t *testing.T) {
 		c.starts()
 		c.interim("what")
 		c.then("the other is asleep")
+	})
+}
+
+func TestATurnOfTheServicesThatAChangeOfSettingsEndsIsToldToEnd(t *testing.T) {
+	holding(t, turn.Config{Start: turn.External(), End: turn.External()}, func(c *call) {
+		c.SendUp(&frames.UserStartedSpeaking{Track: "caller"})
+		c.Send(&frames.UpdateSettings{Settings: turn.Settings{Start: turn.Voice(), End: turn.Silence(600 * ms)}})
+		c.then("the service decides no more", "stopped")
+		c.SendUp(&frames.UserStoppedSpeaking{Track: "caller"})
+		c.then("what it says of its turn comes too late")
+		c.speaks(time.Second)
+		c.wait(time.Second)
+		c.then("and turns are taken here", "interrupt", "started", "stopped")
+	})
+}
+
+func TestAMuteLeavesItToTheServiceToTellTheEndOfItsTurn(t *testing.T) {
+	holding(t, turn.Config{Start: turn.External(), End: turn.External()}, func(c *call) {
+		c.Send(&frames.UserStartedSpeaking{Track: "caller"})
+		c.turns.Mute(true)
+		c.then("muted", "started")
+		c.Send(&frames.UserStoppedSpeaking{Track: "caller"})
+		c.then("the service has noticed", "stopped")
 	})
 }

@@ -1,6 +1,7 @@
 package turn_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -385,5 +386,57 @@ func TestAButtonThatIsStuckIsGivenUp(t *testing.T) {
 		c.turns.Press(false)
 		c.turns.Press(true)
 		c.then("pressed again", "interrupt", "started")
+	})
+}
+
+func TestWordsOfADoubtThatEndsWithTheCallAreATurn(t *testing.T) {
+	for name, c := range map[string]struct {
+		says string
+		want []string
+	}{
+		"words":    {"well", []string{"resume", "started", "stopped", "well", "End(over)"}},
+		"no words": {"", []string{"resume", "End(over)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			holding(t, turn.Config{Recovery: turn.Recovery{On: true, Words: 3}}, func(call *call) {
+				call.transcribed()
+				call.botStarts()
+				call.starts()
+				call.wait(300 * ms)
+				if c.says != "" {
+					call.text(c.says)
+				}
+				call.story()
+				call.Send(&frames.End{Reason: "over"})
+				// The end of the turn is a system frame, and may overtake its words.
+				if got := call.story(); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(c.want))) || got[len(got)-1] != "End(over)" {
+					t.Errorf("at the end came %q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAConditionThatAsksForATimeThatIsOverIsNotAskedForEver(t *testing.T) {
+	asked := 0
+	late := turn.Func(func(f *turn.Facts) (bool, time.Duration) { asked++; return false, f.Now - ms })
+	holding(t, turn.Config{Interrupt: late, Mute: late}, func(c *call) {
+		c.wait(time.Second)
+		if asked == 0 || asked > 1000 {
+			t.Errorf("it was asked %d times in a second", asked)
+		}
+	})
+}
+
+func TestAVoiceThatIsHeldGoesOnAtOnceWhenNothingMayInterruptItAnyMore(t *testing.T) {
+	cfg := turn.Config{Recovery: turn.Recovery{On: true, Words: 3}, Barred: turn.Ignore, Interrupt: turn.Not(turn.ToolRunning())}
+	holding(t, cfg, func(c *call) {
+		c.transcribed()
+		c.botStarts()
+		c.starts()
+		c.wait(200 * ms)
+		c.then("it may be a barge-in", "pause")
+		c.toolStarts("1")
+		c.then("a function runs, which nothing cuts off", "resume")
 	})
 }

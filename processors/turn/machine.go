@@ -57,7 +57,8 @@ func (s state) String() string { return [...]string{"quiet", "doubtful", "talkin
 // could hold them up.
 //
 // With External the state follows the service, and started, stopped, interrupt,
-// pause, resume, release and drop do not occur.
+// pause, resume, release and drop do not occur, but for the stopped of a turn that
+// goes on when a change of settings takes the decision from the service.
 type machine struct {
 	cfg       Config // with conditions of its own
 	external  bool
@@ -156,6 +157,9 @@ func (m *machine) configure(cfg Config, changed Settings) {
 		}
 	}
 	if external := isExternal(cfg.Start); external != m.external {
+		if m.external && m.state == talking { // the service's word of its end will not pass
+			m.do(effect{kind: doStopped, mark: m.here})
+		}
 		m.close()
 		m.external = external
 	}
@@ -341,9 +345,6 @@ func (m *machine) hesitate(allowed bool) bool {
 	isNew := m.state != doubtful
 	if isNew {
 		m.state, m.doubted, m.since, m.tired = doubtful, f.Now, f.Now, false
-		if !m.voiced {
-			m.begun = m.words.first
-		}
 	}
 	m.barred = !allowed
 	hold := allowed && m.cfg.Recovery.On && f.BotSpeaking && !m.tired

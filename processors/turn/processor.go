@@ -94,6 +94,11 @@ func (p *Processor) Press(on bool) {
 
 // Mute mutes the caller, or leaves it to Config.Mute again. Before the pipeline
 // has started it counts from its beginning.
+//
+// Unlike filter.Mute of package processors/filter, which replaces audio and knows
+// nothing of the conversation, it ends the turn that is in progress, and keeps back
+// what detectors and recognisers before the turn make of what they go on hearing.
+// Where there are turns, mute here.
 func (p *Processor) Mute(on bool) {
 	p.on(func(m *machine) { m.requestMute(on) })
 }

@@ -2,11 +2,10 @@ package turn
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/mistakes"
 )
 
 // EndOfTurn is an end-of-turn model, which others call a turn detector: it tells
@@ -136,19 +135,23 @@ func (s *semantic) fresh() Condition {
 	return &semantic{cfg: cfg}
 }
 
-func (s *semantic) check() error {
+func (s *semantic) check() (wrong mistakes.List) {
 	c := s.cfg
-	switch {
-	case c.Model == nil:
-		return errors.New("Semantic: there is no model; set SemanticConfig.Model")
-	case c.Pause < 0 || c.Deadline < 0 || c.Patience < 0 || c.Audio < 0:
-		return errors.New("Semantic: no time may be negative; 0 is the default")
-	case !(c.Threshold >= 0 && c.Threshold <= 1):
-		return fmt.Errorf("Semantic: a threshold of %v is no probability; it is between 0 and 1", c.Threshold)
-	case c.Patience < c.Pause:
-		return fmt.Errorf("Semantic: the turn ends after %v, before the model is asked after %v; make Patience longer than Pause", c.Patience, c.Pause)
+	if c.Model == nil {
+		wrong.Add("Semantic: there is no model; set SemanticConfig.Model")
 	}
-	return nil
+	if !(c.Threshold >= 0 && c.Threshold <= 1) {
+		wrong.Add("Semantic: a threshold of %v is no probability; it is between 0 and 1", c.Threshold)
+	}
+	timed := len(wrong)
+	wrong.Duration("Semantic: Pause", c.Pause, leastTime, 0)
+	wrong.Duration("Semantic: Deadline", c.Deadline, leastTime, 0)
+	wrong.Duration("Semantic: Patience", c.Patience, leastTime, 0)
+	wrong.Duration("Semantic: Audio", c.Audio, leastTime, 0)
+	if len(wrong) == timed && c.Patience < c.Pause {
+		wrong.Add("Semantic: the turn ends after %v, before the model is asked after %v; make Patience longer than Pause", c.Patience, c.Pause)
+	}
+	return wrong
 }
 
 func (s *semantic) Holds(f *Facts) (bool, time.Duration) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/processors/turn"
 )
 
@@ -80,6 +81,48 @@ func TestAModelHearsTheTurnAndALittleBefore(t *testing.T) {
 		c.wait(400 * ms)
 		if u := m.asked[0]; u.Format.Duration(len(u.Samples)) != 8*time.Second {
 			t.Errorf("of a long turn it got %v, want the last 8 s", u.Format.Duration(len(u.Samples)))
+		}
+	})
+}
+
+func TestAModelHearsNoMoreThanItWants(t *testing.T) {
+	m := &model{says: 1}
+	cfg := turn.Config{End: turn.Semantic(turn.SemanticConfig{Model: m, Audio: 50 * ms})} // which is no whole number of frames
+	holding(t, cfg, func(c *call) {
+		c.speaks(time.Second)
+		c.wait(400 * ms)
+		if u := m.asked[0]; u.Format.Duration(len(u.Samples)) != 50*ms {
+			t.Errorf("it got %v", u.Format.Duration(len(u.Samples)))
+		}
+	})
+}
+
+func TestAModelIsAskedAboutWordsWithoutAudio(t *testing.T) {
+	m := &model{says: 1}
+	holding(t, judging(m), func(c *call) {
+		c.mute = true
+		c.text("hello")
+		c.wait(time.Second)
+		c.then("as it says", "interrupt", "started", "hello", "stopped")
+		if len(m.asked) != 1 || m.asked[0].Samples != nil || m.asked[0].Text != "hello" {
+			t.Errorf("it was asked %+v", m.asked)
+		}
+	})
+}
+
+func TestAModelHearsAudioOfOneFormat(t *testing.T) {
+	m := &model{says: 1}
+	holding(t, judging(m), func(c *call) {
+		c.mute = true
+		c.starts()
+		slow := audio.Mono(audio.Rate8k)
+		c.Send(&frames.AudioInput{Audio: frames.Audio{Format: slow, Samples: make([]int16, 160), Track: "caller"}})
+		c.mute, c.at = false, 320
+		c.wait(time.Second)
+		c.stops()
+		c.wait(400 * ms)
+		if u := m.asked[0]; u.Format != audio.Mono(rate) || !near(u.Format.Duration(len(u.Samples)), 1300*ms, 40*ms) {
+			t.Errorf("it got %v of %v", u.Format.Duration(len(u.Samples)), u.Format)
 		}
 	})
 }

@@ -1,10 +1,10 @@
 package turn
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/internal/spoken"
 )
 
@@ -55,19 +55,17 @@ func (w *wake) fresh() Condition {
 	return &wake{cfg: w.cfg, phrases: w.phrases}
 }
 
-func (w *wake) check() error {
+func (w *wake) check() (wrong mistakes.List) {
 	if len(w.phrases) == 0 {
-		return fmt.Errorf("Wake: there is no phrase; give WakeConfig.Phrases at least one")
+		wrong.Add("Wake: there is no phrase; give WakeConfig.Phrases at least one")
 	}
 	for i, p := range w.phrases {
 		if len(p) == 0 {
-			return fmt.Errorf("Wake: phrase %d, %q, has no word in it; give it one or leave it out", i+1, w.cfg.Phrases[i])
+			wrong.Add("Wake: phrase %d, %q, has no word in it; give it one or leave it out", i+1, w.cfg.Phrases[i])
 		}
 	}
-	if w.cfg.Timeout < 0 {
-		return fmt.Errorf("Wake: a time-out of %v is negative; use 0 for the default, %v", w.cfg.Timeout, defaultWake)
-	}
-	return nil
+	wrong.Duration("Wake: Timeout", w.cfg.Timeout, leastTime, 0)
+	return wrong
 }
 
 func (w *wake) Holds(f *Facts) (bool, time.Duration) {

@@ -153,10 +153,11 @@ func TestTheBackgroundSurvivesAFlush(t *testing.T) {
 func TestWhatIsHeldAndThenInterruptedIsToldToBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := upstream(t, playout.New(playout.Config{Fade: -1}, &tape{}), func(ctx context.Context, out *pipeline.Port) error {
+			time.Sleep(10 * time.Millisecond) // the first chunk is due at 0, and is silent
 			if err := out.Send(out.Generation(), speech(0, 24_000), frames.Downstream); err != nil {
 				return err
 			}
-			time.Sleep(90 * time.Millisecond)
+			time.Sleep(80 * time.Millisecond)
 			if err := out.Send(ctx, &frames.PausePlayout{}, frames.Downstream); err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -68,6 +69,8 @@ const (
 	defaultMaxQueued = 10 * time.Minute
 	defaultStopDelay = 500 * time.Millisecond
 	defaultMaxLate   = time.Second
+	minChunk         = time.Millisecond
+	maxChunk         = time.Second
 	maxLead          = 10 * time.Second
 	maxEndSilence    = 10 * time.Second
 	maxMarks         = 4096 // ordered frames that wait among the audio
@@ -88,7 +91,10 @@ func (c Config) withDefaults(sink Sink) Config {
 	}
 	c.Lead = max(0, c.Lead)
 	if c.Fade == 0 {
-		c.Fade = min(defaultFade, max(0, c.Chunk))
+		c.Fade = defaultFade
+		if c.Chunk >= minChunk {
+			c.Fade = min(defaultFade, c.Chunk)
+		}
 	}
 	c.Fade = max(0, c.Fade)
 	if c.MaxQueued == 0 {
@@ -107,26 +113,31 @@ func (c Config) withDefaults(sink Sink) Config {
 }
 
 func (c Config) validate() error {
-	if err := c.Format.Validate(); err != nil {
-		return err
+	var wrong mistakes.List
+	formatted := c.Format.Validate()
+	wrong.Join(formatted)
+	wrong.Duration("Chunk", c.Chunk, minChunk, maxChunk)
+	chunked := c.Chunk >= minChunk && c.Chunk <= maxChunk
+	if formatted == nil && chunked && c.Format.Rate.Samples(c.Chunk) < 1 {
+		wrong.Add("a chunk of %v at %v holds no sample: raise Format.Rate or Chunk", c.Chunk, c.Format.Rate)
+	}
+	if c.Lead > 0 { // negative is none
+		wrong.Duration("Lead", c.Lead, time.Millisecond, maxLead)
 	}
 	switch {
-	case c.Chunk < time.Millisecond || c.Chunk > time.Second:
-		return fmt.Errorf("its Chunk is %v, and not between 1ms and 1s: 0 is the default, 20ms", c.Chunk)
-	case c.Format.Rate.Samples(c.Chunk) < 1:
-		return fmt.Errorf("a chunk of %v at %v holds no sample: raise Format.Rate or Chunk", c.Chunk, c.Format.Rate)
-	case c.Lead > maxLead:
-		return fmt.Errorf("its Lead is %v, and more than %v: a network needs 40 to 200 ms", c.Lead, maxLead)
-	case c.Fade > c.Chunk:
-		return fmt.Errorf("its Fade is %v, and longer than a chunk, %v: 0 is the default, 5ms", c.Fade, c.Chunk)
-	case c.EndSilence < 0 || c.EndSilence > maxEndSilence:
-		return fmt.Errorf("its EndSilence is %v, and not between 0 and %v", c.EndSilence, maxEndSilence)
-	case c.MaxQueued < 0:
-		return fmt.Errorf("its MaxQueued is %v, and can hold nothing: 0 is the default, 10 minutes", c.MaxQueued)
-	case c.StopDelay < 0:
-		return fmt.Errorf("its StopDelay is %v, and before the end of the speech: 0 is the default, 500ms", c.StopDelay)
+	case c.Fade <= 0:
+	case chunked && c.Fade > c.Chunk:
+		wrong.Add("Fade is %v, and longer than a chunk, %v: 0 is the default, 5ms", c.Fade, c.Chunk)
+	default:
+		wrong.Duration("Fade", c.Fade, 100*time.Microsecond, 0)
 	}
-	return nil
+	wrong.Duration("EndSilence", c.EndSilence, time.Millisecond, maxEndSilence)
+	wrong.Duration("MaxQueued", c.MaxQueued, time.Millisecond, 0)
+	wrong.Duration("StopDelay", c.StopDelay, time.Millisecond, 0)
+	if c.MaxLate > 0 { // negative is never
+		wrong.Duration("MaxLate", c.MaxLate, time.Millisecond, 0)
+	}
+	return wrong.Err()
 }
 
 // Output is the processor that plays the agent's audio. Make one with [New]. It

@@ -443,14 +443,23 @@ func TestASinkThatFailsEndsTheRun(t *testing.T) {
 
 func TestAConfigurationThatMakesNoSenseIsRefusedAtTheStart(t *testing.T) {
 	for want, cfg := range map[string]playout.Config{
-		"0 channels":                  {Format: audio.Format{Rate: 8000}},
-		"holds no sample":             {Format: audio.Format{Rate: 5, Channels: 1}},
-		"Chunk is 2s":                 {Chunk: 2 * time.Second},
-		"Lead is 11s":                 {Lead: 11 * time.Second},
-		"Fade is 30ms":                {Fade: 30 * time.Millisecond},
-		"EndSilence is -1s":           {EndSilence: -time.Second},
-		"MaxQueued is -1s":            {MaxQueued: -time.Second},
-		"StopDelay is -1s":            {StopDelay: -time.Second},
+		"0 channels":                 {Format: audio.Format{Rate: 8000}},
+		"holds no sample":            {Format: audio.Format{Rate: 5, Channels: 1}},
+		"Chunk is 2s: 1ms to 1s":     {Chunk: 2 * time.Second},
+		"Chunk is -1s":               {Chunk: -time.Second},
+		"Lead is 11s: 1ms to 10s":    {Lead: 11 * time.Second},
+		"Fade is 30ms":               {Fade: 30 * time.Millisecond},
+		"EndSilence is -1s":          {EndSilence: -time.Second},
+		"MaxQueued is -1s":           {MaxQueued: -time.Second},
+		"StopDelay is -1s":           {StopDelay: -time.Second},
+		"write 20*time.Millisecond":  {Chunk: 20},
+		"write 100*time.Millisecond": {Lead: 100},
+		"write 5*time.Millisecond":   {Fade: 5},
+		"write 200*time.Millisecond": {EndSilence: 200},
+		"write 600*time.Millisecond": {MaxQueued: 600},
+		"write 500*time.Millisecond": {StopDelay: 500},
+		"write 1*time.Millisecond":   {MaxLate: 1},
+		"0 channels is not between 1 and 64\nChunk is 2s: 1ms to 1s, or 0 for the default\nEndSilence is -1s": {Format: audio.Format{Rate: 8000}, Chunk: 2 * time.Second, EndSilence: -time.Second},
 		"configure playout: there is": {},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -459,8 +468,8 @@ func TestAConfigurationThatMakesNoSenseIsRefusedAtTheStart(t *testing.T) {
 				sink = nil
 			}
 			err := play(t, playout.New(cfg, sink), nil, script{run: func(ctx context.Context, out *pipeline.Port) error { <-ctx.Done(); return nil }})
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("Run: %v, want %q", err, want)
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "\n") != strings.Count(want, "\n") {
+				t.Errorf("Run: %v, want %q and no more", err, want)
 			}
 		})
 	}
