@@ -929,9 +929,9 @@ func TestAFileThatTheShellMakesStandardInputIsPlayedAgain(t *testing.T) {
 }
 
 func TestALateProducerIsInTheSummary(t *testing.T) {
-	// A second of audio that no pipe holds whole: once it is written, the process
-	// has begun to read, however long it took to start.
-	beginning := wavOf(t, audio.Mono(48000), 48000)
+	// More audio than the pipe holds and the process reads ahead: once it is written,
+	// the call has begun, however long that took.
+	beginning := wavOf(t, audio.Mono(48000), 4*48000)
 	beginning = append(append(beginning[:40:40], 0xFF, 0xFF, 0xFF, 0xFF), beginning[44:]...)
 	feed := func(w io.WriteCloser, _ *os.Process) { // in real time, as it is a process
 		w.Write(beginning)

@@ -380,8 +380,12 @@ func (o *Output) quiet() bool {
 // abandoned reports whether the far end has stopped telling of what it plays. o.mu is
 // held.
 func (o *Output) abandoned() bool {
-	e := o.player.events
-	return len(e) > 0 && o.far.gone(e[0].due, o.config.Format.Rate, time.Since(o.config.Clock.Start())-o.slipped)
+	e, rate := o.player.events, o.config.Format.Rate
+	now := time.Since(o.config.Clock.Start()) - o.slipped
+	// While the sink holds a chunk, as for a peer that may come back, the far end owes
+	// nothing: it has not got it.
+	now = min(now, rate.Duration(int64(o.player.position))-o.config.Lead)
+	return len(e) > 0 && o.far.gone(e[0].due, rate, now)
 }
 
 // wait calls do, with the lock held, as soon as ready says so. Only Process
