@@ -81,6 +81,9 @@ func TestFaultsAreNamed(t *testing.T) {
 // TestAConversationIsHeldAndJudged does not ask for a conversation without
 // fault, which is what the soak test itself is for, but that there was one.
 func TestAConversationIsHeldAndJudged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	r, err := Run(context.Background(), Options{Calls: 1, Seed: 1, Faults: "none"})
 	if err != nil {
 		t.Fatal(err)

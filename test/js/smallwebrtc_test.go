@@ -21,6 +21,8 @@ func TestPipecatsClientHoldsACallOverWebRTC(t *testing.T) {
 	g := &guest{answer: slices.Clone(answer), expects: 16000 * 5 / 2}
 	var data string
 	server, err := webrtc.NewServer(webrtc.Config{Addr: "127.0.0.1:0"}, func(c *webrtc.Call) (*pipeline.Pipeline, error) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		data = string(c.Data)
 		return pipeline.New(pipeline.Config{}, c.Input(), g, c.Output()), nil
 	})
@@ -28,11 +30,11 @@ func TestPipecatsClientHoldsACallOverWebRTC(t *testing.T) {
 		t.Fatal(err)
 	}
 	answered := hold(t, program, "smallwebrtc.mjs", answering(t, server), question)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if data != `{"greeting":"hello"}` {
 		t.Errorf("the offer came with %s", data)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if like := found(resample(t, g.heard, audio.Rate16k, audio.Rate8k), chirp(audio.Rate8k, 2*time.Second, 300, 1500)); like < 0.9 {
 		t.Errorf("the agent did not hear the question: the likeness is %.3f", like)
 	}

@@ -333,6 +333,9 @@ func TestCloseEndsEveryStream(t *testing.T) {
 }
 
 func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	minutes := sonictest.Sentence{Text: "…", Audio: make([]int16, audio.Rate24k.Samples(4*time.Minute))}
 	cfg := sonictest.Config{
 		Brain:    sonictest.Sequence(sonictest.Answer{Sentences: []sonictest.Sentence{minutes}}),

@@ -16,7 +16,11 @@ import (
 // share a few connections, meet faults of all kinds. Whatever happens, every
 // stream ends and says how, and the quota is free again.
 func TestRandomClientsAndFaultsLeaveNothingBehind(t *testing.T) {
-	for seed := range uint64(12) {
+	seeds := uint64(12)
+	if testing.Short() { // under the race detector
+		seeds = 4
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			cfg := sonictest.Config{Seed: seed, Limits: sonictest.Limits{Streams: 5}, Faults: randomFaults(rng)}

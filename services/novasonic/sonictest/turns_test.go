@@ -186,6 +186,9 @@ func bargeIn(t *testing.T, srv *sonictest.Server) []event {
 }
 
 func TestABargeInTakesTheFormThatWasChosen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	const (
 		marker  = `textOutput "{ \"interrupted\" : true }"`
 		started = "userSpeechStart"
@@ -511,6 +514,9 @@ func TestATrailingMessageOfTheHistoryIsAnsweredOnlyIfInteractive(t *testing.T) {
 }
 
 func TestFinalTextsComeWhenTheBehaviourSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: too much to compute under the race detector; run without it")
+	}
 	order := func(got []event) (finals []string) {
 		stage := ""
 		for _, e := range got {
