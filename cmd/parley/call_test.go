@@ -567,7 +567,7 @@ func TestAFileThatCouldNotBeWrittenIsNotSaidToBe(t *testing.T) {
 		t.Skip("-short: too much to compute under the race detector; run without it")
 	}
 	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip("there is no /dev/full to play a full disk")
+		t.Skip("SKIPPED: this system has no /dev/full, which plays a full disk (Linux has)")
 	}
 	for name, flag := range map[string]string{"full.wav": "--output", "full.mp3": "--output", "full.svg": "--timeline", "full.vtt": "--transcript"} {
 		t.Run(name, func(t *testing.T) {
@@ -935,7 +935,7 @@ func TestALateProducerIsInTheSummary(t *testing.T) {
 	beginning = append(append(beginning[:40:40], 0xFF, 0xFF, 0xFF, 0xFF), beginning[44:]...)
 	feed := func(w io.WriteCloser, _ *os.Process) { // in real time, as it is a process
 		w.Write(beginning)
-		time.Sleep(2500 * time.Millisecond)
+		time.Sleep(2500 * time.Millisecond) // as late as a producer is: the process lives in real time
 		w.Close()
 	}
 	status, stdout, stderr := piped(t, feed, whole, "-", "--json", "--hang-up-after", "100ms")

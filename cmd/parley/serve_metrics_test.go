@@ -79,7 +79,7 @@ func metricsShow(t *testing.T, at string, lines ...string) string {
 		if time.Now().After(deadline) {
 			t.Fatalf("the metrics have no %s:\n%s", missing, body)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // a server on a socket, in real time: asked until it tells
 	}
 }
 

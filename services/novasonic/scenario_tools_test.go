@@ -321,37 +321,35 @@ func TestScenarioTextAndResultAreToldApart(t *testing.T) {
 	t.Parallel()
 	// What is said first could be about the text or about the result, and the stream
 	// dies in it: the other of the two is still to be told, and only that.
-	const typed = "Is there any sun?"
-	book := func() *almanac { return &almanac{takes: map[string]time.Duration{"Ulm": 3 * time.Second}} }
-	sc := sonictest.Config{Brain: forecaster(), Delivery: sonictest.Delivery{Speed: 1}, Latency: sonictest.Latency{Jitter: -1}}
-	t.Run("text, then a result", func(t *testing.T) {
-		want := outcome{agent: []string{cut("I read of sun."), "I read of fog."}, streams: 2, doomed: []int{0}, errors: 1, again: time.Second, pauses: 20 * time.Millisecond}
-		play(t, sc, novasonic.Config{Tools: tool.Set{book().tool()}}, want, func(s *scene) {
-			s.at(2 * time.Second)
-			s.says("1")
+	for name, c := range map[string]struct {
+		types func(s *scene) // waits until the text is typed
+		agent []string
+	}{
+		"text, then a result": {func(s *scene) {
 			s.waitsFor("call", isA[*frames.FunctionCallInProgress])
 			s.waits(2800 * time.Millisecond)
-			s.sends(&frames.Text{Text: typed})
-			s.hears()
-			s.waits(300 * time.Millisecond)
-			s.strike(0, sonictest.Reset())
-			s.waits(10 * time.Second)
-		})
-	})
-	t.Run("a result, then text", func(t *testing.T) {
-		want := outcome{agent: []string{cut("I hear of fog."), "I read of sun."}, streams: 2, doomed: []int{0}, errors: 1, again: time.Second, pauses: 20 * time.Millisecond}
-		play(t, sc, novasonic.Config{Tools: tool.Set{book().tool()}}, want, func(s *scene) {
-			s.at(2 * time.Second)
-			s.says("1")
+		}, []string{cut("I read of sun."), "I read of fog."}},
+		"a result, then text": {func(s *scene) {
 			s.waitsFor("result", isA[*frames.FunctionCallResult])
 			s.waits(100 * time.Millisecond)
-			s.sends(&frames.Text{Text: typed})
-			s.hears()
-			s.waits(300 * time.Millisecond)
-			s.strike(0, sonictest.Reset())
-			s.waits(10 * time.Second)
+		}, []string{cut("I hear of fog."), "I read of sun."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := &almanac{takes: map[string]time.Duration{"Ulm": 3 * time.Second}}
+			sc := sonictest.Config{Brain: forecaster(), Delivery: sonictest.Delivery{Speed: 1}, Latency: sonictest.Latency{Jitter: -1}}
+			want := outcome{agent: c.agent, streams: 2, doomed: []int{0}, errors: 1, again: time.Second, pauses: 20 * time.Millisecond}
+			play(t, sc, novasonic.Config{Tools: tool.Set{book.tool()}}, want, func(s *scene) {
+				s.at(2 * time.Second)
+				s.says("1")
+				c.types(s)
+				s.sends(&frames.Text{Text: "Is there any sun?"})
+				s.hears()
+				s.waits(300 * time.Millisecond)
+				s.strike(0, sonictest.Reset())
+				s.waits(10 * time.Second)
+			})
 		})
-	})
+	}
 }
 
 func TestScenarioAResultIsToldAgainThoughAnotherCallFollows(t *testing.T) {
