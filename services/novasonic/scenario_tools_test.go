@@ -352,6 +352,28 @@ func TestScenarioTextAndResultAreToldApart(t *testing.T) {
 	}
 }
 
+func TestScenarioSilenceOnItsWayToAStreamThatDiesIsHeardByTheNext(t *testing.T) {
+	t.Parallel()
+	// The answer has begun, with a call, so what was said is answered. What came
+	// behind it is silence, of which the stream has not received the last.
+	for name, behaviour := range map[string]sonictest.Behaviour{"with events of speech": {}, "without": {UserSpeech: sonictest.Off}} {
+		t.Run(name, func(t *testing.T) {
+			book := &almanac{takes: map[string]time.Duration{"Ulm": time.Second}}
+			sc := sonictest.Config{Brain: forecaster(), Behaviour: behaviour, Latency: sonictest.Latency{Jitter: -1}}
+			want := outcome{agent: []string{"I read of fog."}, streams: 2, doomed: []int{0}, errors: 1, again: time.Second}
+			play(t, sc, novasonic.Config{Tools: tool.Set{book.tool()}}, want, func(s *scene) {
+				s.at(2 * time.Second)
+				s.says("1")
+				s.waitsFor("transcript", isA[*frames.Transcription])
+				s.strike(0, sonictest.StallReads())
+				s.waitsFor("call", isA[*frames.FunctionCallInProgress])
+				s.strike(0, sonictest.Reset())
+				s.waits(10 * time.Second)
+			})
+		})
+	}
+}
+
 func TestScenarioAResultIsToldAgainThoughAnotherCallFollows(t *testing.T) {
 	t.Parallel()
 	for name, takes := range map[string]time.Duration{"while it is announced": 5 * time.Second, "before it is announced": 2500 * time.Millisecond} {
