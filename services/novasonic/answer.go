@@ -381,7 +381,7 @@ func (v *conversation) wordsOf(s *sentence) (text string, cut bool) {
 	switch {
 	case s.reply.cut && v.reports:
 		heard, short = s.heardPart(s.reply.heard, v.cfg.OutputRate)
-	case s.reply.cut || s.reply.closed:
+	case s.reply.cut || s.reply.closed || v.brokenOff(s):
 		heard, short = s.heardPart(s.to, v.cfg.OutputRate)
 	}
 	truncated := s.beginsWith(final) && !s.says(final)
@@ -391,6 +391,16 @@ func (v *conversation) wordsOf(s *sentence) (text string, cut bool) {
 	}
 	return s.final, s.cutIn(final)
 }
+
+// brokenOff reports whether a sentence does not seem to go on, though nobody says
+// so: all of it that has come was heard some time ago.
+func (v *conversation) brokenOff(s *sentence) bool {
+	return !s.complete && time.Since(s.c.lastEvent) > breakOffAfter && !v.playing()
+}
+
+// breakOffAfter is how long a stream that has more to say says nothing. Pauses of
+// 0.4 s were measured.
+const breakOffAfter = 2 * time.Second
 
 // settled reports whether nothing more will be known of a sentence: its FINAL
 // text has come or is not going to, and it has been heard to its end, or to

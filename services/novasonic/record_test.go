@@ -30,7 +30,7 @@ func withDesk(t *testing.T, fn func(d *desk)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	err := pipeline.Run(ctx, &deskHolder{func(out *pipeline.Port) {
+	err := pipeline.New(pipeline.Config{}, &deskHolder{func(out *pipeline.Port) {
 		defer cancel()
 		cfg := Config{}.withDefaults()
 		v := newConversation(&cfg, &lateDialer{}, out, slog.New(slog.DiscardHandler), &shared{})
@@ -39,7 +39,7 @@ func withDesk(t *testing.T, fn func(d *desk)) {
 		c.listen(0)
 		fn(&desk{t, ctx, v, c})
 		v.tasks.Wait()
-	}})
+	}}).Run(ctx)
 	if err != nil && ctx.Err() == nil {
 		t.Error(err)
 	}
@@ -414,6 +414,57 @@ func TestATextThatWaitedForItsTurnComesBehindWhatWasAnsweredBefore(t *testing.T)
 		d.v.sayNotes()
 		d.says("s2", "To what was written.", wire.StopEndTurn)
 		d.wantHistory(Message{User, "spoken"}, Message{Assistant, "To what was spoken."}, Message{User, "written"}, Message{Assistant, "To what was written."})
+	})
+}
+
+func TestHistoryHasNoMoreOfASentenceThatDoesNotGoOnThanWasHeard(t *testing.T) {
+	const sentence = "Reply three zephyr harbour river grove kestrel amber yarrow." // 4 s
+	for name, tc := range map[string]struct {
+		silent time.Duration
+		want   string
+	}{
+		"it may be on its way": {breakOffAfter - time.Millisecond, sentence},
+		"it is not":            {breakOffAfter + time.Millisecond, "Reply three zephyr harbour [interrupted]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				withDesk(t, func(d *desk) {
+					d.heard(0)
+					d.user("u", "one")
+					d.announces("s", sentence)
+					d.gets(&wire.ContentStart{ContentID: "a", Type: wire.TypeAudio, Role: wire.RoleAssistant}, &wire.AudioOutput{ContentID: "a", Samples: make([]int16, 48000)})
+					d.heard(48000)
+					time.Sleep(tc.silent)
+					d.wantHistory(Message{User, "one"}, Message{Assistant, tc.want})
+				})
+			})
+		})
+	}
+}
+
+func TestAResultThatATextHasSupersededDoesNotTakeTheNextOnesPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		withDesk(t, func(d *desk) {
+			d.heard(0)
+			result := &call{id: "a", by: d.c, turn: 1, result: []byte("{}"), words: d.v.past.add(User, "the result"), toldAt: time.Now()}
+			d.c.results, d.c.expects = []*call{result}, time.Now()
+			time.Sleep(200 * time.Millisecond)
+			d.v.say("typed") // the model says nothing of the result any more
+			time.Sleep(time.Second)
+			d.heard(d.says("s", "To what was typed.", wire.StopEndTurn))
+			time.Sleep(saysMoreWithin)
+			d.v.forgive()
+			next := &call{id: "b", by: d.c, turn: 2, c: d.c, result: []byte("{}")}
+			d.v.toTell = append(d.v.toTell, next)
+			if d.v.tellResults(); len(d.c.results) != 1 {
+				t.Fatalf("%d results were told, want the one that has just come", len(d.c.results))
+			}
+			time.Sleep(time.Second)
+			d.says("s2", "What it has found.", wire.StopEndTurn)
+			if len(d.c.results) > 0 {
+				t.Error("it would be told again")
+			}
+		})
 	})
 }
 

@@ -411,11 +411,16 @@ const forgiveAfter = 10 * time.Second
 // forgive lets go of what nobody is going to answer.
 func (v *conversation) forgive() {
 	s := &v.speech
-	if c := v.listening; c != nil && len(v.asked) > 0 && time.Since(v.askedAt) >= forgiveAfter && c.lastEvent.After(v.askedAt) && !v.speaks(c) {
-		for _, e := range v.asked {
-			e.pending = false // it is alive, and has nothing to say
+	if c := v.listening; c != nil && len(v.asked) > 0 && c.lastEvent.After(v.askedAt) && !v.speaks(c) {
+		// It is alive, and has nothing to say; or has said something since, which
+		// was taken for what it makes of a result that the text has superseded.
+		said := c.reply != nil && c.reply.closed && c.reply.since.After(v.askedAt)
+		if time.Since(v.askedAt) >= forgiveAfter || said && time.Since(c.lastEvent) >= saysMoreWithin {
+			for _, e := range v.asked {
+				e.pending = false
+			}
+			v.asked = nil
 		}
-		v.asked = nil
 	}
 	if time.Since(s.since) < forgiveAfter || v.listening == nil {
 		return
@@ -425,6 +430,10 @@ func (v *conversation) forgive() {
 	}
 	v.letGo()
 }
+
+// saysMoreWithin is when a stream that has finished one answer begins the next, if
+// it has more to say.
+const saysMoreWithin = 2 * time.Second
 
 // letGo gives up what the user has said and nobody has answered.
 func (v *conversation) letGo() {

@@ -520,7 +520,7 @@ func (t *trial) outcomeHeard(r *request) {
 		}
 	}
 	for _, a := range t.answers {
-		if a.outcome && a.about != r && a.heard > 0 && a.s.Opened.Before(ran.Returned) && !a.first.Before(ran.Returned) && (a.s.failed(ran.Returned.Add(patience)) || a.s.ended.Before(ran.Returned.Add(patience))) {
+		if a.outcome && a.about != r && (a.heard > 0 || a.Interrupted || a.cutBy != nil) && a.s.Opened.Before(ran.Returned) && !later(a.first, a.s.at(a.At)).Before(ran.Returned) && (a.s.failed(ran.Returned.Add(patience)) || a.s.ended.Before(ran.Returned.Add(patience))) {
 			return // nobody can know that it was not about this as well, and the stream ended before it went on
 		}
 	}

@@ -341,11 +341,16 @@ func (t *trial) hole(from, to int64) {
 }
 
 // inFlight tells whether the samples were on their way to a stream that was
-// left in order, and failed before they arrived.
+// left in order, and failed before they arrived; or to one that failed as it was
+// given them again, and nobody could know.
 func (t *trial) inFlight(from, to int64) bool {
 	return slices.ContainsFunc(t.listeners, func(s *stream) bool {
-		if s.took == nil || s.took.cut != from || to > s.runs[0].from || !s.previous.failed(s.heard) {
+		k := s.took
+		if k == nil || k.cut != from || to > s.runs[0].from || !s.previous.failed(s.heard) {
 			return false
+		}
+		if k.failure && !k.evident && to <= t.sentBy(k.down) && t.sentBy(s.previous.heard.Add(-time.Nanosecond)) >= to {
+			return true
 		}
 		heir := t.heirs[slices.Index(t.heirs, s.previous)+1]
 		return !heir.began().After(s.previous.struck.at)

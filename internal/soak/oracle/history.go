@@ -259,7 +259,8 @@ func (t *trial) saidByAgent(h told) {
 
 func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]int) {
 	share, ever := t.heardShare(s, h.at)
-	over := 0 < share && share == ever && ever < 1
+	// Where the stream had failed, and nobody could know, it seems to go on for a while.
+	over := 0 < share && share == ever && ever < 1 && !(a.s.failed(h.at) && h.at.Sub(a.last) < pause)
 	full := time.Duration(0)
 	if len(s.PCM) > 0 {
 		full = t.OutputRate.Duration(int64(len(s.PCM)))
@@ -322,6 +323,9 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 // tolerable is by how much the service's idea of what was heard may be wrong: it
 // does not know how long audio is on its way.
 const tolerable = 700 * time.Millisecond
+
+// pause is how long a sentence may stop before it is taken to have been cut.
+const pause = 2500 * time.Millisecond
 
 // tells tells whether the line is a sentence, or its beginning.
 func (l assistedLine) tells(text string) bool {

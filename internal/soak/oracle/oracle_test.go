@@ -475,3 +475,97 @@ func TestWhatWasNoLongerKeptAndSaidToBeLostMayHaveBeenHeardInPart(t *testing.T) 
 		})
 	}
 }
+
+func TestSilenceThatWasGivenAgainToAStreamThatStalledMayBeLost(t *testing.T) {
+	var sent []Chunk
+	for n := range int64(40) {
+		sent = append(sent, Chunk{At: noon.Add(time.Duration(n+1) * frame), From: n * 800, To: (n + 1) * 800})
+	}
+	for name, tc := range map[string]struct {
+		from, to int64
+		fault    FaultKind
+		want     bool
+	}{
+		"right behind what it had received":   {8000, 9600, Silences, true},
+		"there is more between":               {8001, 9600, Silences, false},
+		"it was sent when it was listening":   {8000, 16800, Silences, false},
+		"the next stream has received of it":  {8000, 10400, Silences, false},
+		"everybody could know of the failure": {8000, 9600, Ends, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// It is given two seconds at once, takes one, and stalls.
+			at := noon.Add(2 * time.Second)
+			stalled := &stream{StreamLog: &sonictest.StreamLog{Audio: make([]sonictest.AudioBlock, 1)}, heard: at, struck: &strike{Fault{Kind: tc.fault}, at}, runs: []run{{to: 8000}}}
+			first := &stream{StreamLog: &sonictest.StreamLog{Number: 1}}
+			next := &stream{StreamLog: &sonictest.StreamLog{Number: 2, Opened: at.Add(time.Second), Audio: make([]sonictest.AudioBlock, 1)}, heard: at.Add(time.Second), previous: stalled, runs: []run{{from: 9600, to: 32000}}}
+			if tc.to == 16800 {
+				next.runs[0].from = tc.to
+			}
+			next.took = &takeover{at: next.heard, cut: 8000, failure: true, down: at, evident: tc.fault == Ends}
+			j := &trial{Evidence: &Evidence{Track: talk.NewTrack(1, rate), Chunks: sent}, listeners: []*stream{first, stalled, next}, heirs: []*stream{first, stalled, next}}
+			if got := j.inFlight(tc.from, tc.to); got != tc.want {
+				t.Errorf("excused: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestOfTwoResultsOneMayNotBeToldIfTheOtherWasCut(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cut   bool
+		began time.Duration // after the second result was told
+		want  int
+	}{
+		"cut before it was heard":          {true, 200 * time.Millisecond, 0},
+		"begun before the second was told": {true, -200 * time.Millisecond, 1},
+		"not cut":                          {false, 200 * time.Millisecond, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := &request{Request: talk.Request{ID: 1}}, &request{Request: talk.Request{ID: 2}}
+			told := noon.Add(time.Minute)
+			s := &stream{StreamLog: &sonictest.StreamLog{Opened: noon}, ended: told.Add(2 * time.Second)}
+			a := &answer{AnswerLog: &sonictest.AnswerLog{At: time.Minute + tc.began}, s: s, about: first, outcome: true}
+			if tc.cut {
+				a.cutBy = &request{Request: talk.Request{ID: 3}}
+			}
+			j := &trial{
+				Evidence: &Evidence{Began: noon, HungUp: noon.Add(time.Hour), Ended: noon.Add(time.Hour), Runs: []Execution{{Call: talk.Call{Request: 2}, Returned: told, Result: "2"}}},
+				streams:  []*stream{s}, requests: []*request{first, second}, answers: []*answer{a}, wrong: map[string]bool{},
+			}
+			if j.outcomeHeard(second); len(j.result.Violations) != tc.want {
+				t.Errorf("found %v, want %d", j.result.Violations, tc.want)
+			}
+		})
+	}
+}
+
+func TestASentenceThatAFailedStreamDoesNotEndSeemsToGoOnForAWhile(t *testing.T) {
+	const text = "reply 1 part 1 of 1 amber birch cedar dune ember fjord."
+	pcm := talk.Voice(1, int(rate.Samples(4*time.Second)))
+	for name, tc := range map[string]struct {
+		failed bool
+		told   time.Duration // after the last of it was heard
+		want   int
+	}{
+		"a moment later":         {true, time.Second, 0},
+		"long after":             {true, 3 * time.Second, 1},
+		"it has not failed, too": {false, time.Second, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			half := len(pcm) / 2
+			end := noon.Add(rate.Duration(int64(half)))
+			j := &trial{Evidence: &Evidence{Began: noon, OutputBegan: noon, OutputRate: rate, OutputChunk: frame}, wrong: map[string]bool{}}
+			stalled := &stream{StreamLog: &sonictest.StreamLog{}}
+			if tc.failed {
+				stalled.struck = &strike{Fault{Kind: Silences}, noon}
+			}
+			next := &stream{StreamLog: &sonictest.StreamLog{Number: 1, Opened: noon, Audio: make([]sonictest.AudioBlock, 1)}}
+			a := &answer{AnswerLog: &sonictest.AnswerLog{}, s: stalled, about: &request{Request: talk.Request{ID: 1}}, heard: int64(half), last: end}
+			said := &sentence{Said: &sonictest.Said{Text: text, PCM: pcm}, heard: []segment{{to: half}}}
+			h := told{s: next, at: end.Add(tc.told), lines: []assistedLine{{text: text}}}
+			if j.saidSentence(h, a, said, map[*answer]int{}); len(j.result.Violations) != tc.want {
+				t.Errorf("found %v, want %d", j.result.Violations, tc.want)
+			}
+		})
+	}
+}
