@@ -96,6 +96,7 @@ type connection struct {
 	speech     utterance     // the utterance in progress, or the last one
 	reply      *reply        // the answer in progress
 	heardAudio time.Duration // how much audio was sent, for minTextAudio
+	quiet      int64         // samples of silence that it is to hear while it drains
 	held       [][][]byte    // texts that wait for the rest of that
 
 	// results are what it was told that its tools returned, and has said nothing

@@ -37,12 +37,20 @@ func (v *conversation) userAudio(f *frames.AudioInput) {
 }
 
 // quietOld lets the stream that drains hear silence in place of the user: its
-// clock is its input, and what it owes comes by that.
+// clock is its input, and what it owes comes by that. An event costs the same
+// whatever its length, so they are not as short as the user's.
 func (v *conversation) quietOld(n int64) {
-	if c := v.draining; c != nil {
-		c.silence(n, v.ring.end)
+	c := v.draining
+	if c == nil {
+		return
+	}
+	if c.quiet += n; c.quiet >= v.cfg.InputRate.Samples(quietPiece) {
+		c.silence(c.quiet, v.ring.end)
+		c.quiet = 0
 	}
 }
+
+const quietPiece = 100 * time.Millisecond
 
 // follow notes where on the caller's track the next n samples of the ring are.
 // The two clocks run in step, but for audio that never came: a muted
@@ -208,6 +216,7 @@ type speech struct {
 	ends int // of streams that were given it, weighed: see conversation.suspect
 
 	deafSince   time.Time     // when it was last told that the stream takes no audio
+	examined    time.Time     // when it was last looked for a reason to doubt
 	doubted     time.Time     // when it was last doubted that the stream listens at all …
 	doubting    bool          // … whether another one is on its way for that reason …
 	doubtsPause time.Duration // … and how long there is no other doubt
@@ -460,10 +469,11 @@ func (v *conversation) doubt(ctx context.Context) {
 		s.deafSince = time.Now()
 		v.rotate(ctx, continuity.Doubt, "the service has stopped taking audio")
 	}
-	if c == nil || v.speaks(v.draining) || s.transcribed() ||
-		time.Since(c.lastEvent) < speechlessFor || time.Since(c.opened) < speechlessFor || time.Since(s.doubted) < s.doubtsPause {
+	if c == nil || v.speaks(v.draining) || s.transcribed() || time.Since(c.lastEvent) < speechlessFor ||
+		time.Since(c.opened) < speechlessFor || time.Since(s.doubted) < s.doubtsPause || time.Since(s.examined) < doubtLooks {
 		return
 	}
+	s.examined = time.Now()
 	quietFrom := v.ring.end - audio.Position(v.cfg.InputRate.Samples(speechlessFor))
 	quiet := v.ring.firstSound(quietFrom) == v.ring.end
 	var spoke bool
@@ -491,6 +501,10 @@ const (
 	// speechlessFor is how long the service may say nothing about what it hears:
 	// its endpointing takes up to two seconds, its first word a second or two.
 	speechlessFor = 6 * time.Second
+
+	// doubtLooks is how often a reason is looked for, which is a search through the
+	// ring.
+	doubtLooks = 200 * time.Millisecond
 
 	// doubtEvery is the least time between two moves for doubt. It doubles, up to
 	// doubtSeldom, until something is answered: a tone or a noise that the
