@@ -40,7 +40,9 @@ type Reader struct {
 	limit   int64
 	signer  *v4.StreamSigner // nil: messages need no signature
 	decoder *eventstream.Decoder
-	buf     []byte
+	buf     []byte // of the message, and …
+	payload []byte // … its payload, and …
+	inner   []byte // … the payload of the message in it
 	ended   bool
 }
 
@@ -72,7 +74,8 @@ func (r *Reader) Next() ([]byte, error) {
 	case r.ended:
 		return nil, ErrTrailing
 	}
-	outer, err := r.decoder.Decode(bytes.NewReader(raw), nil)
+	r.payload = room(r.payload, len(raw))
+	outer, err := r.decoder.Decode(bytes.NewReader(raw), r.payload)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMessage, err)
 	}
@@ -85,12 +88,22 @@ func (r *Reader) Next() ([]byte, error) {
 			r.ended = true
 			return r.trailer()
 		}
-		inner, err = r.decoder.Decode(bytes.NewReader(outer.Payload), nil)
+		r.inner = room(r.inner, len(raw))
+		inner, err = r.decoder.Decode(bytes.NewReader(outer.Payload), r.inner)
 		if err != nil {
 			return nil, fmt.Errorf("%w: inner message: %w", ErrMessage, err)
 		}
 	}
 	return chunk(inner)
+}
+
+// room returns a buffer into which the decoder can read n bytes. It makes a larger
+// one if it has not got some more of it left then.
+func room(buf []byte, n int) []byte {
+	if n += 2 * bytes.MinRead; cap(buf) < n {
+		return make([]byte, n)
+	}
+	return buf
 }
 
 // trailer makes sure that nothing follows the signed end of the input.
