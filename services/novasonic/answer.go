@@ -145,9 +145,7 @@ func (v *conversation) announced(c *connection, b *block, text string) {
 			b.of.announced += text
 		}
 	} else {
-		if v.overtaken(c) {
-			v.breakOff(c)
-		}
+		v.overtake(c)
 		b.reply = v.replyOf(c)
 		if !b.reply.unwanted {
 			b.of = v.newSentence(c, b.reply, text)
@@ -160,13 +158,17 @@ func (v *conversation) announced(c *connection, b *block, text string) {
 	v.emitFor(b.reply, &frames.LLMText{Response: b.reply.id, Text: text})
 }
 
-// overtaken reports whether the answer in progress will not go on, though nobody
-// says so: a text came between its last announcement and this one, and that has
-// had no audio.
-func (v *conversation) overtaken(c *connection) bool {
-	return slices.ContainsFunc(v.owed, func(s *sentence) bool {
+// overtake ends the answer in progress if it will not go on, though nobody says so:
+// a text has come since its last announcement, which has had no audio. The results
+// that it was about are in the history, and are not told again, as behind a
+// barge-in.
+func (v *conversation) overtake(c *connection) {
+	if slices.ContainsFunc(v.owed, func(s *sentence) bool {
 		return s.reply == c.reply && !s.voiced && s.announcedAt.Before(c.toldAt)
-	})
+	}) {
+		c.saysOf(c.reply.about)
+		v.breakOff(c)
+	}
 }
 
 // newSentence gives a sentence its place in the answer and in the transcript.

@@ -49,6 +49,7 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 		v.log.Debug("tool call of a stream that no longer answers is ignored", "stream", c.number, "tool", e.Name)
 		return // what it is for is heard, and answered, by another
 	}
+	v.overtake(c)
 	// What was said before a call ("let me check") is an answer of its own: the
 	// wait for the tool is no hole in the middle of one.
 	if r := c.reply; r != nil && !r.closed && !v.speaking(c, r) {

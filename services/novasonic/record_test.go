@@ -468,6 +468,37 @@ func TestAResultThatATextHasSupersededDoesNotTakeTheNextOnesPlace(t *testing.T) 
 	})
 }
 
+func TestWhatATypedTextLeadsToAnswersItThoughAResultWasAnnounced(t *testing.T) {
+	for name, answer := range map[string]func(d *desk){
+		"an answer": func(d *desk) { d.says("s2", "To what was typed.", wire.StopPartialTurn) },
+		"a call": func(d *desk) {
+			d.gets(&wire.ContentStart{ContentID: "t", Type: wire.TypeTool}, &wire.ToolUse{ContentID: "t", ToolUseID: "x", Name: "n", Arguments: []byte("{}")})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				withDesk(t, func(d *desk) {
+					d.heard(0)
+					result := &call{id: "a", by: d.c, turn: 1, result: []byte("{}"), words: d.v.past.add(User, "the result"), toldAt: time.Now()}
+					d.c.results, d.c.expects = []*call{result}, time.Now()
+					time.Sleep(200 * time.Millisecond)
+					d.announces("s", "An outcome.") // and no audio
+					time.Sleep(5 * time.Millisecond)
+					d.v.say("typed")
+					time.Sleep(time.Second)
+					answer(d)
+					if len(d.v.asked) > 0 {
+						t.Error("it would be asked again")
+					}
+					if len(d.c.results) > 0 {
+						t.Error("the next answer would be taken for one about the result")
+					}
+				})
+			})
+		})
+	}
+}
+
 func TestAnAnswerThatEndsAsItIsInterruptedEndsOnce(t *testing.T) {
 	withDesk(t, func(d *desk) {
 		d.heard(0)
