@@ -100,6 +100,14 @@ func TestTheLivesOfStreamsFollowFromTheStepsOfMoves(t *testing.T) {
 			{Number: 2, Phases: phases(20.0, timeline.Opening, 21.0, timeline.Standby, 22.0), Died: true},
 			{Number: 3, Phases: phases(20.0, timeline.Opening, 23.0, timeline.Standby, 25.0)},
 		}},
+		{"a standby that is discarded", []told{
+			step(20, 1, age, novasonic.SwapBegun, 1, 0), step(21, 1, age, novasonic.SwapReady, 1, 2), step(22, 1, age, novasonic.SwapDiscarded, 1, 2),
+			step(23, 1, age, novasonic.SwapReady, 1, 3), step(25, 1, age, novasonic.SwapCut, 1, 3),
+		}, []timeline.Stream{
+			{Number: 1, Phases: phases(0.0, timeline.Listening, 25.0, timeline.Draining, 60.0)},
+			{Number: 2, Phases: phases(20.0, timeline.Opening, 21.0, timeline.Standby, 22.0)},
+			{Number: 3, Phases: phases(22.0, timeline.Opening, 23.0, timeline.Standby, 25.0, timeline.Listening, 60.0)},
+		}},
 		{"a stream that dies while it drains", []told{
 			step(20, 1, age, novasonic.SwapBegun, 1, 0), step(20, 1, age, novasonic.SwapReady, 1, 2), step(20, 1, age, novasonic.SwapCut, 1, 2),
 			step(23, 1, age, novasonic.SwapGone, 1, 2),

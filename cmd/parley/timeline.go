@@ -105,12 +105,12 @@ func (m *moves) draw(call *timeline.Call) {
 					streams.end(o.From, at, true)
 				}
 			case novasonic.SwapReady:
-				if standby != 0 && standby != r.to {
-					streams.end(standby, at, false) // it had become too old
-				}
 				standby = r.to
 				streams.enter(standby, timeline.Opening, begun)
 				streams.enter(standby, timeline.Standby, at)
+			case novasonic.SwapDiscarded:
+				streams.end(standby, at, false)
+				standby, begun = 0, at
 			case novasonic.SwapRetried:
 				if standby != 0 {
 					streams.end(standby, at, true)

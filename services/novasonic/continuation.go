@@ -200,6 +200,7 @@ const (
 	SwapBegun     SwapStep = "begun"     // the next stream is being opened
 	SwapRetried   SwapStep = "retried"   // it could not be opened, or died while it waited: another try follows
 	SwapReady     SwapStep = "ready"     // it is open and waits to take over
+	SwapDiscarded SwapStep = "discarded" // it would no longer do: it has waited for too long, or the settings have changed. Another try follows
 	SwapCut       SwapStep = "cut"       // it hears the user from here on
 	SwapDrained   SwapStep = "drained"   // the old stream has said what it owed
 	SwapClosed    SwapStep = "closed"    // the old stream was closed

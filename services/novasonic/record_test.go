@@ -499,6 +499,28 @@ func TestWhatATypedTextLeadsToAnswersItThoughAResultWasAnnounced(t *testing.T) {
 	}
 }
 
+func TestWhatNobodyWillHearAgainIsToldInWords(t *testing.T) {
+	for name, tc := range map[string]struct {
+		since time.Duration
+		want  []Message
+	}{
+		"it is heard again":       {time.Second, nil},
+		"it is no longer kept":    {Config{}.withDefaults().Keep + time.Second, []Message{{User, "one"}}},
+		"the end of it is kept":   {Config{}.withDefaults().Keep - 10*time.Millisecond, nil},
+		"it has just gone by now": {Config{}.withDefaults().Keep, []Message{{User, "one"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withDesk(t, func(d *desk) {
+				d.v.ring.write(make([]int16, 16000))
+				d.user("u", "one")
+				d.v.ring.write(make([]int16, d.v.cfg.InputRate.Samples(tc.since)))
+				d.v.hearAgain()
+				d.wantHistory(tc.want...)
+			})
+		})
+	}
+}
+
 func TestAnAnswerThatEndsAsItIsInterruptedEndsOnce(t *testing.T) {
 	withDesk(t, func(d *desk) {
 		d.heard(0)

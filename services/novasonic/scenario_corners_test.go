@@ -116,6 +116,24 @@ func TestScenarioAMoveAwayFromAStreamThatHasGoneSilentTakesAllThatWasSaidAlong(t
 	})
 }
 
+func TestScenarioAStreamThatGoesSilentWhenItHasToldOfABeginningIsLeft(t *testing.T) {
+	t.Parallel()
+	// It has understood what was said before that, which must not hide it.
+	want := outcome{doomed: []int{0}, agent: []string{youSaid("23")}, again: 10 * time.Second}
+	play(t, short(echo()), novasonic.Config{}, want, func(s *scene) {
+		s.at(5 * time.Second)
+		s.says("1")
+		s.waitsFor("transcript", isA[*frames.Transcription])
+		s.begins("23")
+		s.waitsFor("beginning", func(f frames.Frame) bool {
+			started, ok := f.(*frames.UserStartedSpeaking)
+			return ok && started.Rate.Duration(int64(started.Position)) > 5500*time.Millisecond
+		})
+		s.strike(0, sonictest.StallWrites())
+		s.waits(12 * time.Second)
+	})
+}
+
 func TestScenarioWhatWasTypedAfterWordsThatNobodyHeardComesAfterThem(t *testing.T) {
 	t.Parallel()
 	want := outcome{doomed: []int{0}, again: time.Minute, agent: []string{youSaid("12"), "You said hello.", youSaid("3")}}

@@ -92,6 +92,9 @@ var rivals = []struct {
 			s.at(19 * time.Second)
 			s.says(hearingKeys(80)) // until 41 s: past the last deadline
 			s.waits(32 * time.Second)
+			if !slices.ContainsFunc(of[*novasonic.Swap](s.rig), func(w *novasonic.Swap) bool { return w.Step == novasonic.SwapDiscarded }) {
+				s.t.Error("nobody is told that a standby was discarded")
+			}
 		},
 	},
 	{

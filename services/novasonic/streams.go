@@ -191,7 +191,10 @@ func (v *conversation) discard(d continuity.Decision) {
 		v.attempt.cancel()
 	}
 	if c := v.streams[d.Stream]; c != nil {
-		v.log.Info("standby discarded", "stream", c.number, "age", time.Since(c.opened).Round(time.Second))
+		v.log.Info("standby discarded", "move", d.Move.Number, "stream", c.number, "age", time.Since(c.opened).Round(time.Second))
+		if c.role == standby && d.Move.Number > 0 {
+			v.tellSwap(d.Move, SwapDiscarded, nil)
+		}
 		v.close(c)
 	}
 }

@@ -354,7 +354,11 @@ func (v *conversation) hearAgain() {
 	s.from, s.again = v.firstUnanswered()
 	s.since = time.Now()
 	for _, e := range s.texts {
-		e.text = ""
+		if s.textAt > v.ring.start() {
+			e.text = ""
+		} else {
+			e.pending = false // it is no longer kept, and nobody will hear it
+		}
 	}
 	s.texts, s.pending = nil, nil
 }
@@ -462,14 +466,15 @@ func (v *conversation) letGo() {
 // doubt looks for a stream behind which nobody is at work. Where one does not
 // take audio, or the user seems to have said something of which the service has
 // not said a word, or has not told the end, nobody can be sure: a move, which is
-// not heard, lets another stream hear it.
+// not heard, lets another stream hear it. What it has understood it may choose not
+// to answer.
 func (v *conversation) doubt(ctx context.Context) {
 	c, s := v.listening, &v.speech
 	if c.deaf(v.ring.end) && time.Since(s.deafSince) >= doubtEvery {
 		s.deafSince = time.Now()
 		v.rotate(ctx, continuity.Doubt, "the service has stopped taking audio")
 	}
-	if c == nil || v.speaks(v.draining) || s.transcribed() || time.Since(c.lastEvent) < speechlessFor ||
+	if c == nil || v.speaks(v.draining) || s.transcribed() && !inProgress(s.pending) || time.Since(c.lastEvent) < speechlessFor ||
 		time.Since(c.opened) < speechlessFor || time.Since(s.doubted) < s.doubtsPause || time.Since(s.examined) < doubtLooks {
 		return
 	}
