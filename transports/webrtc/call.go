@@ -48,6 +48,7 @@ type Call struct {
 	peer       *peer
 	candidates int
 	outbox     []message // until there is a channel
+	dropped    uint64    // messages, since a peer did not read
 	report     remote
 	cancel     func() // ends the run before it hears; nil afterwards
 	left       string // why the peer is gone
@@ -68,6 +69,10 @@ type Stats struct {
 	Loss      float64
 	Jitter    time.Duration
 	RoundTrip time.Duration
+
+	// MessagesDropped are those that a peer was not sent which did not read what was
+	// sent before.
+	MessagesDropped uint64
 }
 
 // remote is what a peer has told of what it gets.
@@ -113,9 +118,9 @@ func (c *Call) Output() *playout.Output { return c.output }
 // Stats returns how the connection is. It is safe for concurrent use.
 func (c *Call) Stats() Stats {
 	c.mu.Lock()
-	r, report := c.receiver, c.report
+	r, report, dropped := c.receiver, c.report, c.dropped
 	c.mu.Unlock()
-	s := Stats{Loss: report.loss, Jitter: report.jitter, RoundTrip: report.roundTrip}
+	s := Stats{MessagesDropped: dropped, Loss: report.loss, Jitter: report.jitter, RoundTrip: report.roundTrip}
 	if r != nil {
 		s.Receiver = r.Stats()
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,15 +175,22 @@ func TestWhatWasSaidBeforeHangingUpIsHeard(t *testing.T) {
 func TestAPeerThatDoesNotReadItsMessagesHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, n = 10_000, 300
+		var errs atomic.Int64
 		w := serve(t, Config{}, func(*Call) pipeline.Processor {
-			return pipeline.On(func(ctx context.Context, f *frames.DTMFInput, dir frames.Direction, out *pipeline.Port) error {
-				time.Sleep(100 * time.Millisecond)
-				for range n {
-					if err := out.Send(ctx, &frames.TransportMessageUrgent{Message: strings.Repeat("x", size)}, dir); err != nil {
-						return err
+			return pipeline.Func(func(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+				switch f.(type) {
+				case *frames.Error:
+					errs.Add(1)
+				case *frames.DTMFInput:
+					time.Sleep(100 * time.Millisecond)
+					for range n {
+						if err := out.Send(ctx, &frames.TransportMessageUrgent{Message: strings.Repeat("x", size)}, dir); err != nil {
+							return err
+						}
 					}
+					return nil
 				}
-				return nil
+				return out.Send(ctx, f, dir)
 			})
 		})
 		c := w.dial("10.0.0.2", "parley").connect()
@@ -196,6 +204,12 @@ func TestAPeerThatDoesNotReadItsMessagesHoldsUpNobody(t *testing.T) {
 		call.mu.Unlock()
 		if waits > maxBuffered {
 			t.Errorf("%d bytes wait for the peer", waits)
+		}
+		if dropped := call.Stats().MessagesDropped; dropped < n-maxBuffered/size || dropped >= n {
+			t.Errorf("%d of %d messages were dropped", dropped, n)
+		}
+		if errs.Load() != 1 {
+			t.Errorf("that was said %d times", errs.Load())
 		}
 	})
 }

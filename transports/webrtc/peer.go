@@ -35,6 +35,7 @@ type peer struct {
 	track    *pion.TrackRemote // that is heard
 	channel  *pion.DataChannel
 	language language
+	slow     bool // it does not read its messages, and that was said
 	over     bool
 
 	losses losses // reports' own
@@ -337,13 +338,20 @@ func (p *peer) send(m message) error {
 	if err != nil {
 		return err
 	}
-	if p.channel.BufferedAmount()+uint64(len(b)) > maxBuffered {
+	slow, said := p.channel.BufferedAmount()+uint64(len(b)) > maxBuffered, p.slow
+	p.slow = slow
+	switch {
+	case slow && said:
+		p.call.dropped++
+		return nil
+	case slow:
+		p.call.dropped++
 		return errSlow
 	}
 	return p.channel.SendText(string(b))
 }
 
-var errSlow = errors.New("the peer does not read its messages")
+var errSlow = errors.New("the peer does not read its messages: they are dropped until it does")
 
 // maxBuffered is how many bytes may wait for a peer that does not read.
 const maxBuffered = 1 << 20
