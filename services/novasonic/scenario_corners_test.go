@@ -134,6 +134,28 @@ func TestScenarioAStreamThatGoesSilentWhenItHasToldOfABeginningIsLeft(t *testing
 	})
 }
 
+func TestScenarioAStreamThatHasUnderstoodAndSaysNothingMoreIsLeftWhenTheUserGoesOn(t *testing.T) {
+	t.Parallel()
+	// That it has no answer to what it understood says nothing of what came behind.
+	for name, behaviour := range map[string]sonictest.Behaviour{"with events of speech": {}, "without": {UserSpeech: sonictest.Off}} {
+		t.Run(name, func(t *testing.T) {
+			sc := short(echo())
+			sc.Behaviour = behaviour
+			play(t, sc, novasonic.Config{}, outcome{doomed: []int{0}, again: 20 * time.Second, agent: []string{youSaid("3")}}, func(s *scene) {
+				s.at(5 * time.Second)
+				s.says("12345")
+				s.waitsFor("transcript", isA[*frames.Transcription])
+				s.strike(0, sonictest.StallWrites())
+				s.waits(3 * time.Second)
+				s.says("2")
+				s.waits(5 * time.Second)
+				s.says("3")
+				s.waits(10 * time.Second)
+			})
+		})
+	}
+}
+
 func TestScenarioWhatWasTypedAfterWordsThatNobodyHeardComesAfterThem(t *testing.T) {
 	t.Parallel()
 	want := outcome{doomed: []int{0}, again: time.Minute, agent: []string{youSaid("12"), "You said hello.", youSaid("3")}}

@@ -173,7 +173,8 @@ func TestScenarioAStreamThatStallsIsReplaced(t *testing.T) {
 		"writes nothing, while the user speaks":  {sonictest.StallWrites(), during},
 		"writes nothing, before the user speaks": {sonictest.StallWrites(), before},
 		// One that writes nothing while it thinks, after it has told what it
-		// understood, cannot be told from a model that chooses not to answer.
+		// understood, cannot be told from a model that chooses not to answer, until
+		// the user goes on.
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := outcome{agent: []string{youSaid("12345"), youSaid("8")}, user: []string{"one two three four five", "eight"}}

@@ -548,7 +548,7 @@ func (v *conversation) suspect(minds bool, err error) (some, givenUp bool) {
 			for _, e := range v.speech.texts {
 				e.text = ""
 			}
-			v.letGo()
+			v.letGo(v.ring.end)
 			v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("what the user said last is given up, since the service ended one stream after another that heard it: %w", err)))
 		}
 	}

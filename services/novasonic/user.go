@@ -3,6 +3,7 @@ package novasonic
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -441,40 +442,47 @@ func (v *conversation) forgive() {
 	if _, some := v.firstUnanswered(); !some || v.userSpeaking() {
 		return
 	}
-	v.letGo()
+	to := v.ring.end
+	switch n := len(s.pending); { // what came behind that, the service has not told of yet
+	case n > 0:
+		to = max(s.textAt, s.pending[n-1].over)
+	case s.transcribed():
+		to = s.textAt
+	}
+	v.letGo(to)
 }
 
 // saysMoreWithin is when a stream that has finished one answer begins the next, if
 // it has more to say.
 const saysMoreWithin = 2 * time.Second
 
-// letGo gives up what the user has said and nobody has answered.
-func (v *conversation) letGo() {
+// letGo gives up what the user has said before a position and nobody has answered.
+func (v *conversation) letGo(to audio.Position) {
 	s := &v.speech
 	for _, e := range s.texts {
 		e.pending = false
 	}
-	to := v.ring.end
-	if v.ring.lastSound(to-v.slack()) < to {
+	if to == v.ring.end && v.ring.lastSound(to-v.slack()) < to {
 		to = v.soundFrom(to, 0) // it may be the beginning of something else
 	}
 	s.settle(to, to)
 	s.ends = 0
-	s.texts, s.pending, s.segments, s.again = nil, nil, nil, false
+	s.texts, s.pending, s.again = nil, nil, false
+	s.segments = slices.DeleteFunc(s.segments, func(u utterance) bool { return u.start <= to })
 }
 
 // doubt looks for a stream behind which nobody is at work. Where one does not
 // take audio, or the user seems to have said something of which the service has
 // not said a word, or has not told the end, nobody can be sure: a move, which is
 // not heard, lets another stream hear it. What it has understood it may choose not
-// to answer.
+// to answer, but not to tell of what was said after that.
 func (v *conversation) doubt(ctx context.Context) {
 	c, s := v.listening, &v.speech
 	if c.deaf(v.ring.end) && time.Since(s.deafSince) >= doubtEvery {
 		s.deafSince = time.Now()
 		v.rotate(ctx, continuity.Doubt, "the service has stopped taking audio")
 	}
-	if c == nil || v.speaks(v.draining) || s.transcribed() && !inProgress(s.pending) || time.Since(c.lastEvent) < speechlessFor ||
+	if c == nil || v.speaks(v.draining) || time.Since(c.lastEvent) < speechlessFor ||
 		time.Since(c.opened) < speechlessFor || time.Since(s.doubted) < s.doubtsPause || time.Since(s.examined) < doubtLooks {
 		return
 	}
@@ -485,6 +493,8 @@ func (v *conversation) doubt(ctx context.Context) {
 	switch {
 	case inProgress(s.pending):
 		spoke = quiet
+	case s.transcribed():
+		spoke = quiet && v.ring.firstSound(s.textAt) < quietFrom
 	case len(s.pending) > 0:
 		spoke = time.Since(s.since) >= speechlessFor
 	case len(v.asked) > 0:
