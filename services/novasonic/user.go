@@ -17,16 +17,15 @@ import (
 // ---- what comes from the pipeline
 
 func (v *conversation) userAudio(f *frames.AudioInput) {
-	samples, err := v.input.convert(f)
+	samples, at, err := v.input.convert(f)
 	if err != nil {
 		v.report(pipeline.Classify(frames.ErrorInvalidRequest, err))
-		return
 	}
 	if len(samples) == 0 {
 		return
 	}
 	v.track = f.Track
-	v.follow(f.Position.At(f.Format.Rate, v.cfg.InputRate), len(samples))
+	v.follow(at, len(samples))
 	from := v.ring.end
 	v.ring.write(samples)
 	v.accounted = time.Now()
@@ -69,7 +68,7 @@ func (v *conversation) follow(at audio.Position, n int) {
 func (v *conversation) callerAt(p audio.Position) audio.Position { return v.caller.user(p) }
 
 // keepAlive fills in for a microphone that sends nothing, and returns when to
-// look again.
+// look again. It does not make up for a process that was stopped for longer.
 func (v *conversation) keepAlive() time.Duration {
 	if v.cfg.KeepAlive < 0 {
 		return time.Hour
@@ -78,7 +77,7 @@ func (v *conversation) keepAlive() time.Duration {
 	if missing < v.cfg.KeepAlive {
 		return v.cfg.KeepAlive - missing
 	}
-	n := v.cfg.InputRate.Samples(missing)
+	n := v.cfg.InputRate.Samples(min(missing, max(v.cfg.KeepAlive, mostSilence)))
 	v.ring.gap = v.ring.end
 	if c := v.listening; c != nil {
 		c.silence(n, v.ring.end)
@@ -87,6 +86,10 @@ func (v *conversation) keepAlive() time.Duration {
 	v.accounted = time.Now()
 	return min(v.cfg.KeepAlive, 100*time.Millisecond)
 }
+
+// mostSilence is the most silence that is filled in at once, unless the interval
+// is longer.
+const mostSilence = time.Second
 
 // say passes on what the user has typed, or what the application instructs the
 // model to do. It is answered, or interrupts the answer in progress. It returns
