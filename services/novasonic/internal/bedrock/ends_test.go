@@ -104,6 +104,27 @@ func waitUntil(t *testing.T, otherwise string, done func() bool) {
 	t.Error(otherwise)
 }
 
+func TestARefusalIsToldThoughEventsAreOnTheirWay(t *testing.T) {
+	p := &peer{answer: func(w http.ResponseWriter, r *http.Request) bool {
+		refuse(w, 403, "AccessDeniedException", "You don't have access to the model with the specified model ID.")
+		return true
+	}}
+	d := dialerFor(t, p.start(t))
+	for range 200 {
+		s := dial(t, d)
+		sending := make(chan struct{})
+		go func() {
+			defer close(sending)
+			for s.Send(context.Background(), []byte("hello")) == nil {
+			}
+		}()
+		if err := ending(t, s); Classify(err).Reason != ReasonAccess {
+			t.Fatal(err)
+		}
+		<-sending
+	}
+}
+
 func TestRefusedStreamSaysWhy(t *testing.T) {
 	for _, c := range []struct {
 		name          string

@@ -85,19 +85,30 @@ type link struct {
 	answered  signal // the transport has an answer, or failed
 	failure   error  // why it failed; valid once answered
 	accepted  signal // the service has answered 200
+	read      signal // the SDK has read an answer other than that
+	refusal   error  // what it says; valid once read
 	request   signal // the transport is done with the request
 	framed    signal // the response is cut into frames here, not by the SDK
 	lastFrame signal // the response ended, and between two frames
 }
 
-// failed returns why the transport failed to get an answer; nil if it got one.
-// It waits for the transport to say so, which it is about to do where it has
-// closed the request.
+// failed returns why the transport failed to get an answer, or what the service
+// says that refuses the stream; nil if it serves it. It waits for that to be known,
+// which is about to happen where the request was closed.
 func (l *link) failed() error {
+	soon := time.After(time.Second)
 	select {
 	case <-l.answered.c:
+	case <-soon:
+		return nil
+	}
+	if l.failure != nil || l.accepted.isSet() {
 		return l.failure
-	case <-time.After(time.Second):
+	}
+	select {
+	case <-l.read.c:
+		return l.refusal
+	case <-soon:
 		return nil
 	}
 }
@@ -243,6 +254,10 @@ func (g *guardedCall) build(ctx context.Context, in middleware.BuildInput, next 
 	}
 	out, md, err := next.HandleBuild(ctx, in)
 	g.err = err
+	if l := &g.stream.link; !l.accepted.isSet() {
+		l.refusal = err
+		l.read.set()
+	}
 	return out, md, err
 }
 

@@ -48,7 +48,7 @@ func newStream(d *SDKDialer, l *lane, model string, expires time.Time) *sdkStrea
 		lane:    l,
 		model:   model,
 		expires: expires,
-		link:    link{answered: newSignal(), accepted: newSignal(), request: newSignal(), framed: newSignal(), lastFrame: newSignal()},
+		link:    link{answered: newSignal(), accepted: newSignal(), read: newSignal(), request: newSignal(), framed: newSignal(), lastFrame: newSignal()},
 		chunks:  make(chan []byte),
 		sending: make(chan struct{}, 1),
 	}
@@ -149,8 +149,8 @@ func (s *sdkStream) whyEnded() error {
 	}
 	err := s.events.Err()
 	if errors.Is(err, io.ErrClosedPipe) {
-		// A Send met the pipe that the transport closed when it failed, and
-		// came first: what the transport says is what happened.
+		// A Send met the pipe that was closed when the transport failed or the
+		// service refused, and came first: that is what happened.
 		if failure := s.link.failed(); failure != nil {
 			err = failure
 		}
