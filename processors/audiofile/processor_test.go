@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,6 +52,60 @@ func TestAgentSourcePlaysTheWholeFileBetweenTTSStartAndTTSStop(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"TTSStart(jingle.wav)", "TTSStop(jingle.wav)", "End(" + path + " is over)"}, others); diff != "" {
 			t.Errorf("beside the audio (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAnAgentSourceThatIsInterruptedTellsItsEndOnce(t *testing.T) {
+	f := audio.Mono(audio.Rate8k)
+	path := write(t, "jingle.wav", f, tone(f, 8000)) // 50 pieces
+	for name, at := range map[string]int{"at the first piece": 1, "in the middle": 20, "at the last piece": 50} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var others []string
+				pieces := 0
+				collect := pipeline.Func(func(ctx context.Context, fr frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+					switch fr.(type) {
+					case *frames.AudioOutput:
+						if pieces++; pieces == at {
+							out.Interrupt("barge-in")
+						}
+						time.Sleep(time.Millisecond) // so that the source has to wait
+					case *frames.TTSStart, *frames.TTSStop, *frames.End:
+						others = append(others, fr.String())
+					}
+					return out.Send(ctx, fr, dir)
+				})
+				if err := pipeline.New(pipeline.Config{}, audiofile.NewSource(audiofile.SourceConfig{Path: path, End: true}), collect).Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff([]string{"TTSStart(jingle.wav)", "TTSStop(jingle.wav)", "End(" + path + " is over)"}, others); diff != "" || pieces > at {
+					t.Errorf("%d pieces of at most %d, and beside them (-want +got):\n%s", pieces, at, diff)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAgentSourceThatFailsTellsItsEndFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := audio.Mono(audio.Rate8k)
+		path := save(t, "cut.wav", wavBytes(t, f, tone(f, 8000))[:44+2*1000])
+		var told []string
+		collect := pipeline.Func(func(ctx context.Context, fr frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			switch fr.(type) {
+			case *frames.TTSStart, *frames.TTSStop:
+				told = append(told, fr.String())
+			}
+			return out.Send(ctx, fr, dir)
+		})
+		// Inline, it is told on the source's goroutine: the failure drops what is queued.
+		err := pipeline.New(pipeline.Config{}, audiofile.NewSource(audiofile.SourceConfig{Path: path}), pipeline.Inline(collect)).Run(t.Context())
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("Run: %v", err)
+		}
+		if diff := cmp.Diff([]string{"TTSStart(cut.wav)", "TTSStop(cut.wav)"}, told); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
 }

@@ -20,7 +20,8 @@ type SourceConfig struct {
 
 	// Caller makes it the caller's voice, [frames.AudioInput], in real time,
 	// mixed to mono. By default it is the agent's: [frames.AudioOutput], as fast
-	// as the pipeline takes it, between TTSStart and TTSStop.
+	// as the pipeline takes it, between TTSStart and TTSStop, which comes as well
+	// when an interruption has ended it.
 	Caller bool
 
 	// Track names the audio; the file's name without folder by default. It is
@@ -98,16 +99,14 @@ func (s *Source) Run(ctx context.Context, out *pipeline.Port) error {
 func (s *Source) playAgent(_ context.Context, out *pipeline.Port) error {
 	ctx := out.Generation()
 	response := s.config.Track
-	if err := out.Send(ctx, &frames.TTSStart{Response: response}, frames.Downstream); err != nil {
-		return err
+	err := out.Send(ctx, &frames.TTSStart{Response: response}, frames.Downstream)
+	if err == nil {
+		err = s.each(func(a frames.Audio, _ time.Duration) error {
+			return out.Send(ctx, &frames.AudioOutput{Audio: a, Response: response}, frames.Downstream)
+		})
 	}
-	err := s.each(func(a frames.Audio, _ time.Duration) error {
-		return out.Send(ctx, &frames.AudioOutput{Audio: a, Response: response}, frames.Downstream)
-	})
-	if err != nil {
-		return err
-	}
-	return out.Send(ctx, &frames.TTSStop{Response: response}, frames.Downstream)
+	// However it ended: whoever has heard of its beginning waits for that.
+	return errors.Join(err, out.Send(ctx, &frames.TTSStop{Response: response}, frames.Downstream))
 }
 
 func (s *Source) playCaller(ctx context.Context, out *pipeline.Port) error {
