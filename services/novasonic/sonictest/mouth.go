@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/convert"
 	"github.com/parley-go/parley/services/novasonic/sonictest/internal/protocol"
 	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
 )
@@ -196,13 +197,12 @@ func (s *session) pcm(sentence Sentence) []int16 {
 	if sentence.Rate == s.talk.rate {
 		return sentence.Audio
 	}
-	r, err := audio.NewResampler(sentence.Rate, s.talk.rate, 1)
+	c, err := convert.New(audio.Mono(sentence.Rate), audio.Mono(s.talk.rate))
 	if err != nil {
 		s.violation("", "the brain's audio cannot be converted: "+err.Error(), false)
 		return nil
 	}
-	delay := r.Delay()
-	return r.Flush(r.Resample(nil, sentence.Audio))[delay:]
+	return c.Finish(c.Convert(nil, sentence.Audio))
 }
 
 // proceed does what comes next in an answer: calls, then a sentence after the
