@@ -74,6 +74,15 @@ func (c *Converter) Finish(dst []int16) []int16 {
 	return dst
 }
 
+// Held returns how many frames are held back: what goes in next comes out behind
+// them.
+func (c *Converter) Held() int {
+	if c.resampler == nil {
+		return 0
+	}
+	return c.resampler.Delay() - c.skip
+}
+
 // Reset forgets what is held back, and does otherwise what Finish does.
 func (c *Converter) Reset() {
 	if c.resampler != nil {
