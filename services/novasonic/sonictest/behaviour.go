@@ -101,8 +101,11 @@ type Behaviour struct {
 	// Default: modelStreamErrorException.
 	SecondAudioException string
 
-	// RefuseSchemaExtras refuses tools whose input schema uses anyOf, oneOf,
-	// allOf, not, $ref or definitions. Default: no.
+	// RefuseSchemaExtras refuses tools whose input schema uses what has been blamed
+	// for a refusal: anyOf, default, title, additionalProperties, and of the same
+	// kind oneOf, allOf, not, $ref, $defs, definitions and $schema. Default: no;
+	// others send them without trouble. A Fault with Behave and a Probability makes
+	// it a matter of luck.
 	RefuseSchemaExtras bool
 
 	// IgnoreUnknownEvents lets input events of a name that is not known pass.

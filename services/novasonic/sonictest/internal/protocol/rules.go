@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ type Options struct {
 	AnyRoles              bool          // the history may begin with any role, and repeat it
 	SecondPromptRefused   bool          // a second prompt is refused with a word
 	SecondAudio           string        // exception for a second AUDIO block; "" is modelStreamErrorException
-	RefuseSchemaExtras    bool          // tools whose schema combines others (anyOf, $ref and the like) are refused
+	RefuseSchemaExtras    bool          // tools whose schema has one of the extras are refused
 	RefuseEmptyText       bool          // an empty textInput is refused
 	AudioSettle           time.Duration // audioInput this soon after its contentStart is refused
 	Blocked               []string      // phrases that trip the content filter
@@ -212,23 +213,37 @@ func (r *Rules) promptStart(ev PromptStart) *Refusal {
 	return nil
 }
 
-// hasExtras tells whether a schema uses, at its top or below, what combines
-// schemas.
-func hasExtras(schema string) bool {
-	var v any
-	if json.Unmarshal([]byte(schema), &v) != nil {
-		return false
-	}
-	return combines(v)
+// extras are the keywords of JSON Schema that users of the service have blamed for
+// a refusal, and what belongs to them.
+var extras = []string{
+	"anyOf", "oneOf", "allOf", "not", "$ref", "$defs", "definitions",
+	"default", "title", "additionalProperties", "$schema",
 }
 
-func combines(v any) bool {
+// hasExtras tells whether a schema uses one of the extras, at its top or below.
+func hasExtras(schema string) bool {
+	var v any
+	return json.Unmarshal([]byte(schema), &v) == nil && usesExtras(v)
+}
+
+// usesExtras does so for a schema, or a list of them, that has been decoded.
+func usesExtras(v any) bool {
 	switch v := v.(type) {
 	case []any:
-		return slices.ContainsFunc(v, combines)
+		return slices.ContainsFunc(v, usesExtras)
 	case map[string]any:
-		for name, sub := range v {
-			if slices.Contains([]string{"anyOf", "oneOf", "allOf", "not", "$ref", "$defs", "definitions"}, name) || combines(sub) {
+		for keyword, value := range v {
+			switch {
+			case slices.Contains(extras, keyword):
+				return true
+			case keyword == "enum", keyword == "const", keyword == "examples": // no schemas
+			case keyword == "properties":
+				// Their names are the tool's: one may well be "title".
+				properties, _ := value.(map[string]any)
+				if slices.ContainsFunc(slices.Collect(maps.Values(properties)), usesExtras) {
+					return true
+				}
+			case usesExtras(value):
 				return true
 			}
 		}
