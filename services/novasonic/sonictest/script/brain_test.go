@@ -281,6 +281,11 @@ func TestTheFallbackPlaysTheCallersOwnWordsBack(t *testing.T) {
 	}
 }
 
+func TestAScriptMayOnlyEcho(t *testing.T) {
+	s := mustLoad(t, "version: 1\nfallback: {echo: \"I heard:\"}\n")
+	expect(t, new(talk).user(s, sonictest.Written, "hi"), "I heard:", "hi")
+}
+
 func TestTheLibraryKnowsTheRecordings(t *testing.T) {
 	s := mustLoad(t, `
 version: 1
@@ -310,7 +315,7 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", "", `test.yaml: the script is empty`},
 		{"only a comment", "# hi\n", `test.yaml: the script is empty`},
-		{"no version", "replies: []\n", `test.yaml:1:1: the version is missing: begin with "version: 1"`},
+		{"no version", "greeting: [hi]\n", `test.yaml:1:1: the version is missing: begin with "version: 1"`},
 		{"another version", "version: 2\n", `test.yaml:1:10: this is version 2; only version 1 is understood`},
 		{"nothing to say", "version: 1\n", `test.yaml:1:10: the script says nothing`},
 		{"not a mapping", "- a\n", `test.yaml:1:1: this should be a mapping`},
@@ -390,6 +395,10 @@ scripts/test.yaml:4:11: bad template: unexpected {{end}}
 scripts/test.yaml:5:5: the reply needs a when: exact, contains, matches, after or turn; what is always said belongs in fallback
 scripts/test.yaml:7:21: there is no file "no.wav" beside the script
 scripts/test.yaml:9:11: there is no file "no.mp3" beside the script`},
+		{"beside a script that says nothing", "name: x\nclips:\n  - {text: a, file: no.wav}\n", `
+scripts/test.yaml:1:1: the version is missing: begin with "version: 1"
+scripts/test.yaml:1:1: the script says nothing: it needs replies, a greeting or a fallback
+scripts/test.yaml:3:21: there is no file "no.wav" beside the script`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := loadText(t, c.text)

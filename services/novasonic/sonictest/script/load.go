@@ -77,12 +77,10 @@ func (s *source) compile(fsys fs.FS) (*Script, error) {
 		s.fault(s.at("$.version"), "the version is missing: begin with \"version: 1\"")
 	default:
 		s.fault(s.at("$.version"), "this is version %d; only version 1 is understood", s.Version)
+		return nil, s.mistakes() // whatever else is wrong by version 1 may be right by that one
 	}
-	if len(s.faults) == 0 && len(s.Replies)+len(s.Greeting)+len(s.Fallback.Say)+len(s.Recordings) == 0 {
+	if len(s.Replies)+len(s.Greeting)+len(s.Fallback.Say)+len(s.Recordings) == 0 && s.Fallback.Echo == "" {
 		s.fault(s.at("$.version"), "the script says nothing: it needs replies, a greeting or a fallback")
-	}
-	if len(s.faults) > 0 {
-		return nil, s.mistakes()
 	}
 	out := &Script{name: s.Name, library: new(hearing.Library), clips: make(map[string]*clip, len(s.Clips))}
 	s.compileReplies(out)
