@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -83,8 +84,8 @@ func (a *agentFlags) inFlags(err error) error {
 
 // connect returns how the service is reached, who that is, in a line for people,
 // and what is to be done in the end. The emulator has so many streams at once; 0
-// is what AWS grants.
-func (a *agentFlags) connect(ctx context.Context, streams int) (cfg aws.Config, who string, done func(), err error) {
+// is what AWS grants. It tells log, if there is one, what fails in its script.
+func (a *agentFlags) connect(ctx context.Context, streams int, log *slog.Logger) (cfg aws.Config, who string, done func(), err error) {
 	if a.Service == "aws" {
 		cfg, err := loadAWS(ctx)
 		if err != nil {
@@ -96,7 +97,7 @@ func (a *agentFlags) connect(ctx context.Context, streams int) (cfg aws.Config, 
 	if err != nil {
 		return cfg, "", nil, err
 	}
-	server := sonictest.NewServer(sonictest.Config{Seed: a.Seed, Brain: s.Brain(), Library: s.Library(), Limits: sonictest.Limits{Streams: streams}})
+	server := sonictest.NewServer(sonictest.Config{Seed: a.Seed, Brain: s.LoggedBrain(log), Library: s.Library(), Limits: sonictest.Limits{Streams: streams}})
 	if err := server.StartPipe(); err != nil {
 		return cfg, "", nil, fmt.Errorf("start emulator: %w", err)
 	}

@@ -225,7 +225,7 @@ func (c *callCommand) converse(ctx, reading context.Context, con console, screen
 			}
 		}()
 	}
-	cfg, who, done, err := c.connect(ctx, 0)
+	cfg, who, done, err := c.connect(ctx, 0, c.logger(con.err))
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,11 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(con.err, nil))
-	cfg, who, done, err := c.connect(ctx, c.Streams)
+	var verbose *slog.Logger
+	if c.Verbose {
+		verbose = log
+	}
+	cfg, who, done, err := c.connect(ctx, c.Streams, verbose)
 	if err != nil {
 		return err
 	}

@@ -192,7 +192,7 @@ func (t *talking) run(ctx context.Context) (err error) {
 			}
 		}()
 	}
-	aws, who, done, err := c.connect(ctx, 0)
+	aws, who, done, err := c.connect(ctx, 0, c.logger(t.con.err))
 	if err != nil {
 		return err
 	}
