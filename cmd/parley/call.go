@@ -76,6 +76,9 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	if c.JSON {
 		human = con.err
 	}
+	if slices.Contains([]string{"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}, c.Output) {
+		c.Output = stdio
+	}
 	if c.Output == stdio {
 		human, object = con.err, con.err
 	}
@@ -159,6 +162,12 @@ func (c *callCommand) check() error {
 	switch {
 	case c.Repeat < 0:
 		return usageError{fmt.Errorf("--repeat=%d: it cannot be negative; 0 is until the call ends", c.Repeat)}
+	case c.OutputFormat != "" && c.Output == "":
+		return usageError{errors.New("--output-format says how the conversation is written, and it is not: name a file with --output, or leave it out")}
+	case c.RepeatGap > 0 && c.Repeat == 1:
+		return usageError{errors.New("--repeat-gap is between two times, and the recording is played once: say with --repeat how often, or leave it out")}
+	case c.Fast && c.HangUpAfter > longestSilence && c.MaxDuration == 0:
+		return usageError{fmt.Errorf("--fast --hang-up-after=%v: more than %v of silence would pass: say with --max-duration when to hang up", c.HangUpAfter, longestSilence)}
 	case c.Repeat == 0 && c.Fast && c.MaxDuration == 0:
 		return usageError{errors.New("--repeat=0 --fast: hours would pass in seconds, for ever: say with --max-duration when to hang up")}
 	case c.Output != "" && c.Output != stdio && c.OutputFormat == "" && !slices.Contains([]string{".wav", ".wave", ".mp3"}, strings.ToLower(filepath.Ext(c.Output))):
@@ -177,6 +186,10 @@ func (c *callCommand) check() error {
 	}
 	return c.agentFlags.check()
 }
+
+// longestSilence is how much a virtual clock waits through at the end of a call. It
+// takes about a minute.
+const longestSilence = time.Hour
 
 // stdio is what people call standard input and output.
 const stdio = "-"
@@ -205,6 +218,11 @@ func (c *callCommand) converse(ctx, reading context.Context, con console, screen
 	repeat := c.Repeat
 	if repeat == 0 {
 		repeat = file.Forever
+	}
+	for _, written := range []struct{ flag, path string }{{"--output", c.Output}, {"--timeline", c.Timeline}, {"--transcript", c.Transcript}} {
+		if err := c.spare(written.flag, written.path); err != nil {
+			return err
+		}
 	}
 	call, err := file.NewContext(reading, file.Config{
 		Input: c.Caller, InputFormat: c.input, Output: c.Output, OutputFormat: c.output, Layout: layout,

@@ -350,6 +350,8 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"repeated less than never", []string{good, "--repeat=-1"}, 2, []string{"--repeat"}},
 		{"repeated for ever, fast", []string{good, "--repeat", "0"}, 2, []string{"--repeat=0", "--max-duration"}},
 		{"a gap that is none", []string{good, "--repeat-gap=-1s"}, 2, []string{"--repeat-gap"}},
+		{"a gap between nothing", []string{good, "--repeat-gap", "2s"}, 2, []string{"--repeat-gap", "--repeat how often"}},
+		{"silence that lasts, fast", []string{good, "--hang-up-after", "1000h"}, 2, []string{"--hang-up-after=1000h", "--max-duration"}},
 		{"nothing piped in", []string{os.DevNull}, 1, []string{os.DevNull, "no audio"}},
 		{"no recording", nil, 2, []string{"caller"}},
 	} {
@@ -646,6 +648,79 @@ func TestTheCallersRecordingIsNotWrittenOverThroughALink(t *testing.T) {
 		status, _, stderr := parley(t, "call", "--fast", in, "-o", out)
 		if after, err := os.ReadFile(in); status != 1 || err != nil || !bytes.Equal(after, b) {
 			t.Errorf("%s: exit status %d, the recording has %d bytes of %d: %s", name, status, len(after), len(b), stderr)
+		}
+	}
+}
+
+func TestNothingIsWrittenOverTheScriptNorWhatItNames(t *testing.T) {
+	recording, err := os.ReadFile(calls + "bargein.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	texts := map[string][]byte{
+		"s.yaml":   []byte("version: 1\ngreeting: [a]\nrecordings: [{file: call.wav}]\nclips: [{text: a, file: call.svg.wav}]\n"),
+		"call.wav": recording, "call.svg.wav": recording,
+	}
+	for name, text := range texts {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, of := range map[string]string{"o.wav": "s.yaml", "t.json": "s.yaml", "t.svg": "call.svg.wav", "hard.txt": "call.wav"} {
+		make := os.Symlink
+		if link == "hard.txt" {
+			make = os.Link
+		}
+		if err := make(filepath.Join(dir, of), filepath.Join(dir, link)); err != nil {
+			t.Skipf("links cannot be made here: %v", err)
+		}
+	}
+	for _, c := range []struct{ flag, name, want string }{
+		{"--output", "o.wav", "it is the script"},
+		{"--output", "call.wav", "it is call.wav, which the script names"},
+		{"--transcript", "t.json", "it is the script"},
+		{"--transcript", "hard.txt", "it is call.wav, which the script names"},
+		{"--timeline", "t.svg", "it is call.svg.wav, which the script names"},
+	} {
+		path := filepath.Join(dir, c.name)
+		status, _, stderr := parley(t, "call", "--fast", calls+"noisy.mp3", "--max-duration", "1s", "--script", filepath.Join(dir, "s.yaml"), c.flag, path)
+		if status != 1 || !strings.Contains(stderr, c.flag+" "+path+": "+c.want) {
+			t.Errorf("%s %s: exit status %d: %s", c.flag, c.name, status, stderr)
+		}
+		for name, text := range texts {
+			if after, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(after, text) {
+				t.Errorf("%s %s: %s has been written over", c.flag, c.name, name)
+			}
+		}
+	}
+}
+
+func TestAFlagThatWouldDoNothingIsRefused(t *testing.T) {
+	for line, want := range map[string]string{
+		"--output-format wav":      "name a file with --output",
+		"--repeat-gap 2s":          "say with --repeat how often",
+		"--service aws --seed 2":   "--seed is for the emulator",
+		"--service aws --script x": "--script is for the emulator",
+	} {
+		status, _, stderr := parley(t, append([]string{"call", calls + "bargein.wav"}, strings.Fields(line)...)...)
+		if status != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit status %d: %s", line, status, stderr)
+		}
+	}
+}
+
+func TestStandardOutputHasOtherNames(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("not everywhere has standard output these names")
+	}
+	for _, name := range []string{"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"} {
+		status, stdout, stderr := piped(t, all(nil), whole, "--fast", calls+"bargein.wav", "--max-duration", "2s", "-o", name)
+		if status != 0 || !bytes.HasPrefix(stdout, []byte("RIFF")) || !strings.Contains(stderr, "audio gaps") {
+			t.Fatalf("%s: exit status %d, %q: %s", name, status, stdout[:min(40, len(stdout))], stderr)
+		}
+		if left := len(inWAV(t, stdout)) / 2; left < 2*24000 || left > 5*24000 {
+			t.Errorf("%s: %d samples came out", name, left)
 		}
 	}
 }

@@ -34,6 +34,10 @@ func (s *Script) Library() *hearing.Library { return s.library }
 // Tools returns the names of the tools that the script calls, sorted.
 func (s *Script) Tools() []string { return append([]string(nil), s.tools...) }
 
+// Files returns the audio files that the script names, as it names them: relative
+// to its folder, with slashes.
+func (s *Script) Files() []string { return append([]string(nil), s.files...) }
+
 // Brain returns a brain that answers as the script says. It keeps no state: the
 // same conversation gets the same answers, on whichever stream it goes on.
 func (s *Script) Brain() sonictest.Brain { return brain{Script: s} }

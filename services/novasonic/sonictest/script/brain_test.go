@@ -302,6 +302,13 @@ func TestTheFallbackPlaysTheCallersOwnWordsBack(t *testing.T) {
 	}
 }
 
+func TestAScriptTellsWhichFilesItNames(t *testing.T) {
+	s := mustLoad(t, "version: 1\ngreeting: [a]\nclips: [{text: a, file: clips/yes.wav}]\nrecordings: [{file: call.wav}]\n")
+	if diff := cmp.Diff([]string{"call.wav", "clips/yes.wav"}, s.Files()); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
 func TestAScriptMayOnlyEcho(t *testing.T) {
 	s := mustLoad(t, "version: 1\nfallback: {echo: \"I heard:\"}\n")
 	expect(t, new(talk).user(s, sonictest.Written, "hi"), "I heard:", "hi")

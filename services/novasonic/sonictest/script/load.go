@@ -25,6 +25,7 @@ type Script struct {
 	replies  []reply
 	fallback fallback
 	tools    []string
+	files    []string
 }
 
 type reply struct {
@@ -83,6 +84,12 @@ func (s *source) compile(fsys fs.FS) (*Script, error) {
 		s.fault(s.at("$.version"), "the script says nothing: it needs replies, a greeting or a fallback")
 	}
 	out := &Script{name: s.Name, library: new(hearing.Library), clips: make(map[string]*clip, len(s.Clips))}
+	for _, e := range s.Recordings {
+		out.files = append(out.files, e.File)
+	}
+	for _, e := range s.Clips {
+		out.files = append(out.files, e.File)
+	}
 	s.compileReplies(out)
 	s.compileClips(out, fsys)
 	s.compileRecordings(out, fsys)
