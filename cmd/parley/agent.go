@@ -49,6 +49,16 @@ func (a *agentFlags) check() error {
 		}
 	}
 	a.Endpointing = strings.ToUpper(a.Endpointing)
+	if a.Service == "emulator" { // AWS may know others, and other names for these
+		if err := knownModel(a.Model); err != nil {
+			return err
+		}
+	}
+	for _, v := range novasonic.Voices(a.Model) {
+		if strings.EqualFold(v.ID, a.Voice) {
+			a.Voice = v.ID
+		}
+	}
 	config := a.config()
 	if err := config.Validate(); err != nil {
 		return usageError{a.inFlags(err)}

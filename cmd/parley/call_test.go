@@ -311,7 +311,9 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"output over input", []string{good, "-o", good}, 1, []string{"bargein.wav"}},
 		{"unknown voice", []string{good, "--voice", "joanna"}, 2, []string{"--voice joanna", "joanna", "matthew"}},
 		{"voice and language", []string{good, "--voice", "amy", "--language", "es"}, 2, []string{"--voice amy --language es", "amy", "lupe"}},
-		{"unknown model", []string{good, "--model", "amazon.nova-9"}, 1, []string{"amazon.nova-9"}},
+		{"unknown model", []string{good, "--model", "amazon.nova-9"}, 2, []string{"--model amazon.nova-9: it is not known: try amazon.nova-2-sonic-v1:0"}},
+		{"WAV that is MP3", []string{calls + "order.mp3", "--input-format", "wav"}, 1, []string{"it is an MP3 file: leave out --input-format, which says wav"}},
+		{"script that is no text", []string{good, "--script", calls + "order.mp3"}, 1, []string{"order.mp3: it is not a text file: name a script, which is YAML\n"}},
 		{"no such script", []string{good, "--script", "nowhere.yaml"}, 1, []string{string(filepath.Separator) + "nowhere.yaml", "check the path"}},
 		{"script with an error", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {contains: x}\n    sya: [hello]\n"))}, 1, []string{"s.yaml:4:5"}},
 		{"script that is not YAML", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies: [\n"))}, 1, []string{"s.yaml:"}},
@@ -626,8 +628,8 @@ func TestACallInWhichNobodyWasHeardSaysWhy(t *testing.T) {
 
 func TestACallThatDoesNotBeginLeavesAnEarlierRecordingAlone(t *testing.T) {
 	keep := write(t, "keep.wav", []byte("precious"))
-	if status, _, _ := parley(t, "call", "--fast", calls+"bargein.wav", "--model", "amazon.nova-9", "-o", keep); status != 1 {
-		t.Errorf("exit status %d", status)
+	if status, _, stderr := parley(t, "call", calls+"bargein.wav", "--service", "aws", "-o", keep); status != 1 || !strings.Contains(stderr, "AWS_REGION") {
+		t.Errorf("exit status %d: %s", status, stderr)
 	}
 	if b, err := os.ReadFile(keep); err != nil || string(b) != "precious" {
 		t.Errorf("the file now holds %d bytes (%v)", len(b), err)

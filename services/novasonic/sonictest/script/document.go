@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -88,6 +89,9 @@ func parseScript(file string, text []byte) (s *source, err error) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // Windows programs begin files with it
 	if len(text) > maxScript {
 		return nil, fault(file, nil, "the script is longer than %d KiB", maxScript>>10)
+	}
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, fault(file, nil, "it is not a text file: name a script, which is YAML")
 	}
 	if err := checkDepth(file, text); err != nil {
 		return nil, err
