@@ -467,7 +467,21 @@ func TestWhatIsWrongWithAWSIsSaidInOneLine(t *testing.T) {
 		{"wrong region", func(t *testing.T) []string {
 			srv := tlsEmulator(t, sonictest.Config{Region: "us-east-1"})
 			return append(srv.Environ(), "AWS_REGION=ap-southeast-2")
-		}, []string{"ap-southeast-2"}},
+		}, []string{"ap-southeast-2", "set AWS_REGION to the region that the endpoint is in"}},
+		{"a region that is none", func(*testing.T) []string { return append(keys, "AWS_REGION=us east 1") }, []string{"check AWS_REGION"}},
+		{"an endpoint that is none", func(*testing.T) []string { return append(keys, "AWS_ENDPOINT_URL=garbage") }, []string{"AWS_ENDPOINT_URL"}},
+		{"an endpoint that hangs up", func(t *testing.T) []string {
+			return append(keys, "AWS_ENDPOINT_URL=https://"+answering(t, ""))
+		}, []string{"the connection was lost: it was closed before anything came; a proxy or a firewall has cut the connection", "the endpoint's URL", "amazon.nova-2-sonic-v1:0", "us-east-1"}},
+		{"an endpoint without TLS that hangs up", func(t *testing.T) []string {
+			return append(keys, "AWS_ENDPOINT_URL=http://"+answering(t, ""))
+		}, []string{"the endpoint's URL", "amazon.nova-2-sonic-v1:0", "us-east-1"}},
+		{"a proxy that hangs up", func(t *testing.T) []string {
+			return append(keys, "HTTPS_PROXY=http://"+answering(t, ""))
+		}, []string{"a proxy or a firewall has cut the connection", "HTTPS_PROXY", "NO_PROXY"}},
+		{"a proxy that wants to know who asks", func(t *testing.T) []string {
+			return append(keys, "HTTPS_PROXY=http://"+answering(t, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"))
+		}, []string{"407", "user and password in HTTPS_PROXY"}},
 		{"a region that does not exist", func(*testing.T) []string { return append(keys, "AWS_REGION=moon-base-1") }, []string{"moon-base-1"}},
 		{"nobody listens", func(t *testing.T) []string {
 			return append(keys, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://"+closedPort(t))
@@ -513,6 +527,33 @@ func TestWhatIsWrongWithAWSIsSaidInOneLine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// answering is an address at which everybody gets an answer, whatever they ask, and
+// is hung up on.
+func answering(t *testing.T, answer string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 4096)) // hanging up is the point
+			io.WriteString(c, answer)
+			c.Close()
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		serving.Wait()
+	})
+	return l.Addr().String()
 }
 
 // closedPort is an address of this machine at which nobody listens.
