@@ -602,7 +602,7 @@ func TestACallWhoseServiceDoesNotComeBackFails(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
 		t.Fatalf("read summary: %v\n%s", err, stdout)
 	}
-	if status != 1 || !strings.Contains(stderr, "did not come back") || !strings.Contains(s.Error, "did not come back") || s.Duration < 5000 {
+	if status != 1 || !strings.Contains(stderr, "did not come back") || !strings.Contains(s.Error, "did not come back") || s.Duration < 5000 || len(s.Errors) >= s.Streams {
 		t.Errorf("exit status %d after %v: %s\n%s", status, s.Duration.Duration(), stderr, stdout)
 	}
 }
