@@ -446,7 +446,7 @@ func (s *Summary) print(w io.Writer) {
 	}
 	for _, path := range []string{s.Output, s.Timeline, s.Saved} {
 		if path != "" && path != stdio {
-			fmt.Fprintf(w, "wrote %s\n", path)
+			fmt.Fprintln(w, "wrote", printing.OneLine(path))
 		}
 	}
 }

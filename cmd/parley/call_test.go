@@ -661,7 +661,10 @@ func TestACallInWhichNobodyWasHeardSaysWhy(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	(&Summary{Ended: endedByUser}).print(&out)
+	(&Summary{Ended: endedByUser, Output: "a\n\x1b[31mb.wav"}).print(&out)
+	if !strings.Contains(out.String(), "\nwrote a \ufffd[31mb.wav\n") {
+		t.Errorf("a file's name steers the terminal: %q", out.String())
+	}
 	if strings.Contains(out.String(), "recording?") || strings.Contains(out.String(), "interrupted") { // its error says that
 		t.Errorf("an interrupted call says %s", out.String())
 	}
