@@ -40,7 +40,7 @@ It runs a program with the variables that point any AWS SDK at it, and ends with
 
   parley emulator -- node my-bot.js
 
-Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT or SIGTERM. So eval "$(parley emulator)" waits for ever; in two steps:
+Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT, SIGTERM or SIGHUP. So eval "$(parley emulator)" waits for ever; in two steps:
 
   parley emulator > emulator.env &
   until grep -q ^unset emulator.env; do sleep 0.1; done

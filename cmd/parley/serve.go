@@ -61,7 +61,7 @@ func (c *serveCommand) Help() string {
 
 Without --service aws the built-in emulator answers. It does not understand what people say: it says it back.
 
-SIGINT or SIGTERM lets the agents finish what they say, and then ends the calls; once more ends the program at once.
+SIGINT, SIGTERM or SIGHUP lets the agents finish what they say, and then ends the calls; once more ends the program at once.
 
   parley serve
   parley serve --addr :8443 --tls-cert cert.pem --tls-key key.pem --token "$(openssl rand -hex 16)" --service aws`
