@@ -313,7 +313,7 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"voice and language", []string{good, "--voice", "amy", "--language", "es"}, 2, []string{"--voice amy --language es", "amy", "lupe"}},
 		{"unknown model", []string{good, "--model", "amazon.nova-9"}, 2, []string{"--model amazon.nova-9: it is not known: try amazon.nova-2-sonic-v1:0"}},
 		{"WAV that is MP3", []string{calls + "order.mp3", "--input-format", "wav"}, 1, []string{"it is an MP3 file: leave out --input-format, which says wav"}},
-		{"script that is no text", []string{good, "--script", calls + "order.mp3"}, 1, []string{"order.mp3: it is not a text file: name a script, which is YAML\n"}},
+		{"script that is no text", []string{good, "--script", calls + "order.mp3"}, 1, []string{"order.mp3: it is not a text file in UTF-8: name a script, which is YAML\n"}},
 		{"no such script", []string{good, "--script", "nowhere.yaml"}, 1, []string{string(filepath.Separator) + "nowhere.yaml", "check the path"}},
 		{"script with an error", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {contains: x}\n    sya: [hello]\n"))}, 1, []string{"s.yaml:4:5"}},
 		{"script that is not YAML", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies: [\n"))}, 1, []string{"s.yaml:"}},

@@ -404,8 +404,9 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 		{"nested deeply", "version: " + strings.Repeat("[", 1000), `test.yaml:1:74: the script is nested too deeply`},
 		{"dashes", strings.Repeat("- ", 1000), `test.yaml:1:17: the script is nested too deeply`},
 		{"too long", reply + strings.Repeat("#", maxScript), `test.yaml: the script is longer than 256 KiB`},
-		{"no text", "\xff\xfbID3", `test.yaml: it is not a text file: name a script, which is YAML`},
+		{"no text", "\xff\xfbID3", `test.yaml: it is not a text file in UTF-8: name a script, which is YAML`},
 		{"noughts", "version: 1\x00", `test.yaml: it is not a text file`},
+		{"long and no text", strings.Repeat("\xff\x00", maxScript), `test.yaml: it is not a text file`},
 		{"too many entries", "version: 1\ngreeting:\n" + strings.Repeat("- a\n", maxEntries), `more than 10000 entries`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

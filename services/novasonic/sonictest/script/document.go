@@ -87,11 +87,12 @@ type source struct {
 // parseScript reads a script's text.
 func parseScript(file string, text []byte) (s *source, err error) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // Windows programs begin files with it
-	if len(text) > maxScript {
-		return nil, fault(file, nil, "the script is longer than %d KiB", maxScript>>10)
+	long := len(text) > maxScript // and cut off, perhaps within a letter
+	if bytes.IndexByte(text, 0) >= 0 || !long && !utf8.Valid(text) {
+		return nil, fault(file, nil, "it is not a text file in UTF-8: name a script, which is YAML")
 	}
-	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return nil, fault(file, nil, "it is not a text file: name a script, which is YAML")
+	if long {
+		return nil, fault(file, nil, "the script is longer than %d KiB", maxScript>>10)
 	}
 	if err := checkDepth(file, text); err != nil {
 		return nil, err
