@@ -87,7 +87,7 @@ type source struct {
 // parseScript reads a script's text.
 func parseScript(file string, text []byte) (s *source, err error) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // Windows programs begin files with it
-	long := len(text) > maxScript // and cut off, perhaps within a letter
+	long := len(text) > maxScript                   // and cut off, perhaps within a letter
 	if bytes.IndexByte(text, 0) >= 0 || !long && !utf8.Valid(text) {
 		return nil, fault(file, nil, "it is not a text file in UTF-8: name a script, which is YAML")
 	}
