@@ -6,7 +6,8 @@ import "math"
 // frames from from on of a fade that lasts n frames: to fade all of them, pass 0
 // and their number. The gain follows half a cosine, so that neither end of the
 // fade has a corner that could be heard as a click. Frames before the fade are
-// left as they are, and those behind it are silent.
+// left as they are, and those behind it are silent. Without channels there are no
+// frames, and nothing is done.
 func FadeOut(samples []int16, channels int, from, n int64) {
 	shape(samples, channels, func(i int64) float64 { return 1 - risen(from+i, n) })
 }
@@ -29,6 +30,9 @@ func risen(i, n int64) float64 {
 }
 
 func shape(samples []int16, channels int, gain func(frame int64) float64) {
+	if channels <= 0 {
+		return
+	}
 	for i := range samples {
 		samples[i] = int16(math.Round(float64(samples[i]) * gain(int64(i/channels))))
 	}

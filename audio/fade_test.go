@@ -54,3 +54,14 @@ func TestBesideAFadeThereIsAllOrNothing(t *testing.T) {
 		t.Errorf("behind a fade of no length there is %d, want silence", none[0])
 	}
 }
+
+func TestAFadeOfNoChannelsDoesNothing(t *testing.T) {
+	for _, channels := range []int{0, -1} {
+		samples := []int16{100, 100}
+		FadeOut(samples, channels, 0, 2)
+		FadeIn(samples, channels, 0, 2)
+		if want := []int16{100, 100}; !slices.Equal(samples, want) {
+			t.Errorf("with %d channels: %v, want %v", channels, samples, want)
+		}
+	}
+}

@@ -78,7 +78,8 @@ func realOutput(left *departures) pipeline.Processor {
 // that leaves the output, with 1,000 frames queued and a processor stuck in a
 // call. Its baseline is the physical limit: the one chunk which is being played.
 // The time is counted in chunks of 20 ms and holds what the machine's timers are
-// late; the number of old chunks does not.
+// late; the number of old chunks does not. The chunk behind the last old one begins
+// with the fade, which is 5 ms long, if there is something to fade.
 //
 // "playout" is the output of all transports, with the 1,000 frames across its
 // queue and its buffer. "processor" is the engine alone: an output that plays in

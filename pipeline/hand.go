@@ -93,8 +93,8 @@ func (n *node) enqueue(l *lane, it item) *bed {
 		b.asleep = false
 		return b
 	}
-	if it.gen < n.purged {
-		n.purged = it.gen // it may be stale: the next to find the lane full looks again
+	if it.gen() < n.purged {
+		n.purged = it.gen() // it may be stale: the next to find the lane full looks again
 	}
 	if l.mark <= l.out {
 		now := n.run.now()
@@ -127,7 +127,9 @@ func (n *node) finish(h *hand) {
 	if h.since != 0 && (h.n > 1 || h.limit == 1) {
 		h.adapt(n.run.now())
 	}
-	clear(h.items[:h.n])
+	for i := range h.items[:h.n] { // nearly always one, for which clear takes longer
+		h.items[i].frame = nil
+	}
 	h.n, h.sure = 0, false
 	if l == &n.downLane && n.downFull.Load() {
 		n.admit() // nobody to wake: this is the goroutine
@@ -158,7 +160,7 @@ func (n *node) admit() *bed {
 	for admitted < len(l.waiters) && !l.isFull() {
 		w := l.waiters[admitted]
 		admitted++
-		if w.item.gen != g.number && !w.keeps {
+		if w.item.gen() != g.number && !w.keeps {
 			w.ready <- l.drop(w)
 			n.noteStale(w.item)
 			continue

@@ -2,14 +2,27 @@ package pipeline
 
 import "github.com/parley-go/parley/frames"
 
-// item is a frame in a lane.
+// item is a frame in a lane. What goes with it is in one word, since it is written
+// and copied as often as frames are.
 type item struct {
 	frame frames.Frame
-	gen   uint32 // the generation that it belongs to
-	tag   uint16 // the branch that it came from, where branches meet
-	dir   frames.Direction
-	fresh bool // it is sent for the first time
+	word  uint64 // gen in the upper half, then tag, dir and fresh
 }
+
+func newItem(f frames.Frame, gen uint32, tag uint16, dir frames.Direction, fresh bool) item {
+	word := uint64(gen)<<32 | uint64(tag)<<16 | uint64(dir)<<1
+	if fresh {
+		word |= 1
+	}
+	return item{f, word}
+}
+
+// gen is the generation that it belongs to, tag the branch that it came from, where
+// branches meet; fresh tells that it is sent for the first time.
+func (it *item) gen() uint32           { return uint32(it.word >> 32) }
+func (it *item) tag() uint16           { return uint16(it.word >> 16) }
+func (it *item) dir() frames.Direction { return frames.Direction(it.word >> 1 & 0x7fff) }
+func (it *item) fresh() bool           { return it.word&1 != 0 }
 
 // lane is one bounded queue of a node. Its node's mutex protects it.
 type lane struct {
@@ -116,7 +129,7 @@ func (l *lane) purge(gen uint32, dropped func(item)) int {
 	kept := 0
 	for i := range l.n {
 		it := l.ring[(l.head+i)&mask]
-		if it.gen != gen && !survives(it.frame) {
+		if it.gen() != gen && !survives(it.frame) {
 			dropped(it)
 			continue
 		}

@@ -125,17 +125,17 @@ func (n *node) start() {
 func (n *node) dropStale(it *item) {
 	n.mu.Lock()
 	lane := &n.downLane
-	if it.dir == frames.Upstream {
+	if it.dir() == frames.Upstream {
 		lane = &n.upLane
 	}
 	lane.stale++
 	lane.handled-- // finish will count all that was in hand
 	n.mu.Unlock()
-	n.run.observeDrop(it.frame, n, it.dir, Stale)
+	n.run.observeDrop(it.frame, n, it.dir(), Stale)
 }
 
 // noteStale tells observers of a frame that was dropped from a lane.
-func (n *node) noteStale(it item) { n.run.observeDrop(it.frame, n, it.dir, Stale) }
+func (n *node) noteStale(it item) { n.run.observeDrop(it.frame, n, it.dir(), Stale) }
 
 // failed reports what Process returned.
 func (n *node) failed(ctx context.Context, err error) {

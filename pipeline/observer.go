@@ -157,7 +157,7 @@ func (r *run) observe(o Observer) *mailbox[Event] {
 
 func (r *run) observeHop(it item, from, to *node) {
 	if r.observed {
-		r.emit(Event{Kind: Hop, Frame: it.frame, From: nodeName(from), To: nodeName(to), Direction: it.dir, First: it.fresh})
+		r.emit(Event{Kind: Hop, Frame: it.frame, From: nodeName(from), To: nodeName(to), Direction: it.dir(), First: it.fresh()})
 	}
 }
 

@@ -72,7 +72,7 @@ func TestAFramesFirstHopIsMarked(t *testing.T) {
 			}
 			return out.Send(ctx, f, dir)
 		}}
-		r := start(t, pipeline.Config{Observers: []pipeline.Observer{watch}, OnError: func(*frames.Error) {}},
+		r := start(t, pipeline.Config{Observers: []pipeline.Observer{watch}, ObserverBuffer: 1 << 16, OnError: func(*frames.Error) {}},
 			&parts{name: "a"}, pipeline.Parallel(pipeline.Chain(&parts{name: "b"}, pipeline.Inline(&parts{name: "c"})), &parts{name: "d"}), answer, &parts{name: "z"})
 		for n := range 200 { // more than have room
 			r.send(&probe{n: n})

@@ -119,7 +119,7 @@ func laneIndex(system bool) int {
 }
 
 func (br *branches) route(ctx context.Context, n *node, it *item, system bool) error {
-	parting := (n == br.entry) == (it.dir == frames.Downstream)
+	parting := (n == br.entry) == (it.dir() == frames.Downstream)
 	switch {
 	case !parting:
 		return br.merge(ctx, n, it, system)
@@ -136,15 +136,15 @@ func (br *branches) part(ctx context.Context, n *node, into []link, it *item, sy
 			return nil
 		}
 		if !isForAll(it.frame) {
-			return n.run.send(ctx, &n.port, into[br.choice.active.Load()], it.frame, it.dir)
+			return n.run.send(ctx, &n.port, into[br.choice.active.Load()], it.frame, it.dir())
 		}
 	}
-	if it.dir != frames.Downstream || barrierOf(it.frame) == noBarrier {
-		br.inside[it.dir][laneIndex(system)].enter(it.frame.ID())
+	if it.dir() != frames.Downstream || barrierOf(it.frame) == noBarrier {
+		br.inside[it.dir()][laneIndex(system)].enter(it.frame.ID())
 	}
 	var errs []error
 	for _, l := range into {
-		if err := n.run.send(ctx, &n.port, l, it.frame, it.dir); err != nil {
+		if err := n.run.send(ctx, &n.port, l, it.frame, it.dir()); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -157,18 +157,18 @@ func (br *branches) merge(ctx context.Context, n *node, it *item, system bool) e
 	f, lane := it.frame, laneIndex(system)
 	kind := barrierOf(f)
 	switch {
-	case it.dir == frames.Downstream && kind != noBarrier:
-		if !br.allArrived(lane, kind, f.ID(), it.tag) {
+	case it.dir() == frames.Downstream && kind != noBarrier:
+		if !br.allArrived(lane, kind, f.ID(), it.tag()) {
 			return nil
 		}
 		n.barriers[kind].in.Store(f.ID())
 	case br.choice != nil && !br.choice.lets(it, system):
-		n.run.observeDrop(f, n, it.dir, Inactive)
+		n.run.observeDrop(f, n, it.dir(), Inactive)
 		return nil
-	case !br.inside[it.dir][lane].lets(f.ID(), it.tag, frames.IsJoint(f)):
+	case !br.inside[it.dir()][lane].lets(f.ID(), it.tag(), frames.IsJoint(f)):
 		return nil
 	}
-	return n.port.Send(ctx, f, it.dir)
+	return n.port.Send(ctx, f, it.dir())
 }
 
 // allArrived notes that a barrier came out of the branch tag, and reports

@@ -212,14 +212,14 @@ func (r *run) beginEnd(f frames.Frame) (begins, known bool) {
 func (r *run) inject(f frames.Frame, kind barrier) {
 	head := r.outside.links[frames.Downstream].to
 	head.barriers[kind].in.Store(f.ID())
-	head.pushLater(item{frame: f, gen: r.gen.Load().number, dir: frames.Downstream, fresh: true})
+	head.pushLater(newItem(f, r.gen.Load().number, 0, frames.Downstream, true))
 }
 
 // leave takes a frame that goes out at one of the pipeline's ends.
 func (r *run) leave(from *node, it item) error {
 	r.observeHop(it, from, nil)
-	r.discarded[it.dir].Add(1)
-	if it.dir == frames.Upstream {
+	r.discarded[it.dir()].Add(1)
+	if it.dir() == frames.Upstream {
 		switch f := it.frame.(type) {
 		case *frames.Error:
 			r.onError(f)

@@ -19,7 +19,7 @@ func (r *run) send(ctx context.Context, p *Port, l link, f frames.Frame, dir fra
 	if fresh {
 		r.admitNew(f)
 	}
-	it := item{frame: f, gen: g.number, tag: l.tag, dir: dir, fresh: fresh}
+	it := newItem(f, g.number, l.tag, dir, fresh)
 	class := f.Class()
 	if class == frames.SystemClass {
 		return r.sendSystem(ctx, p, l, it, fresh)
@@ -63,7 +63,7 @@ func (r *run) rescueErrors() {
 		}
 		n.mu.Unlock()
 		for _, it := range left {
-			if f, ok := it.frame.(*frames.Error); ok && it.dir == frames.Upstream {
+			if f, ok := it.frame.(*frames.Error); ok && it.dir() == frames.Upstream {
 				r.onError(f)
 			}
 		}
@@ -78,7 +78,7 @@ func (r *run) deliver(ctx context.Context, p *Port, l link, it item) error {
 	case l.to.inline:
 		r.observeHop(it, p.node, l.to)
 		return l.to.visit(ctx, it, false)
-	case it.dir == frames.Upstream:
+	case it.dir() == frames.Upstream:
 		return l.to.pushUp(p.node, it)
 	}
 	return l.to.pushDown(ctx, p, it)
@@ -88,7 +88,7 @@ func (r *run) deliver(ctx context.Context, p *Port, l link, it item) error {
 func (r *run) sendSystem(ctx context.Context, p *Port, l link, it item, fresh bool) error {
 	switch f := it.frame.(type) {
 	case *frames.Start:
-		if it.dir == frames.Downstream {
+		if it.dir() == frames.Downstream {
 			return r.sendBarrier(ctx, p, l, it, startBarrier, fresh)
 		}
 	case *frames.Cancel:
@@ -131,14 +131,14 @@ func (n *node) visit(ctx context.Context, it item, system bool) error {
 		return n.standIn(ctx, &it)
 	}
 	port := &n.port
-	if it.dir == frames.Upstream {
+	if it.dir() == frames.Upstream {
 		port = &n.turn
 	}
 	var err error
 	if system && n.system != nil {
-		err = n.system.ProcessSystem(ctx, it.frame, it.dir, port)
+		err = n.system.ProcessSystem(ctx, it.frame, it.dir(), port)
 	} else {
-		err = n.proc.Process(ctx, it.frame, it.dir, port)
+		err = n.proc.Process(ctx, it.frame, it.dir(), port)
 	}
 	if err == nil || isFlow(err) {
 		return err
@@ -189,12 +189,12 @@ func (n *node) makeRoom(l *lane, it item) (drop bool, err error) {
 		return false, nil
 	}
 	if f := l.shedOldest(); f != nil {
-		n.run.observeDrop(f, n, it.dir, Shed)
+		n.run.observeDrop(f, n, it.dir(), Shed)
 		return false, nil
 	}
 	if frames.IsRealtime(it.frame) {
 		l.shed++
-		n.run.observeDrop(it.frame, n, it.dir, Shed)
+		n.run.observeDrop(it.frame, n, it.dir(), Shed)
 		return true, nil
 	}
 	overflow := &OverflowError{Processor: n.name, Lane: "system", Capacity: l.limit}

@@ -185,7 +185,7 @@ func (n *node) handle(it *item, system bool) bool {
 	}
 	ctx := n.run.handlerCtx
 	if !system && !survives(it.frame) {
-		if it.gen != g.number {
+		if it.gen() != g.number {
 			n.dropStale(it)
 			return true
 		}
@@ -201,9 +201,9 @@ func (n *node) handle(it *item, system bool) bool {
 	case n.scope != nil && n.dead.Load():
 		err = n.standIn(ctx, it)
 	case system && n.system != nil:
-		err = n.system.ProcessSystem(ctx, it.frame, it.dir, &n.port)
+		err = n.system.ProcessSystem(ctx, it.frame, it.dir(), &n.port)
 	default:
-		err = n.proc.Process(ctx, it.frame, it.dir, &n.port)
+		err = n.proc.Process(ctx, it.frame, it.dir(), &n.port)
 	}
 	if err != nil {
 		n.failed(ctx, err)

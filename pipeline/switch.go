@@ -111,7 +111,7 @@ func (c *choice) nameOf(i int) string {
 
 // lets reports whether a frame may leave the switch.
 func (c *choice) lets(it *item, system bool) bool {
-	if int32(it.tag) == c.active.Load() {
+	if int32(it.tag()) == c.active.Load() {
 		return true
 	}
 	if _, ok := it.frame.(*frames.UpdateSettings); ok {
@@ -226,8 +226,8 @@ func (n *node) die() {
 // standIn takes the place of a service that has failed for good: it lets pass
 // what all branches must let pass.
 func (n *node) standIn(ctx context.Context, it *item) error {
-	if it.dir == frames.Downstream && barrierOf(it.frame) != noBarrier {
-		return n.port.Send(ctx, it.frame, it.dir)
+	if it.dir() == frames.Downstream && barrierOf(it.frame) != noBarrier {
+		return n.port.Send(ctx, it.frame, it.dir())
 	}
 	return nil
 }

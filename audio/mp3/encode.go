@@ -29,8 +29,9 @@ type WriterOptions struct {
 
 	// Samples is how many samples of each channel will be written, if that is
 	// known; 0 means that it is not. A stream to a writer that cannot seek
-	// says how long it is only if Samples does. Close reports an error if
-	// another number was written.
+	// says how long it is only if Samples does, or if it is shorter than a frame
+	// (24 to 36 ms), of which nothing is written before Close. Close reports an
+	// error if another number was written.
 	Samples int64
 }
 
@@ -41,8 +42,9 @@ type WriterOptions struct {
 // in front and at the end, so that players give back exactly the samples that
 // were written, in place: two files stay aligned, and files can be played
 // without a gap. If the io.Writer can seek, Close writes the end into it;
-// otherwise only the front is known, unless WriterOptions.Samples says more, and
-// players add up to a frame of silence at the end.
+// otherwise only the front is known, unless WriterOptions.Samples says more or
+// all is shorter than a frame, and players add up to a frame of silence at the
+// end.
 //
 // A Writer is not safe for concurrent use.
 type Writer struct {
@@ -174,6 +176,9 @@ func (m *Writer) send() {
 		body = body[m.enc.InfoBytes():]
 	}
 	m.crc = layer3.Checksum(m.crc, body)
+	if m.bytes == 0 && m.closed { // all is known before the first byte leaves
+		m.appendInfo(m.out[:0], m.samples())
+	}
 	m.bytes += int64(len(m.out))
 	n, err := m.w.Write(m.out)
 	if err == nil && n < len(m.out) {
@@ -200,7 +205,7 @@ func (m *Writer) Close() error {
 }
 
 func (m *Writer) finish() error {
-	samples := m.values / int64(m.format.Channels)
+	samples := m.samples()
 	odd := m.values % int64(m.format.Channels)
 	m.pending = m.pending[:len(m.pending)-int(odd)]
 	for total := m.framesFor(samples); m.frames < total; {
@@ -210,7 +215,7 @@ func (m *Writer) finish() error {
 	}
 	m.out = m.enc.Flush(m.out)
 	m.send()
-	m.patch(samples)
+	m.patch()
 	switch {
 	case m.err != nil:
 		return m.err
@@ -223,11 +228,11 @@ func (m *Writer) finish() error {
 }
 
 // patch writes the Info frame again, now that all is known.
-func (m *Writer) patch(samples int64) {
+func (m *Writer) patch() {
 	if m.seeker == nil || m.err != nil {
 		return
 	}
-	m.out = m.appendInfo(m.out[:0], samples)
+	m.out = m.appendInfo(m.out[:0], m.samples())
 	if _, m.err = m.seeker.Seek(m.base, io.SeekStart); m.err != nil {
 		return
 	}
@@ -236,6 +241,9 @@ func (m *Writer) patch(samples int64) {
 	}
 	_, m.err = m.seeker.Seek(m.base+m.bytes, io.SeekStart)
 }
+
+// samples is how many samples of each channel were written.
+func (m *Writer) samples() int64 { return m.values / int64(m.format.Channels) }
 
 // delay is how many samples of the file go before the first that was written,
 // without the decoder's own.

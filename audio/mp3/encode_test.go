@@ -384,6 +384,51 @@ func TestAStreamTellsItsLengthIfThatIsKnown(t *testing.T) {
 	}
 }
 
+// The whole of it is there before the first byte leaves, so that a stream can say
+// what a file does.
+func TestAStreamShorterThanAFrameIsTheSameAsAFile(t *testing.T) {
+	for _, f := range []audio.Format{audio.Mono(24000), audio.Stereo(44100), audio.Mono(8000)} {
+		size := 576 // of a frame, in samples that are written
+		switch f.Rate {
+		case 44100:
+			size = 1152
+		case 8000:
+			size = 288
+		}
+		for _, n := range []int{0, 1, size/2 - 1, size / 2, size - 1} {
+			pcm := speechLike(int(f.Rate), n*f.Channels, 11)
+			file := encode(t, pcm, f, 0)
+			for _, planned := range []int64{0, 9999} {
+				var b bytes.Buffer
+				w := newWriter(t, streamOnly{&b}, f, &mp3.WriterOptions{Samples: planned})
+				if err := errors.Join(w.Write(pcm), w.Close()); (err != nil) != (planned != 0) {
+					t.Errorf("%v, %d samples of %d: %v", f, n, planned, err)
+				}
+				if !bytes.Equal(b.Bytes(), file) {
+					t.Errorf("%v, %d samples: the stream tells %+v, the file %+v", f, n, readTag(t, b.Bytes()), readTag(t, file))
+				}
+			}
+			r, err := mp3.NewReader(bytes.NewReader(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := n
+			if f.Rate == 8000 {
+				want *= 2
+			}
+			got := 0
+			for block := make([]int16, 1000); err == nil; {
+				var m int
+				m, err = r.Read(block)
+				got += m / f.Channels
+			}
+			if got != want || r.Frames() != int64(want) {
+				t.Errorf("%v: %d samples of %d are read, and %d announced", f, got, want, r.Frames())
+			}
+		}
+	}
+}
+
 func TestAPipeIsAStreamThoughItHasASeekMethod(t *testing.T) {
 	r, p, err := os.Pipe()
 	if err != nil {

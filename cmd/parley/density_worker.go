@@ -139,7 +139,8 @@ func densityWork(ctx context.Context, kind string, calls int, warmUp, measured t
 	return density{
 		Kind: kind, Calls: calls,
 		CPUPerCall: 1000 * perCall, CallsACore: 1 / perCall,
-		BytesACall: bytes, EventsUp: m.up.Load(), EventsDown: m.down.Load(), FailedCalls: int(failed.Load()),
+		CPUPerEvent: 1e6 * used.Seconds() / float64(max(1, m.up.Load()+m.down.Load())),
+		BytesACall:  bytes, EventsUp: m.up.Load(), EventsDown: m.down.Load(), FailedCalls: int(failed.Load()),
 	}, nil
 }
 

@@ -10,7 +10,8 @@
 // When reading, the content decides what a file is, and the extension must be
 // one of .wav, .wave and .mp3, or missing. When writing, the extension decides.
 // Everything that can be wrong with a path or a file gives an [*Error] of one
-// line: what, where, and how to mend it.
+// line: what, where, and how to mend it. A named pipe is waited for: [OpenContext]
+// says until when, and [Reader.Close] ends a Read.
 //
 // As processors, [NewSource] sends a file down a pipeline, for instance a jingle
 // as agent audio, as fast as the pipeline takes it; and [NewSink] writes the

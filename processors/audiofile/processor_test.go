@@ -3,6 +3,8 @@ package audiofile_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +52,60 @@ func TestAgentSourcePlaysTheWholeFileBetweenTTSStartAndTTSStop(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"TTSStart(jingle.wav)", "TTSStop(jingle.wav)", "End(" + path + " is over)"}, others); diff != "" {
 			t.Errorf("beside the audio (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAnAgentSourceThatIsInterruptedTellsItsEndOnce(t *testing.T) {
+	f := audio.Mono(audio.Rate8k)
+	path := write(t, "jingle.wav", f, tone(f, 8000)) // 50 pieces
+	for name, at := range map[string]int{"at the first piece": 1, "in the middle": 20, "at the last piece": 50} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var others []string
+				pieces := 0
+				collect := pipeline.Func(func(ctx context.Context, fr frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+					switch fr.(type) {
+					case *frames.AudioOutput:
+						if pieces++; pieces == at {
+							out.Interrupt("barge-in")
+						}
+						time.Sleep(time.Millisecond) // so that the source has to wait
+					case *frames.TTSStart, *frames.TTSStop, *frames.End:
+						others = append(others, fr.String())
+					}
+					return out.Send(ctx, fr, dir)
+				})
+				if err := pipeline.New(pipeline.Config{}, audiofile.NewSource(audiofile.SourceConfig{Path: path, End: true}), collect).Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff([]string{"TTSStart(jingle.wav)", "TTSStop(jingle.wav)", "End(" + path + " is over)"}, others); diff != "" || pieces > at {
+					t.Errorf("%d pieces of at most %d, and beside them (-want +got):\n%s", pieces, at, diff)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAgentSourceThatFailsTellsItsEndFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := audio.Mono(audio.Rate8k)
+		path := save(t, "cut.wav", wavBytes(t, f, tone(f, 8000))[:44+2*1000])
+		var told []string
+		collect := pipeline.Func(func(ctx context.Context, fr frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+			switch fr.(type) {
+			case *frames.TTSStart, *frames.TTSStop:
+				told = append(told, fr.String())
+			}
+			return out.Send(ctx, fr, dir)
+		})
+		// Inline, it is told on the source's goroutine: the failure drops what is queued.
+		err := pipeline.New(pipeline.Config{}, audiofile.NewSource(audiofile.SourceConfig{Path: path}), pipeline.Inline(collect)).Run(t.Context())
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("Run: %v", err)
+		}
+		if diff := cmp.Diff([]string{"TTSStart(cut.wav)", "TTSStop(cut.wav)"}, told); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
 }
@@ -200,10 +256,10 @@ func TestSinkFillsAGapOfTheCallerAtAChangeOfFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, got := readAll(t, path)
-		if n := len(got) - 24_000; n < 0 || n > 200 {
-			t.Fatalf("%d samples were written, want 24000 and a filter's delay", len(got))
+		if len(got) != 24_000 {
+			t.Fatalf("%d samples were written, want 24000", len(got))
 		}
-		if !slices.Equal(got[len(got)-8000:], tone(high, 8000)) || !audio.IsSilent(got[8200:15_800]) {
+		if !slices.Equal(got[16_000:], tone(high, 8000)) || !audio.IsSilent(got[8000:16_000]) {
 			t.Error("the silence is not where the caller was silent")
 		}
 	})
@@ -222,14 +278,113 @@ func TestSinkConvertsToTheFormatOfTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, got := readAll(t, path)
-		if n := len(got) - 32_000; n < 0 || n > 200 {
-			t.Fatalf("%d samples were written, want 32000 and a filter's delay", len(got))
+		if len(got) != 32_000 {
+			t.Fatalf("%d samples were written, want 32000", len(got))
 		}
-		if !slices.Equal(got[len(got)-16_000:], other) {
+		if !slices.Equal(got[16_000:], other) {
 			t.Error("what needed no conversion was changed")
 		}
 		if d := audio.RMS(got[200:15_800]) - audio.RMS(audio.Remix(nil, samples, 2, 1)); d < -0.1 || d > 0.1 {
 			t.Errorf("the level changed by %.2f dB", d)
+		}
+	})
+}
+
+// click is n frames of silence but for an impulse on every channel of frame at.
+func click(f audio.Format, n, at int) []int16 {
+	s := make([]int16, n*f.Channels)
+	for ch := range f.Channels {
+		s[at*f.Channels+ch] = 20_000
+	}
+	return s
+}
+
+// loudest returns where the loudest of samples from begin to end is.
+func loudest(samples []int16, begin, end int) int {
+	at := begin
+	for i := begin; i < end; i++ {
+		if max(samples[i], -samples[i]) > max(samples[at], -samples[at]) {
+			at = i
+		}
+	}
+	return at
+}
+
+func TestSinkPutsWhatItConvertsInItsPlace(t *testing.T) {
+	for _, in := range []audio.SampleRate{audio.Rate8k, audio.Rate11k, audio.Rate16k, audio.Rate22k, audio.Rate24k, audio.Rate44k, audio.Rate48k} {
+		for _, caller := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v, caller %v", in, caller), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					path := filepath.Join(t.TempDir(), "a.wav")
+					f := audio.Stereo(in)
+					// An impulse after two fifths of a second, a whole number of samples at
+					// every rate; for the caller a second later, behind a gap.
+					samples := click(f, int(in), int(in)*2/5)
+					var list []frames.Frame
+					for i := 0; i < int(in); i += 100 {
+						a := frames.Audio{Format: f, Samples: samples[2*i : 2*min(i+100, int(in))], Position: audio.Position(i)}
+						if caller && i >= 100 {
+							a.Position += audio.Position(in)
+						}
+						if caller {
+							list = append(list, &frames.AudioInput{Audio: a})
+						} else {
+							list = append(list, &frames.AudioOutput{Audio: a})
+						}
+					}
+					if err := feed(t, audiofile.NewSink(audiofile.SinkConfig{Path: path, Caller: caller}), list...); err != nil {
+						t.Fatal(err)
+					}
+					length, place := 24_000, 9600
+					if caller {
+						length, place = length+24_000, place+24_000
+					}
+					if _, got := readAll(t, path); len(got) != length || loudest(got, 0, len(got)) != place {
+						t.Errorf("the impulse is at %d of %d samples, want %d of %d", loudest(got, 0, len(got)), len(got), place, length)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestSinkStaysInPlaceWhateverFormatsFollowOneAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.wav")
+		var list []frames.Frame
+		var due []float64 // where the impulses belong
+		var end float64
+		for k := range 100 {
+			// Pieces of 10 ms and a bit, which is no whole number of samples of the
+			// file; some are shorter than a filter's delay.
+			for _, f := range []audio.Format{audio.Mono(audio.Rate16k), audio.Stereo(audio.Rate44k), audio.Mono(audio.Rate24k), audio.Mono(audio.Rate8k)} {
+				n := int(f.Rate)/100 + k%7
+				if k%10 == 9 {
+					n = 1 + k%5
+				}
+				ratio := 24_000 / float64(f.Rate)
+				due = append(due, end+ratio*float64(n/2))
+				end += ratio * float64(n)
+				list = append(list, &frames.AudioOutput{Audio: frames.Audio{Format: f, Samples: click(f, n, n/2)}})
+			}
+		}
+		if err := feed(t, audiofile.NewSink(audiofile.SinkConfig{Path: path}), list...); err != nil {
+			t.Fatal(err)
+		}
+		_, got := readAll(t, path)
+		if d := float64(len(got)) - end; d < 0 || d >= 1 {
+			t.Fatalf("%d samples were written, want %.2f, rounded up", len(got), end)
+		}
+		for k, want := range due {
+			if k%40 >= 36 {
+				continue // too short to tell their impulses apart
+			}
+			at := loudest(got, int(want)-50, min(int(want)+50, len(got)))
+			// A piece begins at the next sample of the file, and its impulse is at the
+			// nearest one of the piece.
+			if d := float64(at) - want; d < -0.51 || d > 1.51 {
+				t.Errorf("impulse %d is at %d, want %.2f", k, at, want)
+			}
 		}
 	})
 }

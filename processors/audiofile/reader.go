@@ -3,17 +3,20 @@ package audiofile
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
 	"github.com/parley-go/parley/internal/ffmpeg"
+	"github.com/parley-go/parley/internal/fifo"
 )
 
 const (
@@ -32,20 +35,28 @@ type decoder interface {
 }
 
 // Reader reads the samples of a WAV or MP3 file. It is used by one goroutine at
-// a time.
+// a time; Close may be called by any.
 type Reader struct {
 	path   string
 	kind   string
-	file   *os.File
 	dec    decoder
 	format audio.Format
 	first  []int16 // the beginning, read to see whether there is any audio
+
+	close func() error // of the file, once
 }
 
 // Open opens a WAV or MP3 file with one or two channels, at 4 to 192 kHz. The
 // error is an [*Error]; it wraps [ErrEmpty], [ErrExtension], the error of the
-// decoder, or that of the operating system.
-func Open(path string) (*Reader, error) {
+// decoder, or that of the operating system. For a named pipe it waits as long as it
+// takes: see [OpenContext].
+func Open(path string) (*Reader, error) { return OpenContext(context.Background(), path) }
+
+// OpenContext is Open for a file that may keep one waiting: a named pipe, for
+// whoever opens its other end, and a pipe or device for its beginning. When ctx is
+// over the [*Error] wraps its cause. Once the file is open ctx has no part in it:
+// a Read that waits is ended by [Reader.Close].
+func OpenContext(ctx context.Context, path string) (*Reader, error) {
 	named, err := extension("open", path, "convert it first, for instance with: "+ffmpeg.Command(path, ".wav"))
 	if err != nil {
 		if _, missing := os.Stat(path); missing != nil {
@@ -53,33 +64,43 @@ func Open(path string) (*Reader, error) {
 		}
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := fifo.Open(ctx, path, os.O_RDONLY)
 	if err != nil {
 		return nil, system("open", path, err)
 	}
-	r, err := newReader(f, path, named)
+	info, err := f.Stat()
 	if err != nil {
-		f.Close()
+		f.Close() // it was only read
+		return nil, system("open", path, err)
+	}
+	file := io.ReadCloser(f)
+	if !info.Mode().IsRegular() {
+		file = fifo.NewReader(f)
+	}
+	stop := context.AfterFunc(ctx, func() { file.Close() })
+	r, err := newReader(file, info, path, named)
+	if !stop() { // what is closed meanwhile may look like anything to a decoder
+		err = system("open", path, context.Cause(ctx))
+	}
+	if err != nil {
+		file.Close() // it was only read
 		return nil, err
 	}
 	return r, nil
 }
 
-func newReader(f *os.File, path, named string) (*Reader, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, system("open", path, err)
-	}
+func newReader(f io.ReadCloser, info os.FileInfo, path, named string) (*Reader, error) {
 	if isFolder(info) {
 		return nil, failed("open", path, errors.New("it is a folder"), "name a file in it")
 	}
 	src := io.Reader(f)
 	head := make([]byte, sniffBytes)
-	if info.Mode().IsRegular() {
+	var err error
+	if file, ok := f.(io.ReaderAt); ok {
 		if info.Size() == 0 {
 			return nil, failed("open", path, ErrEmpty, "the file has no bytes: record it again")
 		}
-		n, err := f.ReadAt(head, 0)
+		n, err := file.ReadAt(head, 0)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, system("open", path, err)
 		}
@@ -91,7 +112,7 @@ func newReader(f *os.File, path, named string) (*Reader, error) {
 			return nil, system("open", path, err)
 		}
 	}
-	r := &Reader{path: path, file: f, kind: sniff(head, named)}
+	r := &Reader{path: path, kind: sniff(head, named), close: sync.OnceValue(f.Close)}
 	if r.dec, err = decode(r.kind, src); err != nil {
 		return nil, unreadable(path, head, err)
 	}
@@ -214,9 +235,10 @@ func (r *Reader) Read(p []int16) (int, error) {
 	return n, err
 }
 
-// Close closes the file.
+// Close closes the file, and ends a Read that waits for it. It may be called by any
+// goroutine; closing again does nothing.
 func (r *Reader) Close() error {
-	if err := r.file.Close(); err != nil {
+	if err := r.close(); err != nil {
 		return system("close", r.path, err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/convert"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -40,10 +41,10 @@ type Sink struct {
 	writer *Writer
 	chosen bool // the caller's track is
 
-	in        audio.Format     // of the audio that came last
-	next      audio.Position   // behind it, at its rate
-	resampler *audio.Resampler // nil if the rates are the same
-	remixed   []int16
+	next      audio.Position     // behind the audio that came last, at its rate
+	converter *convert.Converter // of its format; nil before the first
+	taken     int64              // frames that the converter was given
+	over      float64            // frames of the file, less than one, that are more than what came before
 	buffer    []int16
 	broken    bool
 }
@@ -112,16 +113,16 @@ func (s *Sink) write(a *frames.Audio) error {
 	}
 	s.buffer = s.buffer[:0]
 	gap := s.gapBefore(a)
-	if a.Format != s.in {
+	if s.converter == nil || a.Format != s.converter.In() {
 		if err := s.convertFrom(a.Format); err != nil {
 			return failed("write", s.config.Path, err, "")
 		}
 	}
 	if gap > 0 {
-		s.convert(make([]int16, int(gap)*a.Format.Channels))
+		s.take(make([]int16, int(gap)*a.Format.Channels))
 	}
 	s.next = a.End()
-	s.convert(a.Samples)
+	s.take(a.Samples)
 	return s.writer.Write(s.buffer)
 }
 
@@ -135,45 +136,49 @@ func (s *Sink) gapBefore(a *frames.Audio) int64 {
 		s.chosen, s.config.Track = true, a.Track
 		return 0
 	}
-	return min(int64(a.Position-s.next.At(s.in.Rate, a.Format.Rate)), maxGap*int64(a.Format.Rate))
+	return min(int64(a.Position-s.next.At(s.converter.In().Rate, a.Format.Rate)), maxGap*int64(a.Format.Rate))
 }
 
 // convertFrom prepares for audio of another format than before.
 func (s *Sink) convertFrom(in audio.Format) error {
-	s.flush()
-	s.in, s.resampler = in, nil
-	if in.Rate == s.config.Format.Rate {
-		return nil
-	}
-	r, err := audio.NewResampler(in.Rate, s.config.Format.Rate, s.config.Format.Channels)
+	s.finish()
+	c, err := convert.New(in, s.config.Format)
 	if err != nil {
 		return fmt.Errorf("convert %v: %w", in, err)
 	}
-	s.resampler = r
+	s.converter = c
 	return nil
 }
 
-// convert appends samples to the buffer in the file's format.
-func (s *Sink) convert(samples []int16) {
-	if s.resampler == nil {
-		s.buffer = audio.Remix(s.buffer, samples, s.in.Channels, s.config.Format.Channels)
-		return
-	}
-	s.remixed = audio.Remix(s.remixed[:0], samples, s.in.Channels, s.config.Format.Channels)
-	s.buffer = s.resampler.Resample(s.buffer, s.remixed)
+// take appends samples to the buffer in the file's format.
+func (s *Sink) take(samples []int16) {
+	s.taken += int64(s.converter.In().Frames(len(samples)))
+	s.buffer = s.converter.Convert(s.buffer, samples)
 }
 
-// flush appends what the resampler still holds.
-func (s *Sink) flush() {
-	if s.resampler != nil {
-		s.buffer = s.resampler.Flush(s.buffer)
+// finish appends what the converter still holds. It has made whole frames of what
+// may have been none; of the parts that came on top with each format, so that the
+// file does not become longer and longer, a whole one is left out again.
+func (s *Sink) finish() {
+	if s.converter == nil {
+		return
 	}
+	s.buffer = s.converter.Finish(s.buffer)
+	in, out := int64(s.converter.In().Rate), int64(s.config.Format.Rate)
+	if part := s.taken % in * out % in; part > 0 {
+		s.over += float64(in-part) / float64(in)
+	}
+	if s.over >= 1 {
+		s.over--
+		s.buffer = s.buffer[:len(s.buffer)-s.config.Format.Channels]
+	}
+	s.converter, s.taken = nil, 0
 }
 
 // Close completes the file.
 func (s *Sink) Close(context.Context) error {
 	s.buffer = s.buffer[:0]
-	s.flush()
+	s.finish()
 	if !s.broken {
 		if err := s.writer.Write(s.buffer); err != nil {
 			s.writer.Close() // the failure to write is what matters

@@ -15,12 +15,14 @@ import (
 
 // SourceConfig says what a [Source] plays, and as whom. Only Path must be given.
 type SourceConfig struct {
-	// Path is a WAV or MP3 file.
+	// Path is a WAV or MP3 file. For a named pipe, and for what comes out of it, the
+	// source waits; while it does, the caller says nothing.
 	Path string
 
 	// Caller makes it the caller's voice, [frames.AudioInput], in real time,
 	// mixed to mono. By default it is the agent's: [frames.AudioOutput], as fast
-	// as the pipeline takes it, between TTSStart and TTSStop.
+	// as the pipeline takes it, between TTSStart and TTSStop, which comes as well
+	// when an interruption has ended it.
 	Caller bool
 
 	// Track names the audio; the file's name without folder by default. It is
@@ -56,12 +58,12 @@ func NewSource(cfg SourceConfig) *Source {
 // Name returns "file source".
 func (s *Source) Name() string { return "file source" }
 
-// Start opens the file.
-func (s *Source) Start(context.Context, *pipeline.Port) error {
+// Start opens the file, and waits for its beginning until ctx is over.
+func (s *Source) Start(ctx context.Context, _ *pipeline.Port) error {
 	if s.config.Chunk < time.Millisecond || s.config.Chunk > 10*time.Second {
 		return fmt.Errorf("configure file source: a chunk of %v is not between 1ms and 10s", s.config.Chunk)
 	}
-	r, err := Open(s.config.Path)
+	r, err := OpenContext(ctx, s.config.Path)
 	s.reader = r
 	return err
 }
@@ -98,23 +100,21 @@ func (s *Source) Run(ctx context.Context, out *pipeline.Port) error {
 func (s *Source) playAgent(_ context.Context, out *pipeline.Port) error {
 	ctx := out.Generation()
 	response := s.config.Track
-	if err := out.Send(ctx, &frames.TTSStart{Response: response}, frames.Downstream); err != nil {
-		return err
+	err := out.Send(ctx, &frames.TTSStart{Response: response}, frames.Downstream)
+	if err == nil {
+		err = s.each(ctx, func(a frames.Audio, _ time.Duration) error {
+			return out.Send(ctx, &frames.AudioOutput{Audio: a, Response: response}, frames.Downstream)
+		})
 	}
-	err := s.each(func(a frames.Audio, _ time.Duration) error {
-		return out.Send(ctx, &frames.AudioOutput{Audio: a, Response: response}, frames.Downstream)
-	})
-	if err != nil {
-		return err
-	}
-	return out.Send(ctx, &frames.TTSStop{Response: response}, frames.Downstream)
+	// However it ended: whoever has heard of its beginning waits for that.
+	return errors.Join(err, out.Send(ctx, &frames.TTSStop{Response: response}, frames.Downstream))
 }
 
 func (s *Source) playCaller(ctx context.Context, out *pipeline.Port) error {
 	start := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	return s.each(func(a frames.Audio, end time.Duration) error {
+	return s.each(ctx, func(a frames.Audio, end time.Duration) error {
 		timer.Reset(time.Until(start.Add(end)))
 		select {
 		case <-timer.C:
@@ -129,14 +129,20 @@ func (s *Source) playCaller(ctx context.Context, out *pipeline.Port) error {
 	})
 }
 
-// each calls fn with each piece of the file, and the time at its end.
-func (s *Source) each(fn func(a frames.Audio, end time.Duration) error) error {
+// each calls fn with each piece of the file, and the time at its end. When ctx is
+// over, nothing more is read, or waited for, and the error is its cause.
+func (s *Source) each(ctx context.Context, fn func(a frames.Audio, end time.Duration) error) error {
+	stop := context.AfterFunc(ctx, func() { s.reader.Close() }) // Close tells its error
+	defer stop()
 	format := s.reader.Format()
 	var position audio.Position
 	for k := int64(1); ; k++ {
 		// By difference, so that rates that do not divide do not drift.
 		want := format.Rate.Samples(time.Duration(k)*s.config.Chunk) - int64(position)
 		samples, err := readFull(s.reader, int(want)*format.Channels)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if len(samples) > 0 {
 			a := frames.Audio{Format: format, Samples: samples, Track: s.config.Track, Position: position}
 			position = a.End()

@@ -26,10 +26,11 @@ type delayed struct {
 	complaints tracks.Complaints
 }
 
-// work is done on the samples of one track.
+// work is done on the samples of one track. What comes of the first is the first
+// that comes, though it may come late.
 type work interface {
-	// do returns, in memory of its own, what comes of samples. An error says that
-	// it is no good, and how that was mended; it goes on all the same.
+	// do returns, in memory of its own, what has come of samples. An error says
+	// that it is no good, and how that was mended; it goes on all the same.
 	do(samples []int16) ([]int16, error)
 
 	// rest returns what is still held back, and resets.
@@ -37,10 +38,6 @@ type work interface {
 
 	// format is that of what comes.
 	format() audio.Format
-
-	// delay is how many samples on each channel what comes is late, and as many
-	// come before the first that count.
-	delay() int
 
 	// reset says that what comes next does not continue what came before.
 	reset()
@@ -53,7 +50,6 @@ type stretch struct {
 	refused  bool           // because it cannot be worked on
 	next     audio.Position // of the input
 	position audio.Position // of the output
-	skip     int            // samples to leave out at its beginning
 	last     frames.Frame   // what its rest is a part of; nil if there is none
 }
 
@@ -145,7 +141,7 @@ func (d *delayed) begin(a *frames.Audio) (*stretch, error) {
 func (s *stretch) restart() {
 	if s.work != nil {
 		s.work.reset()
-		s.skip, s.last = s.work.delay(), nil
+		s.last = nil
 	}
 }
 
@@ -166,9 +162,7 @@ func (d *delayed) send(ctx context.Context, s *stretch, samples []int16, bad err
 	if bad != nil {
 		bad = d.complain(track, "work", fmt.Errorf("at %d: %w", s.position, bad))
 	}
-	n := min(s.skip, format.Frames(len(samples)))
-	s.skip -= n
-	if samples = samples[n*format.Channels:]; len(samples) == 0 {
+	if len(samples) == 0 {
 		return bad
 	}
 	a := frames.Audio{Format: format, Track: track, Position: s.position, Samples: samples}

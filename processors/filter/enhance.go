@@ -66,12 +66,16 @@ func (e *enhancer) chain(f audio.Format) (work, error) {
 type filtering struct {
 	in     audio.Format
 	chain  *enhance.Chain
+	skip   int // frames to leave out at the beginning: the filters' latency
 	memory []float32
 }
 
 func (w *filtering) format() audio.Format { return w.in }
-func (w *filtering) delay() int           { return w.chain.Latency() }
-func (w *filtering) reset()               { w.chain.Reset() }
+
+func (w *filtering) reset() {
+	w.chain.Reset()
+	w.skip = w.chain.Latency()
+}
 
 func (w *filtering) do(samples []int16) ([]int16, error) {
 	w.memory = audio.ToFloat32(w.memory[:0], samples)
@@ -79,7 +83,7 @@ func (w *filtering) do(samples []int16) ([]int16, error) {
 }
 
 func (w *filtering) rest() ([]int16, error) {
-	w.memory = append(w.memory[:0], make([]float32, w.delay()*w.in.Channels)...)
+	w.memory = append(w.memory[:0], make([]float32, w.chain.Latency()*w.in.Channels)...)
 	samples, err := w.run()
 	w.reset()
 	return samples, err
@@ -92,9 +96,12 @@ func (w *filtering) run() ([]int16, error) {
 	for _, x := range w.memory {
 		if x-x != 0 {
 			bad = errors.New("the filters made no numbers; they are reset")
-			w.reset() // NaN would stay in them for ever
+			w.chain.Reset() // NaN would stay in them for ever
 			break
 		}
 	}
-	return audio.FromFloat32(make([]int16, 0, len(w.memory)), w.memory), bad
+	n := min(w.skip, w.in.Frames(len(w.memory)))
+	w.skip -= n
+	count := w.memory[n*w.in.Channels:]
+	return audio.FromFloat32(make([]int16, 0, len(count)), count), bad
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/convert"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -44,30 +45,19 @@ func (c *converter) convert(f audio.Format) (work, error) {
 	if f == c.to {
 		return nil, nil
 	}
-	if err := f.Validate(); err != nil {
-		return nil, err
-	}
-	r, err := audio.NewResampler(f.Rate, c.to.Rate, c.to.Channels)
+	converter, err := convert.New(f, c.to)
 	if err != nil {
 		return nil, err
 	}
-	return &conversion{in: f, to: c.to, resampler: r}, nil
+	return conversion{converter}, nil
 }
 
-// conversion is the work of a resampler.
-type conversion struct {
-	in, to    audio.Format
-	resampler *audio.Resampler
-	memory    []int16
-}
+// conversion is the work of a converter.
+type conversion struct{ *convert.Converter }
 
-func (w *conversion) format() audio.Format { return w.to }
-func (w *conversion) delay() int           { return w.resampler.Delay() }
-func (w *conversion) reset()               { w.resampler.Reset() }
+func (w conversion) format() audio.Format { return w.Out() }
+func (w conversion) reset()               { w.Reset() }
 
-func (w *conversion) do(samples []int16) ([]int16, error) {
-	w.memory = audio.Remix(w.memory[:0], samples, w.in.Channels, w.to.Channels)
-	return w.resampler.Resample(nil, w.memory), nil
-}
+func (w conversion) do(samples []int16) ([]int16, error) { return w.Convert(nil, samples), nil }
 
-func (w *conversion) rest() ([]int16, error) { return w.resampler.Flush(nil), nil }
+func (w conversion) rest() ([]int16, error) { return w.Finish(nil), nil }

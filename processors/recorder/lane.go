@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/convert"
 )
 
 // lane is one voice of a recording: mono, at the recording's rate, placed on
@@ -22,12 +23,11 @@ type lane struct {
 	anchor anchor
 
 	// The contiguous audio that is being added.
-	in        audio.SampleRate // its rate; 0 before the first
-	next      audio.Position   // where its next sample belongs, at rate in
-	resampler *audio.Resampler // nil if in is rate
-	skip      int              // resampled samples to leave out: the filter's delay
-	finished  bool             // nothing of it is left in the filter, nothing can continue it
-	cursor    audio.Position   // where the next resampled sample belongs
+	in        audio.SampleRate   // its rate; 0 before the first
+	next      audio.Position     // where its next sample belongs, at rate in
+	converter *convert.Converter // from rate in
+	finished  bool               // nothing of it is held back, nothing can continue it
+	cursor    audio.Position     // where the next converted sample belongs
 	scratch   []int16
 	late      int64 // samples that came after their place had been written
 	jumps     int64 // how often positions went too far ahead
@@ -100,14 +100,8 @@ func (l *lane) add(samples []int16, position audio.Position, in audio.SampleRate
 		}
 	}
 	l.next += audio.Position(len(samples))
-	if l.resampler == nil {
-		l.put(samples)
-		return nil
-	}
-	l.scratch = l.resampler.Resample(l.scratch[:0], samples)
-	n := min(l.skip, len(l.scratch))
-	l.skip -= n
-	l.put(l.scratch[n:])
+	l.scratch = l.converter.Convert(l.scratch[:0], samples)
+	l.put(l.scratch)
 	return nil
 }
 
@@ -120,31 +114,24 @@ func (l *lane) overlap(position audio.Position, in audio.SampleRate) int64 {
 }
 
 func (l *lane) begin(position audio.Position, in audio.SampleRate) error {
-	l.next, l.cursor = position, position.At(in, l.rate)
-	switch {
-	case in == l.rate:
-		l.resampler = nil
-	case in != l.in || l.resampler == nil:
-		r, err := audio.NewResampler(in, l.rate, 1)
+	if in != l.in {
+		c, err := convert.New(audio.Mono(in), audio.Mono(l.rate))
 		if err != nil {
 			return err
 		}
-		l.resampler = r
+		l.in, l.converter = in, c
 	}
-	l.in, l.skip, l.finished = in, 0, false
-	if l.resampler != nil {
-		l.skip = l.resampler.Delay()
-	}
+	l.next, l.cursor, l.finished = position, position.At(in, l.rate), false
 	return nil
 }
 
-// finish ends the contiguous audio: what the filter holds is brought out.
+// finish ends the contiguous audio: what is held back of it is brought out.
 func (l *lane) finish() {
-	if l.resampler == nil || l.finished {
+	if l.converter == nil || l.finished {
 		return
 	}
-	l.scratch = l.resampler.Flush(l.scratch[:0])
-	l.put(l.scratch[min(l.skip, len(l.scratch)):])
+	l.scratch = l.converter.Finish(l.scratch[:0])
+	l.put(l.scratch)
 	l.finished = true
 }
 

@@ -29,7 +29,8 @@ type Config struct {
 	Rate audio.SampleRate
 
 	// CallerTrack is the track of the caller; by default that of the first
-	// audio that arrives. Other tracks are not recorded.
+	// audio that arrives. Other tracks are not recorded, and who takes the turn
+	// there opens none.
 	CallerTrack string
 
 	// TurnFolder is where each turn is written to a file of its own:
@@ -71,6 +72,7 @@ type Recorder struct {
 
 	mu     sync.Mutex // guards all below
 	caller string     // the track
+	chosen bool       // caller is, though it may be ""
 	heard  unheard
 	turns  turns
 	jumped [voices]bool // it was reported
@@ -95,7 +97,7 @@ func New(cfg Config) *Recorder {
 	if cfg.MaxGap == 0 {
 		cfg.MaxGap = defaultMaxGap
 	}
-	r := &Recorder{config: cfg, caller: cfg.CallerTrack, wake: make(chan struct{}, 1), ready: make(chan Turn, maxReady)}
+	r := &Recorder{config: cfg, caller: cfg.CallerTrack, chosen: cfg.CallerTrack != "", wake: make(chan struct{}, 1), ready: make(chan Turn, maxReady)}
 	r.timeline, r.broken = NewTimeline(cfg.Rate, cfg.Layout)
 	if r.broken == nil && cfg.MaxTurn < 0 {
 		r.broken = fmt.Errorf("configure recorder: turns of at most %v hold nothing", cfg.MaxTurn)
@@ -182,8 +184,14 @@ func (r *Recorder) note(f frames.Frame, dir frames.Direction) error {
 	case *frames.Playout:
 		return r.notePlayout(f)
 	case *frames.UserStartedSpeaking:
+		if r.anothers(f.Track) {
+			return nil
+		}
 		r.turns.begin(Caller, r.timeline.place(Caller, f.Position, f.Rate), "")
 	case *frames.UserStoppedSpeaking:
+		if r.anothers(f.Track) {
+			return nil
+		}
 		r.turns.end(Caller, r.timeline.place(Caller, f.Position, f.Rate), false)
 	case *frames.BotStartedSpeaking:
 		r.turns.begin(Agent, r.timeline.place(Agent, f.Output, f.OutputRate), f.Response)
@@ -200,9 +208,15 @@ func (r *Recorder) note(f frames.Frame, dir frames.Direction) error {
 	return nil
 }
 
+// anothers reports whether news are of a track that is not the caller's. Those of
+// no track, or of one before any audio, are of whoever is recorded.
+func (r *Recorder) anothers(track string) bool {
+	return track != "" && r.chosen && track != r.caller
+}
+
 func (r *Recorder) noteCaller(f *frames.AudioInput) error {
-	if r.caller == "" {
-		r.caller = f.Track
+	if !r.chosen {
+		r.chosen, r.caller = true, f.Track
 	}
 	if f.Track != r.caller || f.Format.Validate() != nil {
 		return nil

@@ -321,6 +321,55 @@ func TestTurnsAreHandedOutWholeAndInOrder(t *testing.T) {
 	})
 }
 
+func TestOnlyTheCallersTrackHasTurns(t *testing.T) {
+	for name, c := range map[string]struct{ configured, caller, other string }{
+		"when told":                {"a", "a", "b"},
+		"of the first audio":       {"", "a", "b"},
+		"of the first without one": {"", "", "b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var got []recorder.Turn // told by one goroutine at a time, before Run returns
+				rec := recorder.New(recorder.Config{CallerTrack: c.configured, OnTurn: func(turn recorder.Turn) { got = append(got, turn) }})
+				p := pipeline.New(pipeline.Config{}, rec)
+				done := make(chan error, 1)
+				go func() { done <- p.Run(t.Context()) }()
+				said := voice(1, 9600)
+				heard := func(track string, at audio.Position, samples []int16) frames.Frame {
+					return &frames.AudioInput{Audio: frames.Audio{Format: audio.Mono(rate), Samples: samples, Track: track, Position: at}}
+				}
+				for _, f := range []frames.Frame{
+					heard(c.caller, 0, said[:2500]), heard(c.other, 0, voice(2, 9600)), heard(c.caller, 2500, said[2500:]),
+					&frames.UserStartedSpeaking{Track: c.other, Position: 100, Rate: rate},
+					&frames.UserStartedSpeaking{Track: c.caller, Position: 1000, Rate: rate},
+					&frames.UserStoppedSpeaking{Track: c.other, Position: 2000, Rate: rate},
+					&frames.UserStoppedSpeaking{Track: c.caller, Position: 3000, Rate: rate},
+					&frames.UserStartedSpeaking{Position: 4000, Rate: rate}, // of nobody else
+					&frames.UserStoppedSpeaking{Position: 5000, Rate: rate},
+					&frames.End{},
+				} {
+					if err := p.Send(t.Context(), f); err != nil {
+						t.Error(err)
+					}
+					synctest.Wait() // or a frame that is urgent would overtake the others
+				}
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				want := [][2]audio.Position{{1000, 3000}, {4000, 5000}}
+				if len(got) != len(want) {
+					t.Fatalf("%d turns, want %d: %+v", len(got), len(want), got)
+				}
+				for i, w := range want {
+					if turn := got[i]; turn.Voice != recorder.Caller || turn.Start != w[0] || turn.End != w[1] || !slices.Equal(turn.Samples, said[w[0]:w[1]]) {
+						t.Errorf("turn %d is the %v's from %d to %d with %d samples, want what the caller said from %d to %d", i+1, turn.Voice, turn.Start, turn.End, len(turn.Samples), w[0], w[1])
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestRecorderThatCannotRecordStopsThePipelineAtTheStart(t *testing.T) {
 	for want, cfg := range map[string]recorder.Config{
 		"create x.ogg: the extension is not known": {Path: "x.ogg"},

@@ -98,7 +98,9 @@ type Config struct {
 	// none.
 	Tools tool.Set
 
-	// ToolChoice tells the model whether to call them. Default: ToolAuto.
+	// ToolChoice tells the model whether to call them. Default: ToolAuto, which is
+	// not sent; one user of the service was refused ("Unable to parse input chunk")
+	// and blamed having sent a choice.
 	ToolChoice ToolChoice
 
 	// Endpointing is the turn-taking sensitivity. Default: the service's.

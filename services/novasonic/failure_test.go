@@ -16,6 +16,7 @@ import (
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
 	"github.com/parley-go/parley/services/novasonic/sonictest/hearing"
+	"github.com/parley-go/parley/tool"
 )
 
 func TestAnOpenThatFailsForAPassingReasonIsTriedAgain(t *testing.T) {
@@ -59,8 +60,10 @@ func TestTheStartFailsWithTheClassOfTheFailure(t *testing.T) {
 		"expired token":      {sonictest.Config{Faults: refuse(403, "ExpiredTokenException", "The security token included in the request is expired")}, novasonic.Config{}, frames.ErrorAuthentication, "renew", 1},
 		"unknown model":      {sonictest.Config{}, novasonic.Config{Model: "amazon.nova-3-sonic-v1:0"}, frames.ErrorInvalidRequest, "model id", 1},
 		"unknown voice":      {sonictest.Config{}, novasonic.Config{Voice: "joanna"}, frames.ErrorInvalidRequest, "matthew", 0},
-		"never accepted":     {sonictest.Config{Faults: []sonictest.Fault{{Do: sonictest.SlowHeaders(time.Hour)}}}, novasonic.Config{OpenAttempts: 1, OpenTimeout: 5 * time.Second}, frames.ErrorUnknown, "open stream to amazon.nova-2-sonic-v1:0 at http://parley-emulator.invalid (us-east-1): the service did not accept the stream in time: nothing came from it for 5s; check the endpoint", 1},
-		"never, and again":   {sonictest.Config{Faults: []sonictest.Fault{{Do: sonictest.SlowHeaders(time.Hour)}}}, novasonic.Config{OpenAttempts: 2, OpenTimeout: 5 * time.Second}, frames.ErrorUnknown, "nothing came from it for 1", 2}, // 10 s and the pause between
+		"a tool choice that it minds": {sonictest.Config{Behaviour: sonictest.Behaviour{RefuseToolChoice: true}}, novasonic.Config{Tools: tool.Set{clock}, ToolChoice: novasonic.ToolAny()},
+			frames.ErrorInvalidRequest, "leave ToolChoice unset", 1},
+		"never accepted":   {sonictest.Config{Faults: []sonictest.Fault{{Do: sonictest.SlowHeaders(time.Hour)}}}, novasonic.Config{OpenAttempts: 1, OpenTimeout: 5 * time.Second}, frames.ErrorUnknown, "open stream to amazon.nova-2-sonic-v1:0 at http://parley-emulator.invalid (us-east-1): the service did not accept the stream in time: nothing came from it for 5s; check the endpoint", 1},
+		"never, and again": {sonictest.Config{Faults: []sonictest.Fault{{Do: sonictest.SlowHeaders(time.Hour)}}}, novasonic.Config{OpenAttempts: 2, OpenTimeout: 5 * time.Second}, frames.ErrorUnknown, "nothing came from it for 1", 2}, // 10 s and the pause between
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

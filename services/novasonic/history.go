@@ -31,10 +31,14 @@ const (
 // no history that begins with the agent.
 const callBegins = "[The call begins.]"
 
+// notAnswered stands for the agent where the user spoke last: with a history that
+// ends with the user streams were seen to die within seconds.
+const notAnswered = "[…]"
+
 // shapeHistory makes messages acceptable to the service: empty ones left out,
-// neighbours of the same role merged, the first from the user, each message and
-// their sum within the limits. What does not fit is dropped from the oldest
-// end, never between two messages that are kept.
+// neighbours of the same role merged, the first from the user and the last from
+// the agent, each message and their sum within the limits. What does not fit is
+// dropped from the oldest end, never between two messages that are kept.
 func shapeHistory(messages []Message) []Message {
 	var merged []Message
 	for _, m := range messages {
@@ -47,6 +51,9 @@ func shapeHistory(messages []Message) []Message {
 			continue
 		}
 		merged = append(merged, m)
+	}
+	if n := len(merged); n > 0 && merged[n-1].Role == User {
+		merged = append(merged, Message{Assistant, notAnswered})
 	}
 	total := 0
 	first := len(merged)

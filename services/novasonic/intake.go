@@ -5,82 +5,54 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/convert"
 )
 
 // intake turns the caller's audio, of whatever format, into mono at the rate
 // that the service is sent.
 type intake struct {
-	rate      audio.SampleRate
+	to        audio.Format
 	from      audio.Format
 	err       error // why from cannot be converted
-	resampler *audio.Resampler
-	skip      int            // of its first samples, which are its delay
+	converter *convert.Converter
 	next      audio.Position // where the next frame begins, if it continues this one …
 	at        audio.Position // … and at the service's rate what comes of it
-	mono      []int16
 }
 
-func newIntake(rate audio.SampleRate) *intake { return &intake{rate: rate} }
+func newIntake(rate audio.SampleRate) *intake { return &intake{to: audio.Mono(rate)} }
 
 // convert returns samples in a buffer that nobody changes, the frame's own where
 // nothing is to be converted, and where on the caller's track the first of them
-// belongs, at the service's rate: before f by what was still in the resampler. A
-// format that makes no sense is an error once, and no samples from then on.
+// belongs, at the service's rate: before f by what was still held back. A format
+// that makes no sense is an error once, and no samples from then on.
 func (in *intake) convert(f *frames.AudioInput) (samples []int16, at audio.Position, err error) {
-	var rest []int16
 	switch {
-	case f.Format != in.from || in.resampler == nil && in.err == nil:
-		rest = in.rest()
-		in.from = f.Format
-		if in.resampler, in.err = resampler(f.Format, in.rate); in.err != nil {
-			return rest, in.at, fmt.Errorf("user audio: %w", in.err)
+	case f.Format != in.from || in.converter == nil && in.err == nil:
+		if in.converter != nil {
+			samples = in.converter.Finish(nil)
 		}
-		in.skip, in.at = in.resampler.Delay(), f.Position.At(f.Format.Rate, in.rate)-audio.Position(len(rest))
+		in.from = f.Format
+		if in.converter, in.err = convert.New(f.Format, in.to); in.err != nil {
+			return samples, in.at, fmt.Errorf("user audio: %w", in.err)
+		}
+		in.at = in.place(f) - audio.Position(len(samples))
 	case in.err != nil:
 		return nil, 0, nil
-	case f.Position != in.next: // the resampler goes on all the same
-		in.at = f.Position.At(f.Format.Rate, in.rate) - audio.Position(in.resampler.Delay()-in.skip)
+	case f.Position != in.next: // its filter goes on all the same
+		in.at = in.place(f) - audio.Position(in.converter.Held())
 	}
 	in.next = f.End()
-	samples = in.resample(f)
-	n := min(in.skip, len(samples))
-	in.skip -= n
-	samples, at = samples[n:], in.at
-	if len(rest) > 0 {
-		samples = append(rest, samples...)
+	if f.Format == in.to && len(samples) == 0 {
+		samples = f.Samples
+	} else {
+		samples = in.converter.Convert(samples, f.Samples)
 	}
+	at = in.at
 	in.at += audio.Position(len(samples))
 	return samples, at, nil
 }
 
-// rest returns what is still in the resampler.
-func (in *intake) rest() []int16 {
-	if in.resampler == nil {
-		return nil
-	}
-	rest := in.resampler.Flush(nil)
-	return rest[min(in.skip, len(rest)):]
-}
-
-// resample returns f at the service's rate, late by the resampler's delay.
-func (in *intake) resample(f *frames.AudioInput) []int16 {
-	mono := f.Samples
-	if f.Format.Channels > 1 {
-		in.mono = audio.Remix(in.mono[:0], f.Samples, f.Format.Channels, 1)
-		mono = in.mono
-		if f.Format.Rate == in.rate {
-			return append([]int16(nil), mono...)
-		}
-	}
-	if f.Format.Rate == in.rate {
-		return mono
-	}
-	return in.resampler.Resample(make([]int16, 0, int64(len(mono))*int64(in.rate)/int64(f.Format.Rate)+1), mono)
-}
-
-func resampler(from audio.Format, to audio.SampleRate) (*audio.Resampler, error) {
-	if err := from.Validate(); err != nil {
-		return nil, err
-	}
-	return audio.NewResampler(from.Rate, to, 1)
+// place is where f begins, at the service's rate.
+func (in *intake) place(f *frames.AudioInput) audio.Position {
+	return f.Position.At(f.Format.Rate, in.to.Rate)
 }

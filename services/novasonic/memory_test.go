@@ -111,14 +111,14 @@ func TestHistoryIsShapedAsTheServiceAcceptsIt(t *testing.T) {
 		want []Message
 	}{
 		{"nothing", nil, nil},
-		{"the agent spoke first", []Message{{Assistant, "Hello."}, {User, "Hi."}}, []Message{{User, "[The call begins.]"}, {Assistant, "Hello."}, {User, "Hi."}}},
+		{"the agent spoke first", []Message{{Assistant, "Hello."}, {User, "Hi."}}, []Message{{User, "[The call begins.]"}, {Assistant, "Hello."}, {User, "Hi."}, {Assistant, "[…]"}}},
 		{"neighbours of a role are merged", []Message{{User, "a"}, {User, "b"}, {Assistant, "c"}, {Assistant, "d"}},
 			[]Message{{User, "a\nb"}, {Assistant, "c\nd"}}},
-		{"places that were never filled are left out", []Message{{User, "a"}, {Assistant, ""}, {User, "b"}}, []Message{{User, "a\nb"}}},
-		{"a trailing message of the user's stays", []Message{{User, "a"}, {Assistant, "b"}, {User, "c"}},
-			[]Message{{User, "a"}, {Assistant, "b"}, {User, "c"}}},
-		{"broken UTF-8 is mended", []Message{{User, "a\xffb"}}, []Message{{User, "a\uFFFDb"}}},
-		{"a long message keeps its end", []Message{{User, long}}, []Message{{User, strings.Repeat("é", 25_000)}}},
+		{"places that were never filled are left out", []Message{{User, "a"}, {Assistant, ""}, {User, "b"}}, []Message{{User, "a\nb"}, {Assistant, "[…]"}}},
+		{"a trailing message of the user's is not the last", []Message{{User, "a"}, {Assistant, "b"}, {User, "c"}},
+			[]Message{{User, "a"}, {Assistant, "b"}, {User, "c"}, {Assistant, "[…]"}}},
+		{"broken UTF-8 is mended", []Message{{User, "a\xffb"}}, []Message{{User, "a\uFFFDb"}, {Assistant, "[…]"}}},
+		{"a long message keeps its end", []Message{{User, long}}, []Message{{User, strings.Repeat("é", 25_000)}, {Assistant, "[…]"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := shapeHistory(tc.in); !slices.Equal(got, tc.want) {
@@ -150,7 +150,13 @@ func TestHistoryNeverExceedsTheLimitsAndLosesTheOldestFirst(t *testing.T) {
 		if total > maxHistoryBytes {
 			t.Fatalf("%d bytes in total", total)
 		}
+		if n := len(got); n > 0 && got[n-1].Role != Assistant {
+			t.Fatal("the user's is the last message")
+		}
 		// What is kept is the end of what there was.
+		if n := len(in); n > 0 && len(got) > 0 && in[n-1].Role == User {
+			got = got[:len(got)-1] // it stands for the agent
+		}
 		if n := len(in); n > 0 && len(got) > 0 && got[len(got)-1].Role == in[n-1].Role {
 			last := in[n-1].Text
 			if newest := last[max(0, len(last)-1):]; !strings.HasSuffix(got[len(got)-1].Text, newest) {

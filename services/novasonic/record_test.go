@@ -505,9 +505,9 @@ func TestWhatNobodyWillHearAgainIsToldInWords(t *testing.T) {
 		want  []Message
 	}{
 		"it is heard again":       {time.Second, nil},
-		"it is no longer kept":    {Config{}.withDefaults().Keep + time.Second, []Message{{User, "one"}}},
+		"it is no longer kept":    {Config{}.withDefaults().Keep + time.Second, []Message{{User, "one"}, {Assistant, notAnswered}}},
 		"the end of it is kept":   {Config{}.withDefaults().Keep - 10*time.Millisecond, nil},
-		"it has just gone by now": {Config{}.withDefaults().Keep, []Message{{User, "one"}}},
+		"it has just gone by now": {Config{}.withDefaults().Keep, []Message{{User, "one"}, {Assistant, notAnswered}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withDesk(t, func(d *desk) {

@@ -221,22 +221,26 @@ func TestScenarioAChangeThatTheServiceRefusesLeavesEverythingAsItWas(t *testing.
 		}
 		return []sonictest.Fault{{Streams: streams, Input: event, Do: sonictest.Exception("validationException", "Invalid input request, please fix your input and try again.")}}
 	}
+	choice := novasonic.ToolAny()
 	for name, tc := range map[string]struct {
 		change novasonic.Settings
 		faults []sonictest.Fault
+		minds  string // what the service says, if it is no fault's
+		remedy string // in what is told of it
 	}{
-		"blocked instructions": {change: novasonic.Settings{Instructions: aws.String("Do something forbidden.")}},
+		"blocked instructions": {change: novasonic.Settings{Instructions: aws.String("Do something forbidden.")}, minds: "content filters"},
+		"a tool choice":        {change: novasonic.Settings{Tools: &tool.Set{clock}, ToolChoice: &choice}, minds: "Unable to parse input chunk", remedy: "leave ToolChoice unset"},
 		"a voice":              {change: novasonic.Settings{Voice: aws.String("tiffany")}, faults: refusal("promptStart")[:1]},
 	} {
 		for _, speaks := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, while the user speaks: %v", name, speaks), func(t *testing.T) {
 				sc := short(echo())
-				sc.Behaviour.Blocked = []string{"forbidden"}
+				sc.Behaviour.Blocked, sc.Behaviour.RefuseToolChoice = []string{"forbidden"}, true
 				sc.Faults = tc.faults
 				if len(sc.Faults) > 0 {
 					sc.Faults[0].Streams = []int{1} // those that ask for what it refuses
 				}
-				want := outcome{agent: []string{youSaid("1"), youSaid("1234567"), youSaid("8")}, doomed: []int{1}, errors: -1, forbidden: "content filters", again: 10 * time.Second}
+				want := outcome{agent: []string{youSaid("1"), youSaid("1234567"), youSaid("8")}, doomed: []int{1}, errors: -1, forbidden: tc.minds, again: 10 * time.Second}
 				play(t, sc, brief(), want, func(s *scene) {
 					s.at(2 * time.Second)
 					s.says("1")
@@ -255,7 +259,7 @@ func TestScenarioAChangeThatTheServiceRefusesLeavesEverythingAsItWas(t *testing.
 					s.waits(5 * time.Second)
 					told := 0
 					for _, e := range s.ear.errors() {
-						if strings.Contains(e.Err.Error(), "change settings") {
+						if strings.Contains(e.Err.Error(), "change settings") && strings.Contains(e.Err.Error(), tc.remedy) {
 							told++
 						}
 					}
@@ -263,8 +267,8 @@ func TestScenarioAChangeThatTheServiceRefusesLeavesEverythingAsItWas(t *testing.
 						t.Errorf("the refusal was told %d times: %v", told, s.ear.errors())
 					}
 					last := s.streams()[len(s.streams())-1]
-					if last.Voice != "matthew" || strings.Contains(last.Instructions, "forbidden") {
-						t.Errorf("the last stream has the voice %s and the instructions %q", last.Voice, last.Instructions)
+					if last.Voice != "matthew" || strings.Contains(last.Instructions, "forbidden") || last.ToolChoice != "" {
+						t.Errorf("the last stream has the voice %s, the choice %q and the instructions %q", last.Voice, last.ToolChoice, last.Instructions)
 					}
 				})
 			})

@@ -288,11 +288,11 @@ func (v *conversation) doubtful(c *connection) bool { return v.speech.doubting |
 // overlap is how much of what is heard again from a position on the old stream
 // had been sent.
 func (v *conversation) overlap(old *connection, from audio.Position) time.Duration {
-	end := v.deafFrom
+	began, end := v.deadFrom, v.deafFrom
 	if old != nil {
-		end = v.ring.end
+		began, end = old.from, v.ring.end
 	}
-	return v.cfg.InputRate.Duration(int64(max(0, end-from)))
+	return v.cfg.InputRate.Duration(int64(max(0, end-max(from, began))))
 }
 
 func (v *conversation) endAttempt(id int) {
@@ -488,6 +488,7 @@ func (v *conversation) orphaned(d continuity.Decision) {
 	v.log.Warn("stream ended", "stream", c.number, "age", age, "reason", verdict.Reason.String(), "error", d.Err)
 	v.listening, v.death = nil, d.Err
 	v.orphanedAt = time.Now()
+	v.deadFrom = c.from
 	v.deafFrom, v.heardTo = c.reached()
 	v.forsakeCalls(c)
 	v.close(c)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/fifo"
 	"github.com/parley-go/parley/processors/recorder"
 	"github.com/parley-go/parley/transports/playout"
 )
@@ -222,11 +223,6 @@ func mayBeRegular(path string) bool {
 	return err != nil || info.IsDir() || info.Mode().IsRegular()
 }
 
-func isNamedPipe(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode()&os.ModeNamedPipe != 0
-}
-
 func isMP3(path string) bool { return strings.EqualFold(filepath.Ext(path), ".mp3") }
 
 // Transport is one call. Make it with [New]; it serves one run of a pipeline.
@@ -286,7 +282,7 @@ func NewContext(ctx context.Context, cfg Config) (*Transport, error) {
 
 // openFiles opens what cfg names: first that which need not be waited for.
 func openFiles(ctx context.Context, cfg Config, f audio.Format) (*recording, keeper, error) {
-	if isNamedPipe(cfg.Output) {
+	if fifo.IsNamedPipe(cfg.Output) {
 		r, err := openRecording(ctx, cfg)
 		if err != nil {
 			return nil, nil, err

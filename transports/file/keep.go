@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/mp3"
+	"github.com/parley-go/parley/internal/fifo"
 	"github.com/parley-go/parley/processors/audiofile"
 )
 
@@ -57,7 +58,7 @@ func openKeeper(ctx context.Context, cfg Config, f audio.Format) (keeper, error)
 	if coding == "" && isMP3(cfg.Output) {
 		coding = MP3
 	}
-	pipe, err := openWaiting(ctx, cfg.Output, os.O_WRONLY)
+	pipe, err := fifo.Open(ctx, cfg.Output, os.O_WRONLY)
 	if err != nil {
 		return nil, faulty("create", cfg.Output, err)
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,6 +20,7 @@ import (
 	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/fifo/fifotest"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/transports/file"
 )
@@ -444,23 +444,10 @@ func TestRawFilesAreReadIfTheirFormatIsGiven(t *testing.T) {
 	}
 }
 
-// fifo makes a named pipe.
-func fifo(t *testing.T, name string) string {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("named pipes are tested on Linux only")
-	}
-	path := filepath.Join(t.TempDir(), name)
-	if err := mkfifo(path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func TestANamedPipeIsWaitedForUntilTheContextIsOver(t *testing.T) {
 	// In real time: to open a named pipe is the operating system's own waiting.
 	good := record(t, "a.wav", audio.Mono(rate), voice(1, 1000))
-	pipe := fifo(t, "pipe.wav")
+	pipe := fifotest.New(t, "pipe.wav")
 	for name, cfg := range map[string]file.Config{"to read": {Input: pipe}, "to write": {Input: good, Output: pipe}} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
@@ -488,7 +475,7 @@ func TestANamedPipeIsWaitedForUntilTheContextIsOver(t *testing.T) {
 }
 
 func TestACallGoesFromPipeToPipe(t *testing.T) {
-	in, out := fifo(t, "in.wav"), fifo(t, "out.wav")
+	in, out := fifotest.New(t, "in.wav"), fifotest.New(t, "out.wav")
 	said := loud(1, 6_000)
 	go os.WriteFile(in, streamWAV(said, 0xFFFFFFFF, 0xFFFFFFFF), 0)
 	var written []byte

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +17,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/mp3"
 	"github.com/parley-go/parley/audio/wav"
+	"github.com/parley-go/parley/internal/fifo"
 	"github.com/parley-go/parley/internal/pathfault"
 	"github.com/parley-go/parley/processors/audiofile"
 )
@@ -77,13 +77,11 @@ func openStdin() (*source, error) {
 
 // fileSource reads an open file, which belongs to the source from then on.
 func fileSource(f *os.File, info os.FileInfo, name string) *source {
-	s := &source{Reader: f, name: name, size: -1, closer: f}
 	if !info.Mode().IsRegular() {
-		// What the operating system can wait for in the way of select takes a
-		// deadline, and a Read of it is ended by Close.
-		s.closing = f.SetReadDeadline(time.Time{}) == nil
-		return s
+		r := fifo.NewReader(f)
+		return &source{Reader: r, name: name, size: -1, closer: r, closing: true}
 	}
+	s := &source{Reader: f, name: name, size: -1, closer: f}
 	if at, err := f.Seek(0, io.SeekCurrent); err == nil {
 		s.size = max(0, info.Size()-at)
 		s.again = func() error { _, err := f.Seek(at, io.SeekStart); return err }
@@ -117,7 +115,7 @@ func readerSource(r io.Reader) *source {
 // openPath opens a file, a device or a named pipe, and waits for a pipe's other
 // end until ctx is over.
 func openPath(ctx context.Context, path string) (*source, error) {
-	f, err := openWaiting(ctx, path, os.O_RDONLY)
+	f, err := fifo.Open(ctx, path, os.O_RDONLY)
 	if err != nil {
 		return nil, faulty("open", path, err)
 	}
@@ -130,49 +128,6 @@ func openPath(ctx context.Context, path string) (*source, error) {
 		return nil, faulty("open", path, err)
 	}
 	return fileSource(f, info, path), nil
-}
-
-// openWaiting opens a path to read (O_RDONLY) or to write (O_WRONLY). To open a
-// named pipe waits for somebody who opens its other end. If ctx is over first,
-// that is done here, for a moment, since nothing else ends the waiting.
-func openWaiting(ctx context.Context, path string, flag int) (*os.File, error) {
-	if !isNamedPipe(path) {
-		return os.OpenFile(path, flag, 0)
-	}
-	var (
-		f    *os.File
-		err  error
-		done = make(chan struct{})
-	)
-	go func() {
-		defer close(done)
-		f, err = os.OpenFile(path, flag, 0)
-	}()
-	select {
-	case <-done:
-		return f, err
-	case <-ctx.Done():
-	}
-	for waiting := true; waiting; {
-		other, openErr := os.OpenFile(path, (os.O_WRONLY-flag)|syscall.O_NONBLOCK, 0)
-		select {
-		case <-done:
-			waiting = false
-		default:
-			if openErr == nil {
-				<-done
-				waiting = false
-			}
-			runtime.Gosched() // it is on its way to where it waits
-		}
-		if openErr == nil {
-			other.Close() // it was to be there
-		}
-	}
-	if err == nil {
-		f.Close() // nothing was read or written
-	}
-	return nil, context.Cause(ctx)
 }
 
 // decoded is a source with its decoder.

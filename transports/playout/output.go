@@ -23,8 +23,8 @@ type Config struct {
 	// services produce. Audio of other rates and channels is converted.
 	Format audio.Format
 
-	// Chunk is the length of a chunk, from 1 ms to 1 s; 20 ms by default. It is
-	// also the longest that old audio goes on after an interruption.
+	// Chunk is the length of a chunk, from 1 ms to 1 s; 20 ms by default. Old audio
+	// goes on for no longer after an interruption, but for its Fade.
 	Chunk time.Duration
 
 	// Lead is how much earlier than they are heard chunks are handed to the

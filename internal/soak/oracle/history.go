@@ -307,7 +307,7 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 	case !marked && (l.cut || a.Interrupted):
 	case a.cutBy != nil && ended.Sub(h.at).Abs() <= t.OutputChunk+slack: // it was cut just then
 	case share >= 1 && a.s.failed(h.at) && len(l.text) >= len(s.Text)-25: // nobody had said that there was no more of it
-	case share >= 1 && !inFull && !((cut || a.Interrupted) && share*float64(full) <= float64(full+tolerable) && len(l.text) >= len(s.Text)-25):
+	case share >= 1 && !inFull && !((cut || a.Interrupted || t.spokenOver(a)) && share*float64(full) <= float64(full+tolerable) && len(l.text) >= len(s.Text)-25):
 		t.badHistory(h.s, "%s was heard whole, and the history has %q (interrupted: %v)", a.name(s), l.text, l.cut)
 	case share < 1 && cut && inFull && share < 1-hurry:
 		t.badHistory(h.s, "of %s %.0f %% were heard before it was cut, and the history has all of it", a.name(s), 100*share)
@@ -323,6 +323,14 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 // tolerable is by how much the service's idea of what was heard may be wrong: it
 // does not know how long audio is on its way.
 const tolerable = 700 * time.Millisecond
+
+// spokenOver tells whether the caller began to speak as the end of an answer was
+// heard: who then stops it may not know that there is hardly any left.
+func (t *trial) spokenOver(a *answer) bool {
+	return slices.ContainsFunc(t.requests, func(r *request) bool {
+		return r.spoken != nil && r.from.Before(a.last) && a.last.Sub(r.from) <= tolerable
+	})
+}
 
 // pause is how long a sentence may stop before it is taken to have been cut.
 const pause = 2500 * time.Millisecond

@@ -569,3 +569,32 @@ func TestASentenceThatAFailedStreamDoesNotEndSeemsToGoOnForAWhile(t *testing.T) 
 		})
 	}
 }
+
+func TestAnAnswerThatTheCallerSpokeOverAtItsEndMayCountAsCut(t *testing.T) {
+	const text = "reply 1 part 1 of 1 amber birch cedar dune ember fjord."
+	pcm := talk.Voice(1, int(rate.Samples(4*time.Second)))
+	end := noon.Add(4 * time.Second)
+	for name, tc := range map[string]struct {
+		spoke time.Duration // after the end of it was heard
+		text  string
+		want  int
+	}{
+		"a moment before the end":   {-200 * time.Millisecond, "reply 1 part 1 of 1 amber birch cedar", 0},
+		"and half of it is missing": {-200 * time.Millisecond, "reply 1 part 1 of 1", 1},
+		"long before the end":       {-2 * time.Second, "reply 1 part 1 of 1 amber birch cedar", 1},
+		"behind it":                 {time.Millisecond, "reply 1 part 1 of 1 amber birch cedar", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{StreamLog: &sonictest.StreamLog{}}
+			next := &stream{StreamLog: &sonictest.StreamLog{Number: 1, Opened: noon, Audio: make([]sonictest.AudioBlock, 1)}}
+			j := &trial{Evidence: &Evidence{Began: noon, OutputBegan: noon, OutputRate: rate, OutputChunk: frame}, wrong: map[string]bool{},
+				requests: []*request{{spoken: &talk.Utterance{}, from: end.Add(tc.spoke)}}}
+			a := &answer{AnswerLog: &sonictest.AnswerLog{}, s: s, about: &request{Request: talk.Request{ID: 1}}, heard: int64(len(pcm)), last: end}
+			said := &sentence{Said: &sonictest.Said{Text: text, PCM: pcm}, heard: []segment{{to: len(pcm)}}}
+			h := told{s: next, at: end.Add(10 * time.Second), lines: []assistedLine{{text: tc.text, cut: true}}}
+			if j.saidSentence(h, a, said, map[*answer]int{}); len(j.result.Violations) != tc.want {
+				t.Errorf("found %v, want %d", j.result.Violations, tc.want)
+			}
+		})
+	}
+}

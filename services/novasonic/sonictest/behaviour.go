@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Prefix is how the service introduces its error messages. All three have been
+// Prefix is how the service introduces its error messages. All of them have been
 // seen.
 type Prefix int
 
@@ -12,6 +12,7 @@ const (
 	PrefixRequestID Prefix = iota // "RequestId=<id> : <text>"
 	PrefixErrors                  // "RequestId=<id> : Error(s):\nError 1 : <text>"
 	PrefixNone                    // "<text>"
+	PrefixBare                    // "<text>", and without the "InternalErrorCode=…::" that some texts begin with
 )
 
 // Switch is a setting whose default depends on the model or is explained with
@@ -69,6 +70,11 @@ type Behaviour struct {
 	// of their contentEnds.
 	ToolBlocksNested bool
 
+	// AudioInTextBlock accepts audioInput inside an open TEXT block. Default: it is
+	// refused. Many clients were; a test bench of AWS's, which mixes the two, seems
+	// not to be.
+	AudioInTextBlock bool
+
 	// AudioInToolBlock accepts audioInput inside an open TOOL block. Default:
 	// it is refused, as it is inside a TEXT block.
 	AudioInToolBlock bool
@@ -93,6 +99,12 @@ type Behaviour struct {
 	// roles do not alternate. Default: refused.
 	AnyRoles bool
 
+	// RefuseTrailingUser refuses audio behind a history that ends with a message of
+	// the USER's which is not interactive. Default: no; but some clients take care
+	// to end it with one of the ASSISTANT's, after streams that died within
+	// seconds.
+	RefuseTrailingUser bool
+
 	// SilentSecondPrompt closes the stream without a word after a second prompt.
 	// Default: except by v1, which refuses it with one.
 	SilentSecondPrompt Switch
@@ -101,9 +113,21 @@ type Behaviour struct {
 	// Default: modelStreamErrorException.
 	SecondAudioException string
 
-	// RefuseSchemaExtras refuses tools whose input schema uses anyOf, oneOf,
-	// allOf, not, $ref or definitions. Default: no.
+	// SchemaObjects accepts tools whose inputSchema.json is an object, as in an
+	// example of the Nova 2 user guide. Default: it has to be a string that holds
+	// JSON, as in all others; who sent an object was refused.
+	SchemaObjects bool
+
+	// RefuseSchemaExtras refuses tools whose input schema uses what has been blamed
+	// for a refusal: anyOf, default, title, additionalProperties, and of the same
+	// kind oneOf, allOf, not, $ref, $defs, definitions and $schema. Default: no;
+	// others send them without trouble. A Fault with Behave and a Probability makes
+	// it a matter of luck.
 	RefuseSchemaExtras bool
+
+	// RefuseToolChoice refuses a promptStart that has a toolChoice as one that
+	// cannot be parsed. Default: no; it is documented, and one user blamed it.
+	RefuseToolChoice bool
 
 	// IgnoreUnknownEvents lets input events of a name that is not known pass.
 	// Default: they are refused.
@@ -131,6 +155,20 @@ type Behaviour struct {
 	// SplitTranscript tells what the user said in two blocks, if it is more
 	// than a word. Default: no, in one.
 	SplitTranscript bool
+
+	// TranscriptFirst tells what the user said before userSpeechEnd, as soon as
+	// the end of the speech is detected. Default: after it.
+	TranscriptFirst bool
+
+	// TextInParts sends the text of a block, if it is more than a word, in two
+	// textOutput events. Default: no, in one, which is what the service normally
+	// does.
+	TextInParts bool
+
+	// IgnoreShort makes nothing of utterances that are shorter: they have neither
+	// transcript nor answer, as has been seen with very short clips. Default: 0,
+	// none; but a sound of less than 120 ms is never speech.
+	IgnoreShort time.Duration
 
 	// EmptyTranscript sends an empty USER transcript before the answer to an
 	// interactive text. Default: no.

@@ -139,6 +139,10 @@ func (s *session) heard(ev hearing.Event) {
 		s.completionStart()
 	case hearing.SpeechEnded:
 		e.speaking = false
+		ignored := e.rate.Duration(int64(ev.At-ev.Utterance.Start)) < s.behaviour.IgnoreShort
+		if s.behaviour.TranscriptFirst && !ignored {
+			s.tellTranscript(ev.Utterance.Text)
+		}
 		if tell {
 			s.send(s.out.UserSpeechEnd(clock(ev.At), clock(ev.Detected)), OutputLog{Name: "userSpeechEnd", Answer: -1})
 		}
@@ -149,6 +153,10 @@ func (s *session) heard(ev hearing.Event) {
 			l.Heard = append(l.Heard, Heard{At: s.now, Block: e.block, Utterance: ev.Utterance, Answer: -1})
 		})
 		s.rec.hold(len(ev.Utterance.Audio))
+		if ignored {
+			s.serve() // what waited for the user to be silent
+			return
+		}
 		e.unanswered++
 		dice := s.dice(Spoken, ev.Utterance.Text)
 		s.after(s.latency(dice, s.cfg.Latency.UserText), func() { s.spoken(ev.Utterance, index, dice) })
@@ -163,9 +171,8 @@ func (s *session) spoken(u *hearing.Utterance, index int, dice *rand.Rand) {
 	if !s.rules.Prompting() {
 		return
 	}
-	s.completionStart()
-	for _, part := range s.transcript(u.Text) {
-		s.sendText(protocol.RoleUser, protocol.StageFinal, part, protocol.StopPartial, -1)
+	if !s.behaviour.TranscriptFirst {
+		s.tellTranscript(u.Text)
 	}
 	s.spend(protocol.Tokens{InputText: textTokens(u.Text)})
 	s.tellUsage()
@@ -175,6 +182,14 @@ func (s *session) spoken(u *hearing.Utterance, index int, dice *rand.Rand) {
 		return
 	}
 	s.ask(Turn{Kind: Spoken, Text: u.Text, Utterance: u}, dice, func(l *StreamLog, answer int) { l.Heard[index].Answer = answer })
+}
+
+// tellTranscript sends what the user said.
+func (s *session) tellTranscript(text string) {
+	s.completionStart()
+	for _, part := range s.transcript(text) {
+		s.sendText(protocol.RoleUser, protocol.StageFinal, part, protocol.StopPartial, -1)
+	}
 }
 
 // transcript is the blocks in which the user's words are told: none if they

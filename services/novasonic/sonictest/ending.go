@@ -1,6 +1,7 @@
 package sonictest
 
 import (
+	"regexp"
 	"time"
 
 	"github.com/parley-go/parley/services/novasonic/sonictest/internal/protocol"
@@ -53,10 +54,14 @@ func (s *session) prefixed(text string) string {
 		return "RequestId=" + id + " : Error(s):\nError 1 : " + text
 	case PrefixNone:
 		return text
+	case PrefixBare:
+		return internalCode.ReplaceAllString(text, "")
 	default:
 		return "RequestId=" + id + " : " + text
 	}
 }
+
+var internalCode = regexp.MustCompile(`^InternalErrorCode=\d+::`)
 
 // finish ends the response after what has been said. If a fault has stopped the
 // output, the client does not learn of it, and for the client the stream goes

@@ -112,6 +112,22 @@ func TestErrorsAreIntroducedAsChosen(t *testing.T) {
 	}
 }
 
+func TestTheInternalCodeOfAnErrorCanBeMissing(t *testing.T) {
+	const told = "Timed out waiting for audio bytes or interactive content. Please ensure gaps between audio bytes and interactive content are less than 55 seconds."
+	for prefix, want := range map[sonictest.Prefix]string{
+		sonictest.PrefixNone: "validationException: InternalErrorCode=532::" + told,
+		sonictest.PrefixBare: "validationException: " + told,
+	} {
+		serve(t, sonictest.Config{Behaviour: sonictest.Behaviour{Prefix: prefix}}, func(t *testing.T, srv *sonictest.Server) {
+			p := open(t, srv)
+			p.send(opening()...)
+			if got := p.failure(); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestTheQuotaBoundsTheStreamsThatAreOpen(t *testing.T) {
 	for name, test := range map[string]struct {
 		exception, want string

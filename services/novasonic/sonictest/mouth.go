@@ -6,9 +6,11 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/internal/convert"
 	"github.com/parley-go/parley/services/novasonic/sonictest/internal/protocol"
 	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
 )
@@ -196,13 +198,12 @@ func (s *session) pcm(sentence Sentence) []int16 {
 	if sentence.Rate == s.talk.rate {
 		return sentence.Audio
 	}
-	r, err := audio.NewResampler(sentence.Rate, s.talk.rate, 1)
+	c, err := convert.New(audio.Mono(sentence.Rate), audio.Mono(s.talk.rate))
 	if err != nil {
 		s.violation("", "the brain's audio cannot be converted: "+err.Error(), false)
 		return nil
 	}
-	delay := r.Delay()
-	return r.Flush(r.Resample(nil, sentence.Audio))[delay:]
+	return c.Finish(c.Convert(nil, sentence.Audio))
 }
 
 // proceed does what comes next in an answer: calls, then a sentence after the
@@ -432,6 +433,19 @@ func (s *session) sendText(role, stage, text, stop string, answer int) {
 func (s *session) sendTextIn(completion, role, stage, text, stop string, answer int) {
 	id, out := s.newID(), s.in(completion)
 	s.send(out.ContentStartText(id, role, stage), OutputLog{Name: "contentStart", ContentID: id, Type: "TEXT", Role: role, Stage: stage, Answer: answer})
-	s.send(out.TextOutput(id, role, text), OutputLog{Name: "textOutput", ContentID: id, Text: text, Answer: answer})
+	for _, part := range s.parts(text) {
+		s.send(out.TextOutput(id, role, part), OutputLog{Name: "textOutput", ContentID: id, Text: part, Answer: answer})
+	}
 	s.send(out.ContentEnd(id, protocol.TypeText, stop), OutputLog{Name: "contentEnd", ContentID: id, Type: "TEXT", StopReason: stop, Answer: answer})
+}
+
+// parts is the textOutput events in which a block's text is sent. The marker of a
+// barge-in is no text.
+func (s *session) parts(text string) []string {
+	words := strings.SplitAfter(text, " ")
+	if !s.behaviour.TextInParts || len(words) < 2 || text == protocol.Interrupted {
+		return []string{text}
+	}
+	half := len(words) / 2
+	return []string{strings.Join(words[:half], ""), strings.Join(words[half:], "")}
 }

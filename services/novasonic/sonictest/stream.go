@@ -156,6 +156,9 @@ func (st *stream) loop(ctx context.Context, s *session, inputs <-chan item, fram
 		case in := <-inputs:
 			if in.err != nil {
 				inputs = nil
+				if st.server.ctx.Err() != nil {
+					continue // the server is being closed, and with it the connection
+				}
 			}
 			st.take(s, in)
 		case a := <-st.strikes:

@@ -13,6 +13,10 @@ func TestWhatIsUncertainAboutTheRulesCanBeSwitched(t *testing.T) {
 	second := strings.Replace(promptStart, `"promptName":"P"`, `"promptName":"Q"`, 1)
 	anyOf := withTools("["+tool("t", `"{\"type\":\"object\",\"properties\":{\"a\":{\"anyOf\":[]}}}"`)+"]", "")
 	unknown := `{"event":{"connectionEnd":{}}}`
+	chosen := withTools("["+tool("t", anObject)+"]", `{"auto":{}}`)
+	unchosen := withTools("["+tool("t", anObject)+"]", "")
+	object := withTools("["+tool("t", `{"type":"object","title":"T"}`)+"]", "")
+	historyFirst := "Chat history should be sent completely before streaming audio."
 	type way struct {
 		behaviour sonictest.Behaviour
 		model     string
@@ -33,6 +37,21 @@ func TestWhatIsUncertainAboutTheRulesCanBeSwitched(t *testing.T) {
 			{behaviour: sonictest.Behaviour{SecondAudioException: "validationException"}, want: "validationException: "}}},
 		"a schema with anyOf": {events(sessionStart, anyOf, system, audioStart, frame, closing()), []way{
 			{want: "EOF"}, {behaviour: sonictest.Behaviour{RefuseSchemaExtras: true}, want: invalidInput}}},
+		"a schema that is an object": {events(sessionStart, object, system, audioStart, frame, closing()), []way{
+			{want: cannotParse}, {behaviour: sonictest.Behaviour{SchemaObjects: true}, want: "EOF"},
+			{behaviour: sonictest.Behaviour{SchemaObjects: true, RefuseSchemaExtras: true}, want: invalidInput}}},
+		"a toolChoice": {events(sessionStart, chosen, system, audioStart, frame, closing()), []way{
+			{want: "EOF"}, {behaviour: sonictest.Behaviour{RefuseToolChoice: true}, want: cannotParse}}},
+		"tools without a toolChoice": {events(sessionStart, unchosen, system, audioStart, frame, closing()), []way{
+			{want: "EOF"}, {behaviour: sonictest.Behaviour{RefuseToolChoice: true}, want: "EOF"}}},
+		"audio in a TEXT block": {events(opening(), frame, textStart("C", "USER", true), frame, textInput("C", "x"), contentEnd("C"), closing()), []way{
+			{want: historyFirst}, {behaviour: sonictest.Behaviour{AudioInTextBlock: true}, want: "EOF"}}},
+		"a history that ends with the user": {events(opening(text("H", "USER", false, "x")), frame, closing()), []way{
+			{want: "EOF"}, {behaviour: sonictest.Behaviour{RefuseTrailingUser: true}, want: invalidInput}}},
+		"a history that ends with a question": {events(opening(text("H", "USER", true, "x")), frame, closing()), []way{
+			{behaviour: sonictest.Behaviour{RefuseTrailingUser: true}, want: "EOF"}}},
+		"a history that ends with the assistant": {events(opening(text("H", "USER", false, "x"), text("I", "ASSISTANT", false, "y")), frame, closing()), []way{
+			{behaviour: sonictest.Behaviour{RefuseTrailingUser: true}, want: "EOF"}}},
 		"an unknown event": {events(opening(), unknown, frame, closing()), []way{
 			{want: invalidInput}, {behaviour: sonictest.Behaviour{IgnoreUnknownEvents: true}, want: "EOF"}}},
 	}

@@ -817,6 +817,58 @@ func TestATranscriptCanComeInParts(t *testing.T) {
 	})
 }
 
+func TestATranscriptCanComeBeforeTheEndOfSpeechIsTold(t *testing.T) {
+	serve(t, sonictest.Config{Behaviour: sonictest.Behaviour{TranscriptFirst: true}}, func(t *testing.T, srv *sonictest.Server) {
+		got := shape(talk(t, srv, join(words("1"), silence(4*time.Second))))
+		want := []string{
+			"userSpeechStart", "completionStart",
+			"contentStart TEXT USER FINAL", `textOutput "one"`, "contentEnd TEXT PARTIAL_TURN",
+			"userSpeechEnd",
+			"contentStart TEXT ASSISTANT SPECULATIVE", `textOutput "You said one."`,
+		}
+		if diff := cmp.Diff(want, until(got, want[len(want)-1])); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestTheTextOfABlockCanComeInParts(t *testing.T) {
+	serve(t, sonictest.Config{Behaviour: sonictest.Behaviour{TextInParts: true}, Brain: sonictest.Sequence(long, sonictest.Say("Yes."))}, func(t *testing.T, srv *sonictest.Server) {
+		got := shape(bargeIn(t, srv))
+		for _, want := range []string{
+			`textOutput "This is the first " textOutput "sentence of a long answer."`,
+			`textOutput "{ \"interrupted\" : true }"`, // no text, and whole
+			`textOutput "Yes."`,
+		} {
+			if !strings.Contains(strings.Join(got, " "), want) {
+				t.Errorf("want %s in\n%s", want, strings.Join(got, "\n"))
+			}
+		}
+	})
+}
+
+func TestVeryShortSpeechCanBeIgnored(t *testing.T) {
+	for _, test := range []struct {
+		shorter time.Duration
+		want    []string
+	}{{0, []string{"You said one.", "You said two three."}}, {300 * time.Millisecond, []string{"You said two three."}}} {
+		serve(t, sonictest.Config{Behaviour: sonictest.Behaviour{IgnoreShort: test.shorter}}, func(t *testing.T, srv *sonictest.Server) {
+			got := talk(t, srv, join(words("1"), silence(4*time.Second), words("23"), silence(4*time.Second)))
+			log, _ := srv.Stream(0)
+			var said []string
+			for _, a := range log.Answers {
+				said = append(said, a.Sentences[0].Text)
+			}
+			if !slices.Equal(said, test.want) || count(got, "userSpeechEnd") != 2 {
+				t.Errorf("with %v ignored the answers are %q, want %q; the end of speech is told %d times", test.shorter, said, test.want, count(got, "userSpeechEnd"))
+			}
+			if transcripts := strings.Count(strings.Join(shape(got), "\n"), "contentStart TEXT USER FINAL"); transcripts != len(test.want) {
+				t.Errorf("with %v ignored there are %d transcripts", test.shorter, transcripts)
+			}
+		})
+	}
+}
+
 func TestAudioCanComeInBursts(t *testing.T) {
 	longest := func(gaps float64) (d time.Duration) {
 		cfg := sonictest.Config{Brain: sonictest.Sequence(long), Delivery: sonictest.Delivery{Gaps: gaps}}

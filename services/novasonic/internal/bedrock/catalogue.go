@@ -49,7 +49,7 @@ var catalogue = []entry{
 	{"", "all contents must be closed", protocolError},
 	{"", "must have at least one audio content", protocolError},
 	{"", "no prompts were received", protocolError},
-	{"", "unable to parse input chunk", Verdict{frames.ErrorInvalidRequest, ReasonProtocol, GiveUp, "a tool's schema that is not a string of JSON gives this, too"}},
+	{"", "unable to parse input chunk", Verdict{frames.ErrorInvalidRequest, ReasonProtocol, GiveUp, "leave ToolChoice unset, if it is not: it has been blamed for this, as has a tool's schema that is not a string of JSON"}},
 	// Said of many things, a late tool result and a restless reconnect among
 	// them, so it deserves one more try with less in it.
 	{"", "invalid input request", Verdict{frames.ErrorInvalidRequest, ReasonProtocol, FixAndRetry, "the service does not say what it minds: tool schemas, tool results and history are the usual suspects"}},

@@ -19,7 +19,7 @@ import (
 )
 
 // guards is a set of corrections to the SDK's bidirectional streams, as they
-// are in bedrockruntime v1.63.9 and smithy-go v1.28.7. Each one has a test of
+// are in bedrockruntime v1.63.9 and smithy-go v1.28.7. Each one has tests of
 // its own, and TestEveryGuardIsNeeded runs each of those without its guard, to
 // say so when the SDK has been mended and the guard can go.
 type guards uint16
@@ -78,6 +78,13 @@ const (
 	// stream, ours and the service's, would stay until the peer does. Closing
 	// the response wakes it.
 	guardResponseClosed
+
+	// A cancelled context leaves the SDK's own goroutines, and what is to be
+	// written, waiting: only closing its stream ends them. It is closed with the
+	// context, also where nobody waits for the call any more.
+	guardStreamClosed
+
+	everyGuard = guardStreamClosed<<1 - 1
 )
 
 // link is what the guards tell a stream.
@@ -152,9 +159,9 @@ func openGuarded(ctx context.Context, s *sdkStream, creds aws.Credentials) (*eve
 			return
 		}
 		stream := out.GetStream()
-		// Whatever ends s.ctx ends the SDK's goroutines too, even if nobody
-		// waits for this call any more.
-		context.AfterFunc(s.ctx, func() { stream.Close() })
+		if g.has(guardStreamClosed) {
+			context.AfterFunc(s.ctx, func() { stream.Close() })
+		}
 		returned <- result{stream: stream}
 	}()
 	select {

@@ -457,8 +457,10 @@ func (m *Machine) cut(now time.Time, forced bool) {
 		}
 		m.draining, m.drained, m.drainMove = from, false, m.move
 		m.retireBy = now.Add(m.p.Drain)
-		if end := from.opened.Add(m.p.Limit - goodbye); end.Before(m.retireBy) {
-			m.retireBy = end
+		for _, end := range []time.Time{from.opened.Add(m.p.Limit), from.expires} { // and it is still to say goodbye
+			if by := end.Add(-goodbye); !end.IsZero() && by.Before(m.retireBy) {
+				m.retireBy = by
+			}
 		}
 	}
 	m.do(d)

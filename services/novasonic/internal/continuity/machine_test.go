@@ -183,6 +183,44 @@ func TestCredentialsThatEndMoveTheConversationBefore(t *testing.T) {
 	}
 }
 
+func TestAStreamThatDrainsIsClosedBeforeTheServiceEndsIt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		expires   time.Duration // zero: never
+		cut, gone time.Duration
+	}{
+		"it grows old":           {0, 450 * time.Second, 479 * time.Second},
+		"its credentials expire": {200 * time.Second, 170 * time.Second, 199 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy()
+			p.Jitter, p.StandbyLife = 0, time.Hour
+			w := newWorld(t, p)
+			w.step(Start{}, Situation{})
+			var expires time.Time
+			if tc.expires > 0 {
+				expires = epoch.Add(tc.expires)
+			}
+			w.opened(1, expires, Situation{})
+			for w.m.State() != Preparing { // the user never stops
+				w.at(w.m.Wake().Sub(epoch), user)
+			}
+			w.opened(2, time.Time{}, user)
+			w.at(tc.cut-time.Second, user)
+			w.at(tc.cut, user)
+			if w.listening != 2 || w.m.Draining() != 1 {
+				t.Fatalf("stream %d listens, and %d drains", w.listening, w.m.Draining())
+			}
+			w.at(tc.gone-time.Millisecond, user)
+			if w.m.Draining() != 1 {
+				t.Error("it is closed early")
+			}
+			if w.at(tc.gone, user); w.m.Draining() != 0 {
+				t.Error("it is left to the service to end it")
+			}
+		})
+	}
+}
+
 func TestItGivesUpWhenNoStreamStays(t *testing.T) {
 	w := steady(t, nil)
 	w.now = epoch.Add(time.Minute)

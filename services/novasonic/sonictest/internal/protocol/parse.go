@@ -41,6 +41,10 @@ type (
 		Rate       audio.SampleRate
 		Tools      []Tool
 		ToolChoice string // "", "auto", "any", or "tool:" and a name
+
+		// SchemaObjects tells that the schema of a tool is an object, and not a
+		// string that holds one, as which it stands in Tools.
+		SchemaObjects bool
 	}
 
 	// ContentStart begins a block.
@@ -244,7 +248,7 @@ func parsePromptStart(o *object) PromptStart {
 	o.sub(use)
 
 	tools := o.object("toolConfiguration")
-	e.Tools = parseTools(&tools)
+	e.Tools, e.SchemaObjects = parseTools(&tools)
 	e.ToolChoice = parseToolChoice(&tools, e.Tools)
 	o.sub(tools)
 	return e
@@ -269,7 +273,7 @@ func parsePCM(o *object) audio.SampleRate {
 	return audio.SampleRate(rate)
 }
 
-func parseTools(o *object) []Tool {
+func parseTools(o *object) (tools []Tool, objects bool) {
 	// The pattern as the service quotes it.
 	const pattern = `^[a-zA-Z0-9_-]+$`
 	valid := regexp.MustCompile(pattern)
@@ -277,9 +281,8 @@ func parseTools(o *object) []Tool {
 	o.read("tools", &list)
 	if len(list) > maxTools {
 		o.fail(TextInvalid)
-		return nil
+		return nil, false
 	}
-	var tools []Tool
 	for i, raw := range list {
 		entry := parseObject(raw)
 		if !entry.has("toolSpec") {
@@ -294,8 +297,12 @@ func parseTools(o *object) []Tool {
 				"/toolSpec/name: string [" + t.Name + "] does not match pattern " + pattern)
 		}
 		schema := spec.object("inputSchema")
-		// A string that holds JSON: an object in its place is not understood.
-		schema.need("json", &t.InputSchema)
+		var object map[string]json.RawMessage
+		if raw := schema.members["json"]; json.Unmarshal(raw, &object) == nil && object != nil {
+			t.InputSchema, objects = string(raw), true
+		} else {
+			schema.need("json", &t.InputSchema)
+		}
 		spec.sub(schema)
 		if spec.refusal == nil {
 			var inner map[string]json.RawMessage
@@ -307,7 +314,7 @@ func parseTools(o *object) []Tool {
 		o.sub(entry)
 		tools = append(tools, t)
 	}
-	return tools
+	return tools, objects
 }
 
 func parseToolChoice(o *object, tools []Tool) string {

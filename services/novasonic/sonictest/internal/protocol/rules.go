@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,15 +16,19 @@ type Options struct {
 	HistoryTotal int // bytes of all of them
 	SystemText   int // bytes of one textInput of a SYSTEM block
 
+	AudioInTextBlock      bool          // audioInput inside an open TEXT block is accepted
 	AudioInToolBlock      bool          // audioInput inside an open TOOL block is accepted
 	RefuseAudioDuringTool bool          // audioInput while a tool result is outstanding is refused
 	RefuseLateResults     bool          // results of calls whose answer was interrupted are refused
 	RefuseSecondResult    bool          // a second result for a call is refused, otherwise it is ignored
 	RequireSystem         bool          // AUDIO before a SYSTEM block is refused
 	AnyRoles              bool          // the history may begin with any role, and repeat it
+	RefuseTrailingUser    bool          // a history that ends with USER, and not interactive, is refused when AUDIO begins
 	SecondPromptRefused   bool          // a second prompt is refused with a word
 	SecondAudio           string        // exception for a second AUDIO block; "" is modelStreamErrorException
-	RefuseSchemaExtras    bool          // tools whose schema combines others (anyOf, $ref and the like) are refused
+	SchemaObjects         bool          // a tool's schema may be an object in place of a string of JSON
+	RefuseSchemaExtras    bool          // tools whose schema has one of the extras are refused
+	RefuseToolChoice      bool          // a toolChoice is refused
 	RefuseEmptyText       bool          // an empty textInput is refused
 	AudioSettle           time.Duration // audioInput this soon after its contentStart is refused
 	Blocked               []string      // phrases that trip the content filter
@@ -200,6 +205,9 @@ func (r *Rules) promptStart(ev PromptStart) *Refusal {
 	default:
 		return invalid(TextInvalid)
 	}
+	if ev.ToolChoice != "" && r.options.RefuseToolChoice || ev.SchemaObjects && !r.options.SchemaObjects {
+		return invalid(TextParse)
+	}
 	for _, t := range ev.Tools {
 		if r.options.RefuseSchemaExtras && hasExtras(t.InputSchema) {
 			return invalid(TextInvalid)
@@ -212,23 +220,37 @@ func (r *Rules) promptStart(ev PromptStart) *Refusal {
 	return nil
 }
 
-// hasExtras tells whether a schema uses, at its top or below, what combines
-// schemas.
-func hasExtras(schema string) bool {
-	var v any
-	if json.Unmarshal([]byte(schema), &v) != nil {
-		return false
-	}
-	return combines(v)
+// extras are the keywords of JSON Schema that users of the service have blamed for
+// a refusal, and what belongs to them.
+var extras = []string{
+	"anyOf", "oneOf", "allOf", "not", "$ref", "$defs", "definitions",
+	"default", "title", "additionalProperties", "$schema",
 }
 
-func combines(v any) bool {
+// hasExtras tells whether a schema uses one of the extras, at its top or below.
+func hasExtras(schema string) bool {
+	var v any
+	return json.Unmarshal([]byte(schema), &v) == nil && usesExtras(v)
+}
+
+// usesExtras does so for a schema, or a list of them, that has been decoded.
+func usesExtras(v any) bool {
 	switch v := v.(type) {
 	case []any:
-		return slices.ContainsFunc(v, combines)
+		return slices.ContainsFunc(v, usesExtras)
 	case map[string]any:
-		for name, sub := range v {
-			if slices.Contains([]string{"anyOf", "oneOf", "allOf", "not", "$ref", "$defs", "definitions"}, name) || combines(sub) {
+		for keyword, value := range v {
+			switch {
+			case slices.Contains(extras, keyword):
+				return true
+			case keyword == "enum", keyword == "const", keyword == "examples": // no schemas
+			case keyword == "properties":
+				// Their names are the tool's: one may well be "title".
+				properties, _ := value.(map[string]any)
+				if slices.ContainsFunc(slices.Collect(maps.Values(properties)), usesExtras) {
+					return true
+				}
+			case usesExtras(value):
 				return true
 			}
 		}
@@ -289,6 +311,8 @@ func (r *Rules) contentStart(now time.Duration, ev ContentStart) (*Block, *Refus
 			return nil, invalid(TextHistoryFirst)
 		case r.options.RequireSystem && !r.system:
 			return nil, invalid(TextInvalid)
+		case r.options.RefuseTrailingUser && r.trailingUser():
+			return nil, invalid(TextInvalid)
 		}
 		if !r.system {
 			r.note("audio without a SYSTEM block")
@@ -309,6 +333,13 @@ func (r *Rules) contentStart(now time.Duration, ev ContentStart) (*Block, *Refus
 	}
 	r.blocks[name] = b
 	return b, nil
+}
+
+// trailingUser tells whether the first audio follows a message of the user's that
+// is part of the history, and not to be answered.
+func (r *Rules) trailingUser() bool {
+	n := len(r.history)
+	return !r.hadAudio && n > 0 && r.history[n-1].Role == RoleUser && !r.history[n-1].Interactive
 }
 
 // textRole refuses a role that cannot come now.
@@ -397,7 +428,7 @@ func (r *Rules) textInput(ev TextInput) (*Block, *Refusal) {
 func (r *Rules) partOfHistory(b *Block) bool { return b.Role == RoleUser || b.Role == RoleAssistant }
 
 func (r *Rules) audioInput(now time.Duration, ev AudioInput) (*Block, *Refusal) {
-	if r.open(TypeText) {
+	if !r.options.AudioInTextBlock && r.open(TypeText) {
 		return nil, invalid(TextHistoryFirst)
 	}
 	if !r.options.AudioInToolBlock && r.open(TypeTool) {
