@@ -13,7 +13,7 @@
 // A [Processor] is one method, and [On] makes one of a function:
 //
 //	shout := pipeline.On(func(ctx context.Context, f *frames.Text, dir frames.Direction, out *pipeline.Port) error {
-//		return out.Send(ctx, &frames.Text{Text: strings.ToUpper(f.Text)}, dir)
+//		return out.Send(ctx, &frames.Text{Text: strings.ToUpper(f.Text), Instruction: f.Instruction}, dir)
 //	})
 //
 // More of its life is told to those who implement [Starter], [Runner] and

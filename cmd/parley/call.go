@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -56,7 +54,7 @@ type callCommand struct {
 func (c *callCommand) Help() string {
 	return `Plays the recording into a pipeline with Amazon Nova Sonic at its heart, in real time, and writes the conversation as both sides heard it. The transcript appears while they talk; a summary follows: turns, barge-ins, latency from the end of the caller's speech to the first sound of the answer, gaps in the agent's speech, and how the call moved from one stream of the service to the next, if it did. A recording that was cut off is refused before the call, with the command that keeps what there is of it. What comes through a pipe is played as it comes: where it is late, the caller is silent, and the summary says for how long; with --fast, the virtual clock waits for it.
 
-Interrupted (SIGINT or SIGTERM), the call ends in order, and what was recorded is kept; the exit status is 130.
+Interrupted (SIGINT, SIGTERM or SIGHUP), the call ends in order: the agent finishes what it is saying. Interrupted again, it ends at once. What was recorded is kept, and the exit status is 130.
 
 Without --service aws it talks to the built-in emulator, which knows the recordings in testdata/calls and says back what it heard of others.
 
@@ -78,6 +76,9 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	if c.JSON {
 		human = con.err
 	}
+	if slices.Contains([]string{"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}, c.Output) {
+		c.Output = stdio
+	}
 	if c.Output == stdio {
 		human, object = con.err, con.err
 	}
@@ -85,33 +86,40 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	screen := newScreen(human, con)
-	// Signals are heard out here: they cannot reach into virtual time.
-	var hurry atomic.Bool
 	reading, stopReading := context.WithCancel(ctx) // of a pipe, which may have nothing to say
 	defer stopReading()
 	_ = reading.Done() // made here: what is made in virtual time cannot be closed from outside
 	if c.Output == stdio {
 		signal.Ignore(syscall.SIGPIPE) // a reader that goes away is an error like others
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	heard := make(chan struct{})
+	// Signals are heard out here: they cannot reach into virtual time.
+	var leaving leaving
+	over := make(chan struct{})
 	var ears sync.WaitGroup
 	ears.Go(func() {
-		select {
-		case <-signals:
-			signal.Stop(signals) // the next one kills
-			screen.println("Ending the call; interrupt again to stop at once.")
-			hurry.Store(true)
+		leaving.listen(over, func() {
 			stopReading()
-		case <-heard:
-			signal.Stop(signals)
-		}
+			if leaving.begun.Load() {
+				// Whoever should read it may not; that must not keep the next signal from
+				// being heard.
+				go screen.println("Ending the call: the agent finishes what it is saying. Interrupt again to cut it off; what was recorded is kept.")
+			}
+		}, func(kept *Summary) {
+			err := interruption("the call had not begun")
+			if kept != nil {
+				err = errCutOff
+				kept.Error = oneLine(err)
+				if c.JSON {
+					json.NewEncoder(object).Encode(kept) // or else it is lost: nothing can be said of it any more
+				}
+			}
+			fmt.Fprintf(con.err, "parley: %s\n", oneLine(err))
+		})
 	})
 	defer ears.Wait()
-	defer close(heard)
+	defer close(over)
 	var summary Summary
-	converse := func() error { return c.converse(ctx, reading, con, screen, &hurry, &summary) }
+	converse := func() error { return c.converse(ctx, reading, con, screen, &leaving, &summary) }
 	var err error
 	if c.Fast {
 		err = virtualtime.Run(converse)
@@ -119,12 +127,18 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 		err = converse()
 	}
 	if summary.Caller == "" { // it did not even begin
-		if hurry.Load() {
+		if leaving.hurry() > 0 {
 			return interruption("the call had not begun")
 		}
 		return err
 	}
-	if err == nil && summary.interrupted() {
+	switch {
+	case errors.Is(err, errCutOff):
+		summary.Ended = endedByUser // the end has overtaken the one that was asked for
+		if err.Error() == "pipeline: "+errCutOff.Error() {
+			err = errCutOff
+		}
+	case err == nil && summary.interrupted():
 		err = interruption("the call was ended before its time")
 	}
 	if err != nil {
@@ -140,11 +154,20 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	return err
 }
 
+// errCutOff is the error of a call that was interrupted twice.
+var errCutOff = interruption("the call was cut off")
+
 // check refuses values that make no sense.
 func (c *callCommand) check() error {
 	switch {
 	case c.Repeat < 0:
 		return usageError{fmt.Errorf("--repeat=%d: it cannot be negative; 0 is until the call ends", c.Repeat)}
+	case c.OutputFormat != "" && c.Output == "":
+		return usageError{errors.New("--output-format says how the conversation is written, and it is not: name a file with --output, or leave it out")}
+	case c.RepeatGap > 0 && c.Repeat == 1:
+		return usageError{errors.New("--repeat-gap is between two times, and the recording is played once: say with --repeat how often, or leave it out")}
+	case c.Fast && c.HangUpAfter > longestSilence && c.MaxDuration == 0:
+		return usageError{fmt.Errorf("--fast --hang-up-after=%v: more than %v of silence would pass: say with --max-duration when to hang up", c.HangUpAfter, longestSilence)}
 	case c.Repeat == 0 && c.Fast && c.MaxDuration == 0:
 		return usageError{errors.New("--repeat=0 --fast: hours would pass in seconds, for ever: say with --max-duration when to hang up")}
 	case c.Output != "" && c.Output != stdio && c.OutputFormat == "" && !slices.Contains([]string{".wav", ".wave", ".mp3"}, strings.ToLower(filepath.Ext(c.Output))):
@@ -164,6 +187,10 @@ func (c *callCommand) check() error {
 	return c.agentFlags.check()
 }
 
+// longestSilence is how much a virtual clock waits through at the end of a call. It
+// takes about a minute.
+const longestSilence = time.Hour
+
 // stdio is what people call standard input and output.
 const stdio = "-"
 
@@ -182,7 +209,7 @@ func format(flag, value string) (file.Format, error) {
 // converse sets the pipeline up and runs it. Everything that it starts has
 // ended when it returns, so that it can run in virtual time. When reading is over,
 // nothing more is read of a pipe.
-func (c *callCommand) converse(ctx, reading context.Context, con console, screen *screen, hurry *atomic.Bool, summary *Summary) (err error) {
+func (c *callCommand) converse(ctx, reading context.Context, con console, screen *screen, leaving *leaving, summary *Summary) (err error) {
 	layout := recorder.Stereo
 	if c.Mono {
 		layout = recorder.Mono
@@ -191,6 +218,11 @@ func (c *callCommand) converse(ctx, reading context.Context, con console, screen
 	repeat := c.Repeat
 	if repeat == 0 {
 		repeat = file.Forever
+	}
+	for _, written := range []struct{ flag, path string }{{"--output", c.Output}, {"--timeline", c.Timeline}, {"--transcript", c.Transcript}} {
+		if err := c.spare(written.flag, written.path); err != nil {
+			return err
+		}
 	}
 	call, err := file.NewContext(reading, file.Config{
 		Input: c.Caller, InputFormat: c.input, Output: c.Output, OutputFormat: c.output, Layout: layout,
@@ -225,7 +257,7 @@ func (c *callCommand) converse(ctx, reading context.Context, con console, screen
 			}
 		}()
 	}
-	cfg, who, done, err := c.connect(ctx, 0)
+	cfg, who, done, err := c.connect(ctx, 0, c.logger(con.err))
 	if err != nil {
 		return err
 	}
@@ -246,9 +278,28 @@ func (c *callCommand) converse(ctx, reading context.Context, con console, screen
 	obeyed := make(chan struct{})
 	go func() {
 		defer close(obeyed)
-		c.obey(p, hurry, answering, ears.over)
+		c.obey(p, leaving, answering, ears.over)
 	}()
+	leaving.abandoned(func() Summary {
+		s := Summary{Caller: c.Caller, Output: c.Output, Service: c.Service, Model: c.Model, Virtual: c.Fast}
+		if c.Output != stdio {
+			completeHeader(c.Output)
+		}
+		said := talk.Transcript()
+		if transcript != nil && save(said, transcript) == nil {
+			s.Saved = c.Transcript
+		}
+		if drawing != nil {
+			drawing.discard()
+		}
+		ears.fill(&s, said)
+		s.Ended = endedByUser
+		heard := call.Stats()
+		s.Duration = millis(heard.Format.Rate.Duration(int64(heard.Output)))
+		return s
+	})
 	err = p.Run(ctx)
+	leaving.abandoned(nil)
 	ears.hangUp()
 	<-obeyed
 	screen.done()
@@ -322,9 +373,9 @@ func unwritten(err error, path string) bool {
 }
 
 // obey calls answering when the call has begun, and ends it when the user is in a
-// hurry: in order if it has begun, at once if not. It returns when over is closed.
-func (c *callCommand) obey(p *pipeline.Pipeline, hurry *atomic.Bool, answering func(), over <-chan struct{}) {
-	begun := false
+// hurry: in order with the first signal if it has begun, and at once otherwise. It returns when over is closed.
+func (c *callCommand) obey(p *pipeline.Pipeline, leaving *leaving, answering func(), over <-chan struct{}) {
+	var obeyed hurry
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
 	for {
@@ -332,20 +383,21 @@ func (c *callCommand) obey(p *pipeline.Pipeline, hurry *atomic.Bool, answering f
 		case <-over:
 			return
 		case <-look.C:
-			if !begun && p.Started() {
-				begun = true
+			if p.Started() && !leaving.begun.Swap(true) {
 				answering()
 			}
-			if !hurry.Load() {
+			wish := leaving.hurry()
+			switch {
+			case wish == obeyed:
 				continue
-			}
-			if p.Started() {
-				p.End(endedByUser)
-			} else {
+			case !p.Started():
 				p.Cancel("interrupted", errors.New("interrupted before the call began"))
+			case wish == atOnce:
+				p.Cancel("interrupted", errCutOff)
+			default:
+				p.End(endedByUser)
 			}
-			<-over
-			return
+			obeyed = wish
 		}
 	}
 }
@@ -378,8 +430,7 @@ func (s *Summary) print(w io.Writer) {
 		fmt.Fprintf(w, "the conversation was read too slowly: %v of it is missing\n", s.OutputLost.Duration())
 	}
 	switch {
-	case s.interrupted():
-		fmt.Fprintln(w, "interrupted: the call was ended before its time")
+	case s.interrupted(): // the error says so
 	case s.Turns == 0 && s.Error == "" && !s.live && strings.HasPrefix(s.Ended, "the call has lasted"):
 		fmt.Fprintln(w, "the caller was not heard in that time: leave out --max-duration, or make it longer")
 	case s.Turns == 0 && s.Error == "" && s.live:
@@ -395,7 +446,7 @@ func (s *Summary) print(w io.Writer) {
 	}
 	for _, path := range []string{s.Output, s.Timeline, s.Saved} {
 		if path != "" && path != stdio {
-			fmt.Fprintf(w, "wrote %s\n", path)
+			fmt.Fprintln(w, "wrote", printing.OneLine(path))
 		}
 	}
 }

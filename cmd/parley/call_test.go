@@ -311,7 +311,9 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"output over input", []string{good, "-o", good}, 1, []string{"bargein.wav"}},
 		{"unknown voice", []string{good, "--voice", "joanna"}, 2, []string{"--voice joanna", "joanna", "matthew"}},
 		{"voice and language", []string{good, "--voice", "amy", "--language", "es"}, 2, []string{"--voice amy --language es", "amy", "lupe"}},
-		{"unknown model", []string{good, "--model", "amazon.nova-9"}, 1, []string{"amazon.nova-9"}},
+		{"unknown model", []string{good, "--model", "amazon.nova-9"}, 2, []string{"--model amazon.nova-9: it is not known: try amazon.nova-2-sonic-v1:0"}},
+		{"WAV that is MP3", []string{calls + "order.mp3", "--input-format", "wav"}, 1, []string{"it is an MP3 file: leave out --input-format, which says wav"}},
+		{"script that is no text", []string{good, "--script", calls + "order.mp3"}, 1, []string{"order.mp3: it is not a text file in UTF-8: name a script, which is YAML\n"}},
 		{"no such script", []string{good, "--script", "nowhere.yaml"}, 1, []string{string(filepath.Separator) + "nowhere.yaml", "check the path"}},
 		{"script with an error", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies:\n  - when: {contains: x}\n    sya: [hello]\n"))}, 1, []string{"s.yaml:4:5"}},
 		{"script that is not YAML", []string{good, "--script", write(t, "s.yaml", []byte("version: 1\nreplies: [\n"))}, 1, []string{"s.yaml:"}},
@@ -350,6 +352,8 @@ func TestBadInputIsRefusedAtOnceWithOneLine(t *testing.T) {
 		{"repeated less than never", []string{good, "--repeat=-1"}, 2, []string{"--repeat"}},
 		{"repeated for ever, fast", []string{good, "--repeat", "0"}, 2, []string{"--repeat=0", "--max-duration"}},
 		{"a gap that is none", []string{good, "--repeat-gap=-1s"}, 2, []string{"--repeat-gap"}},
+		{"a gap between nothing", []string{good, "--repeat-gap", "2s"}, 2, []string{"--repeat-gap", "--repeat how often"}},
+		{"silence that lasts, fast", []string{good, "--hang-up-after", "1000h"}, 2, []string{"--hang-up-after=1000h", "--max-duration"}},
 		{"nothing piped in", []string{os.DevNull}, 1, []string{os.DevNull, "no audio"}},
 		{"no recording", nil, 2, []string{"caller"}},
 	} {
@@ -463,7 +467,21 @@ func TestWhatIsWrongWithAWSIsSaidInOneLine(t *testing.T) {
 		{"wrong region", func(t *testing.T) []string {
 			srv := tlsEmulator(t, sonictest.Config{Region: "us-east-1"})
 			return append(srv.Environ(), "AWS_REGION=ap-southeast-2")
-		}, []string{"ap-southeast-2"}},
+		}, []string{"ap-southeast-2", "set AWS_REGION to the region that the endpoint is in"}},
+		{"a region that is none", func(*testing.T) []string { return append(keys, "AWS_REGION=us east 1") }, []string{"check AWS_REGION"}},
+		{"an endpoint that is none", func(*testing.T) []string { return append(keys, "AWS_ENDPOINT_URL=garbage") }, []string{"AWS_ENDPOINT_URL"}},
+		{"an endpoint that hangs up", func(t *testing.T) []string {
+			return append(keys, "AWS_ENDPOINT_URL=https://"+answering(t, ""))
+		}, []string{"the connection was lost: it was closed before anything came; a proxy or a firewall has cut the connection", "the endpoint's URL", "amazon.nova-2-sonic-v1:0", "us-east-1"}},
+		{"an endpoint without TLS that hangs up", func(t *testing.T) []string {
+			return append(keys, "AWS_ENDPOINT_URL=http://"+answering(t, ""))
+		}, []string{"the endpoint's URL", "amazon.nova-2-sonic-v1:0", "us-east-1"}},
+		{"a proxy that hangs up", func(t *testing.T) []string {
+			return append(keys, "HTTPS_PROXY=http://"+answering(t, ""))
+		}, []string{"a proxy or a firewall has cut the connection", "HTTPS_PROXY", "NO_PROXY"}},
+		{"a proxy that wants to know who asks", func(t *testing.T) []string {
+			return append(keys, "HTTPS_PROXY=http://"+answering(t, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"))
+		}, []string{"407", "user and password in HTTPS_PROXY"}},
 		{"a region that does not exist", func(*testing.T) []string { return append(keys, "AWS_REGION=moon-base-1") }, []string{"moon-base-1"}},
 		{"nobody listens", func(t *testing.T) []string {
 			return append(keys, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://"+closedPort(t))
@@ -509,6 +527,33 @@ func TestWhatIsWrongWithAWSIsSaidInOneLine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// answering is an address at which everybody gets an answer, whatever they ask, and
+// is hung up on.
+func answering(t *testing.T, answer string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 4096)) // hanging up is the point
+			io.WriteString(c, answer)
+			c.Close()
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		serving.Wait()
+	})
+	return l.Addr().String()
 }
 
 // closedPort is an address of this machine at which nobody listens.
@@ -557,7 +602,7 @@ func TestACallWhoseServiceDoesNotComeBackFails(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
 		t.Fatalf("read summary: %v\n%s", err, stdout)
 	}
-	if status != 1 || !strings.Contains(stderr, "did not come back") || !strings.Contains(s.Error, "did not come back") || s.Duration < 5000 {
+	if status != 1 || !strings.Contains(stderr, "did not come back") || !strings.Contains(s.Error, "did not come back") || s.Duration < 5000 || len(s.Errors) >= s.Streams {
 		t.Errorf("exit status %d after %v: %s\n%s", status, s.Duration.Duration(), stderr, stdout)
 	}
 }
@@ -616,16 +661,19 @@ func TestACallInWhichNobodyWasHeardSaysWhy(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	(&Summary{Ended: endedByUser}).print(&out)
-	if strings.Contains(out.String(), "recording?") || !strings.Contains(out.String(), "interrupted") {
+	(&Summary{Ended: endedByUser, Output: "a\n\x1b[31mb.wav"}).print(&out)
+	if !strings.Contains(out.String(), "\nwrote a \ufffd[31mb.wav\n") {
+		t.Errorf("a file's name steers the terminal: %q", out.String())
+	}
+	if strings.Contains(out.String(), "recording?") || strings.Contains(out.String(), "interrupted") { // its error says that
 		t.Errorf("an interrupted call says %s", out.String())
 	}
 }
 
 func TestACallThatDoesNotBeginLeavesAnEarlierRecordingAlone(t *testing.T) {
 	keep := write(t, "keep.wav", []byte("precious"))
-	if status, _, _ := parley(t, "call", "--fast", calls+"bargein.wav", "--model", "amazon.nova-9", "-o", keep); status != 1 {
-		t.Errorf("exit status %d", status)
+	if status, _, stderr := parley(t, "call", calls+"bargein.wav", "--service", "aws", "-o", keep); status != 1 || !strings.Contains(stderr, "AWS_REGION") {
+		t.Errorf("exit status %d: %s", status, stderr)
 	}
 	if b, err := os.ReadFile(keep); err != nil || string(b) != "precious" {
 		t.Errorf("the file now holds %d bytes (%v)", len(b), err)
@@ -646,6 +694,79 @@ func TestTheCallersRecordingIsNotWrittenOverThroughALink(t *testing.T) {
 		status, _, stderr := parley(t, "call", "--fast", in, "-o", out)
 		if after, err := os.ReadFile(in); status != 1 || err != nil || !bytes.Equal(after, b) {
 			t.Errorf("%s: exit status %d, the recording has %d bytes of %d: %s", name, status, len(after), len(b), stderr)
+		}
+	}
+}
+
+func TestNothingIsWrittenOverTheScriptNorWhatItNames(t *testing.T) {
+	recording, err := os.ReadFile(calls + "bargein.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	texts := map[string][]byte{
+		"s.yaml":   []byte("version: 1\ngreeting: [a]\nrecordings: [{file: call.wav}]\nclips: [{text: a, file: call.svg.wav}]\n"),
+		"call.wav": recording, "call.svg.wav": recording,
+	}
+	for name, text := range texts {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, of := range map[string]string{"o.wav": "s.yaml", "t.json": "s.yaml", "t.svg": "call.svg.wav", "hard.txt": "call.wav"} {
+		make := os.Symlink
+		if link == "hard.txt" {
+			make = os.Link
+		}
+		if err := make(filepath.Join(dir, of), filepath.Join(dir, link)); err != nil {
+			t.Skipf("links cannot be made here: %v", err)
+		}
+	}
+	for _, c := range []struct{ flag, name, want string }{
+		{"--output", "o.wav", "it is the script"},
+		{"--output", "call.wav", "it is call.wav, which the script names"},
+		{"--transcript", "t.json", "it is the script"},
+		{"--transcript", "hard.txt", "it is call.wav, which the script names"},
+		{"--timeline", "t.svg", "it is call.svg.wav, which the script names"},
+	} {
+		path := filepath.Join(dir, c.name)
+		status, _, stderr := parley(t, "call", "--fast", calls+"noisy.mp3", "--max-duration", "1s", "--script", filepath.Join(dir, "s.yaml"), c.flag, path)
+		if status != 1 || !strings.Contains(stderr, c.flag+" "+path+": "+c.want) {
+			t.Errorf("%s %s: exit status %d: %s", c.flag, c.name, status, stderr)
+		}
+		for name, text := range texts {
+			if after, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(after, text) {
+				t.Errorf("%s %s: %s has been written over", c.flag, c.name, name)
+			}
+		}
+	}
+}
+
+func TestAFlagThatWouldDoNothingIsRefused(t *testing.T) {
+	for line, want := range map[string]string{
+		"--output-format wav":      "name a file with --output",
+		"--repeat-gap 2s":          "say with --repeat how often",
+		"--service aws --seed 2":   "--seed is for the emulator",
+		"--service aws --script x": "--script is for the emulator",
+	} {
+		status, _, stderr := parley(t, append([]string{"call", calls + "bargein.wav"}, strings.Fields(line)...)...)
+		if status != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit status %d: %s", line, status, stderr)
+		}
+	}
+}
+
+func TestStandardOutputHasOtherNames(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("not everywhere has standard output these names")
+	}
+	for _, name := range []string{"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"} {
+		status, stdout, stderr := piped(t, all(nil), whole, "--fast", calls+"bargein.wav", "--max-duration", "2s", "-o", name)
+		if status != 0 || !bytes.HasPrefix(stdout, []byte("RIFF")) || !strings.Contains(stderr, "audio gaps") {
+			t.Fatalf("%s: exit status %d, %q: %s", name, status, stdout[:min(40, len(stdout))], stderr)
+		}
+		if left := len(inWAV(t, stdout)) / 2; left < 2*24000 || left > 5*24000 {
+			t.Errorf("%s: %d samples came out", name, left)
 		}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -38,10 +40,11 @@ It runs a program with the variables that point any AWS SDK at it, and ends with
 
   parley emulator -- node my-bot.js
 
-Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT or SIGTERM. So eval "$(parley emulator)" waits for ever; in two steps:
+Without a program it prints the variables, as lines for a shell, and runs until it gets SIGINT, SIGTERM or SIGHUP. So eval "$(parley emulator)" waits for ever; in two steps:
 
   parley emulator > emulator.env &
-  sleep 1; . ./emulator.env; node my-bot.js`
+  until grep -q ^unset emulator.env; do sleep 0.1; done
+  . ./emulator.env; node my-bot.js`
 }
 
 func (c *emulatorCommand) Run(ctx context.Context, con console) error {
@@ -77,12 +80,17 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 	if c.H2C {
 		listen = srv.StartH2C
 	}
+	// Nothing may end the program before the CA's file is removed: a reader of standard
+	// output that goes away is an error like others, for this program but not for one
+	// that it runs, which would inherit that the signal is ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(ctx, endings()...)
+	defer stop()
 	if err := listen(c.Addr); err != nil {
-		return fmt.Errorf("listen on %s: %w; choose another --addr, port 0 for a free one", c.Addr, err)
+		return c.cannotListen(err)
 	}
 	defer srv.Close()
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	if c.WithParent {
 		var done context.CancelFunc
 		ctx, done = whileParentLives(ctx)
@@ -92,12 +100,14 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 		return c.runCommand(ctx, con, srv)
 	}
 	fmt.Fprintf(con.err, "An emulator of Amazon Nova Sonic, not AWS, answers at %s. Point an AWS SDK at it with:\n", srv.URL())
-	for _, v := range srv.Environ() {
+	for _, v := range environ(srv) {
 		name, value, _ := strings.Cut(v, "=")
 		fmt.Fprintf(con.out, "export %s=%s\n", name, shellQuote(value))
 	}
 	// SDKs would prefer these. This line also ends the variables.
-	fmt.Fprintln(con.out, "unset "+strings.Join(sonictest.Unwanted(), " "))
+	if _, err := fmt.Fprintln(con.out, "unset "+strings.Join(sonictest.Unwanted(), " ")); err != nil {
+		return nil // nobody can know how to reach it; run says so
+	}
 	<-ctx.Done()
 	if c.Load {
 		return reportLateness(con.out, srv)
@@ -106,6 +116,23 @@ func (c *emulatorCommand) Run(ctx context.Context, con console) error {
 	fmt.Fprintf(con.err, "Closing; %s served, %d refused, and clients broke %s.\n",
 		count(n.Requests-n.Refused, "stream was", "streams were"), n.Refused, count(n.Violations, "rule", "rules"))
 	return nil
+}
+
+// environ are the variables that point an SDK at the emulator, and past a proxy.
+func environ(srv *sonictest.Server) []string {
+	direct := slices.DeleteFunc(srv.ChildEnviron(os.Environ()), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return name != "NO_PROXY" && name != "no_proxy"
+	})
+	return append(direct, srv.Environ()...)
+}
+
+// cannotListen says what to do about an emulator that does not start.
+func (c *emulatorCommand) cannotListen(err error) error {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) { // it is the only one
+		return fmt.Errorf("%w; set TMPDIR to a folder in which files can be made", err)
+	}
+	return fmt.Errorf("listen on %s: %w; choose another --addr, port 0 for a free one", c.Addr, err)
 }
 
 // count is a number with what it counts.

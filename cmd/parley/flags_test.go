@@ -38,6 +38,23 @@ func TestABadCommandLineNamesTheHelpThatHelps(t *testing.T) {
 	}
 }
 
+func TestHelpIsACommandToo(t *testing.T) {
+	for line, same := range map[string]string{"help": "--help", "help call": "call --help", "help bench density": "bench density --help"} {
+		status, stdout, stderr := parley(t, strings.Fields(line)...)
+		_, want, _ := parley(t, strings.Fields(same)...)
+		if status != 0 || stdout != want || !strings.Contains(want, "Usage: parley") {
+			t.Errorf("parley %s: exit status %d, %s%s", line, status, stdout, stderr)
+		}
+	}
+}
+
+func TestAVoiceIsKnownInAnyCase(t *testing.T) {
+	a := agentFlags{Service: "emulator", Model: novasonic.ModelV2, Voice: "Matthew"}
+	if err := a.check(); err != nil || a.config().Voice != "matthew" {
+		t.Errorf("%v, %q", err, a.config().Voice)
+	}
+}
+
 func TestABadDurationIsNamedWithItsFlagAndWhatIsAllowed(t *testing.T) {
 	var cli commands
 	parser, err := kong.New(&cli, append(mappers(), kong.Vars{"version": "", "default_model": novasonic.ModelV2})...)

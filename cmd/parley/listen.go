@@ -17,6 +17,7 @@ import (
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/internal/hearplot"
+	"github.com/parley-go/parley/internal/printing"
 	"github.com/parley-go/parley/internal/virtualtime"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/processors/audiofile"
@@ -441,7 +442,7 @@ func (h Heard) print(w io.Writer) {
 		count(len(h.Segments), "segment", "segments"), count(len(h.Turns), "turn", "turns"), h.Engine,
 		h.Speech.Duration().Seconds(), h.Duration.Duration().Seconds(), math.Round(share))
 	if h.Plot != "" {
-		fmt.Fprintln(w, "plot:", h.Plot)
+		fmt.Fprintln(w, "plot:", printing.OneLine(h.Plot))
 	}
 }
 

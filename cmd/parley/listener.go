@@ -150,7 +150,7 @@ func (l *listener) fill(s *Summary, said conversation.Transcript) {
 	s.Answers = l.answers
 	s.BargeIns = len(bargeIns(said, l.ended))
 	s.Latency = latencyOf(l.latencies)
-	s.Errors = l.errors
+	s.Errors = l.moves.survived(l.errors)
 	s.Ended = l.ended
 	s.Swaps = l.moves.swaps()
 	s.Lines = []Line{}

@@ -98,6 +98,9 @@ func run(ctx context.Context, args []string, con console) (status int) {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	if args[0] == "help" {
+		args = append(args[1:len(args):len(args)], "--help")
+	}
 	cmd, err := parser.Parse(args)
 	if out.err != nil {
 		return 0 // it becomes 1 when that is said

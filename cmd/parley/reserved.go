@@ -24,15 +24,23 @@ func reserve(what, path string, others ...string) (*reserved, error) {
 		return nil, pathError("create "+what, path, err, true)
 	}
 	d := &reserved{what: what, path: path, file: file, fresh: errors.Is(missing, fs.ErrNotExist)}
-	if info, err := file.Stat(); err == nil {
-		for _, other := range others {
-			if o, err := os.Stat(other); err == nil && os.SameFile(info, o) {
-				d.discard()
-				return nil, fmt.Errorf("create %s %s: it is the same file as %s: choose another", what, path, other)
-			}
+	for _, other := range others {
+		if sameFile(path, other) {
+			d.discard()
+			return nil, fmt.Errorf("create %s %s: it is the same file as %s: choose another", what, path, other)
 		}
 	}
 	return d, nil
+}
+
+// sameFile tells whether two paths lead to one file, by whatever links.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // discard leaves everything as it was.

@@ -61,7 +61,7 @@ func (c *serveCommand) Help() string {
 
 Without --service aws the built-in emulator answers. It does not understand what people say: it says it back.
 
-SIGINT or SIGTERM lets the agents finish what they say, and then ends the calls; once more ends the program at once.
+SIGINT, SIGTERM or SIGHUP lets the agents finish what they say, and then ends the calls; once more ends the program at once.
 
   parley serve
   parley serve --addr :8443 --tls-cert cert.pem --tls-key key.pem --token "$(openssl rand -hex 16)" --service aws`
@@ -76,7 +76,11 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(con.err, nil))
-	cfg, who, done, err := c.connect(ctx, c.Streams)
+	var verbose *slog.Logger
+	if c.Verbose {
+		verbose = log
+	}
+	cfg, who, done, err := c.connect(ctx, c.Streams, verbose)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (c *soakCommand) Help() string {
 
 A violation prints its seed, what happened, and the command that holds that conversation again. Exit status: 1 if there was one.
 
-Interrupted (SIGINT or SIGTERM), it ends with the conversations under way, reports what came of them and how much that is of what was asked for, and the exit status is 130 if nothing was violated so far.
+Interrupted (SIGINT, SIGTERM or SIGHUP), it ends with the conversations under way, reports what came of them and how much that is of what was asked for, and the exit status is 130 if nothing was violated so far.
 
 Faults: ` + strings.Join(soak.FaultNames(), ", ") + "."
 }

@@ -3,10 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -64,24 +62,20 @@ func TestASoakThatIsInterruptedSaysSo(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent an interrupt on Windows")
 	}
-	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		t.Run(signal.String(), func(t *testing.T) {
-			status, stdout, stderr := signalled(t, signal, "soak", "--calls", "1000", "--workers", "1", "--faults", "none", "--every", "1ms", "--json")
-			var r struct {
-				Interrupted bool     `json:"interrupted"`
-				Asked       int      `json:"asked_calls"`
-				Held        int      `json:"conversations"`
-				Hours       *float64 `json:"asked_hours"`
-			}
-			if err := json.Unmarshal([]byte(stdout), &r); err != nil {
-				t.Fatalf("%v in %q: %s", err, stdout, stderr)
-			}
-			if status != interruptedStatus || !r.Interrupted || r.Asked != 1000 || r.Held < 1 || r.Held >= 1000 || r.Hours != nil {
-				t.Errorf("exit status %d, %+v", status, r)
-			}
-			if want := fmt.Sprintf("parley: interrupted: %d of the 1000 conversations asked for were held", r.Held); !strings.Contains(stderr, want) {
-				t.Errorf("no %q in %s", want, stderr)
-			}
-		})
+	status, stdout, stderr := interrupted(t, "soak", "--calls", "1000", "--workers", "1", "--faults", "none", "--every", "1ms", "--json")
+	var r struct {
+		Interrupted bool     `json:"interrupted"`
+		Asked       int      `json:"asked_calls"`
+		Held        int      `json:"conversations"`
+		Hours       *float64 `json:"asked_hours"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v in %q: %s", err, stdout, stderr)
+	}
+	if status != interruptedStatus || !r.Interrupted || r.Asked != 1000 || r.Held < 1 || r.Held >= 1000 || r.Hours != nil {
+		t.Errorf("exit status %d, %+v", status, r)
+	}
+	if want := fmt.Sprintf("parley: interrupted: %d of the 1000 conversations asked for were held", r.Held); !strings.Contains(stderr, want) {
+		t.Errorf("no %q in %s", want, stderr)
 	}
 }

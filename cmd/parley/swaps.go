@@ -144,18 +144,41 @@ func (m *moves) unheard() error {
 	if lost > 0 {
 		errs = append(errs, fmt.Errorf("%v of what the caller said was heard by nobody: the service was away for too long", lost.Round(100*time.Millisecond)))
 	}
-	if n := len(m.list); n > 0 {
-		last := m.list[n-1]
-		if _, heard := last.cutAt(); last.Reason == novasonic.SwapFailure && !heard {
-			i := slices.IndexFunc(last.reached, func(r reached) bool { return r.reason == novasonic.SwapFailure })
-			err := fmt.Errorf("the service was lost at %s and did not come back: nobody heard the caller from there on", printing.Clock(m.at(last.reached[i].at)))
-			if last.Err != nil {
-				err = fmt.Errorf("%w: %w", err, last.Err)
-			}
-			errs = append(errs, err)
+	if m.lost() {
+		last := m.list[len(m.list)-1]
+		i := slices.IndexFunc(last.reached, func(r reached) bool { return r.reason == novasonic.SwapFailure })
+		err := fmt.Errorf("the service was lost at %s and did not come back: nobody heard the caller from there on", printing.Clock(m.at(last.reached[i].at)))
+		if last.Err != nil {
+			err = fmt.Errorf("%w: %w", err, last.Err)
 		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// lost tells whether the service failed and did not come back.
+func (m *moves) lost() bool {
+	if len(m.list) == 0 {
+		return false
+	}
+	last := m.list[len(m.list)-1]
+	_, heard := last.cutAt()
+	return last.Reason == novasonic.SwapFailure && !heard
+}
+
+// survived are those of some errors after which the conversation went on. The last
+// stream that ended told that it would.
+func (m *moves) survived(errs []string) []string {
+	last := -1
+	for i, e := range errs {
+		if m.lost() && strings.Contains(e, "continuing on another") {
+			last = i
+		}
+	}
+	if last < 0 {
+		return errs
+	}
+	return slices.Delete(slices.Clone(errs), last, last+1)
 }
 
 // swapTable is the moves as lines for people: nothing if there were none.

@@ -182,6 +182,11 @@ func (t *talking) run(ctx context.Context) (err error) {
 	c := t.command
 	var transcript *reserved
 	begun := false
+	for _, written := range []struct{ flag, path string }{{"--record", c.Record}, {"--transcript", c.Transcript}} {
+		if err := c.spare(written.flag, written.path); err != nil {
+			return err
+		}
+	}
 	if c.Transcript != "" {
 		if transcript, err = reserve("transcript", c.Transcript, c.Record); err != nil {
 			return err
@@ -192,7 +197,7 @@ func (t *talking) run(ctx context.Context) (err error) {
 			}
 		}()
 	}
-	aws, who, done, err := c.connect(ctx, 0)
+	aws, who, done, err := c.connect(ctx, 0, c.logger(t.con.err))
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type Redact struct{ Pattern *regexp.Regexp }
 // Process handles one frame.
 func (r Redact) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	if t, ok := f.(*frames.Text); ok {
-		f = &frames.Text{Text: r.Pattern.ReplaceAllString(t.Text, "****")}
+		f = &frames.Text{Text: r.Pattern.ReplaceAllString(t.Text, "****"), Instruction: t.Instruction}
 	}
 	return out.Send(ctx, f, dir)
 }

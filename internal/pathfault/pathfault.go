@@ -26,12 +26,14 @@ func Explain(err error, path string, write bool) (mend string, what error) {
 		}
 		return false
 	}
-	file := fileInTheWay(path)
+	file, target := fileInTheWay(path), targetOf(path)
 	switch {
 	case is(syscall.EISDIR):
 		return "name a file in it", errors.New("it is a folder")
 	case is(syscall.ENOTDIR, fs.ErrNotExist) && file != "":
 		return file + " is a file, not a folder: check the path", what
+	case is(fs.ErrNotExist) && write && target != "":
+		return "it is a link to " + target + ": make the folder " + filepath.Dir(target) + " first", what
 	case is(fs.ErrNotExist) && write && isFolder(filepath.Dir(path)):
 		return "no file can be made in " + filepath.Dir(path) + ": choose another place", what
 	case is(fs.ErrNotExist) && write:
@@ -40,12 +42,26 @@ func Explain(err error, path string, write bool) (mend string, what error) {
 		return "choose a place where you may write", what
 	case is(fs.ErrPermission):
 		return "ask for the right to read it", what
+	case is(syscall.EFBIG):
+		return "raise the limit (ulimit -f), or choose a place that takes larger files; what was written is kept", what
 	case is(syscall.ENOSPC):
 		return "make room; what was written is kept", what
 	case is(fs.ErrNotExist, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP):
 		return "check the path", what
 	}
 	return "", what
+}
+
+// targetOf returns where a link leads to; "" if it is none.
+func targetOf(path string) string {
+	to, err := os.Readlink(path)
+	if err != nil {
+		return ""
+	}
+	if !filepath.IsAbs(to) {
+		to = filepath.Join(filepath.Dir(path), to)
+	}
+	return to
 }
 
 func isFolder(path string) bool {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/parley-go/parley/internal/pathfault"
@@ -14,6 +15,10 @@ func TestEachFaultHasAWayToMendIt(t *testing.T) {
 	file := filepath.Join(dir, "file.wav")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link.wav")
+	if err := os.Symlink(filepath.Join("no", "x.wav"), link); err != nil {
+		t.Skipf("links cannot be made here: %v", err)
 	}
 	for _, c := range []struct {
 		path  string
@@ -26,6 +31,7 @@ func TestEachFaultHasAWayToMendIt(t *testing.T) {
 		{filepath.Join(file, "x.wav"), false, file + " is a file, not a folder"},
 		{filepath.Join(file, "y", "x.wav"), true, file + " is a file, not a folder"},
 		{dir, true, "name a file in it"},
+		{link, true, "it is a link to " + filepath.Join(dir, "no", "x.wav") + ": make the folder " + filepath.Join(dir, "no") + " first"},
 		{filepath.Join(dir, strings.Repeat("x", 5000)), true, "check the path"},
 		{"/proc/out.wav", true, "no file can be made in /proc"},
 	} {
@@ -49,5 +55,12 @@ func TestEachFaultHasAWayToMendIt(t *testing.T) {
 		if !strings.Contains(mend, c.mend) || strings.Contains(what.Error(), c.path) {
 			t.Errorf("%.80s: %v: %s; want %q", c.path, what, mend, c.mend)
 		}
+	}
+}
+
+func TestAFileThatGrowsTooLargeNamesTheLimit(t *testing.T) {
+	mend, what := pathfault.Explain(&os.PathError{Op: "write", Path: "x.wav", Err: syscall.EFBIG}, "x.wav", true)
+	if !strings.Contains(mend, "ulimit -f") || !strings.Contains(mend, "what was written is kept") || what != syscall.EFBIG {
+		t.Errorf("%v: %s", what, mend)
 	}
 }

@@ -128,6 +128,7 @@ type dialOptions struct {
 
 	need  need            // which line to wait in
 	hurry <-chan struct{} // closed when nobody listens any more; may be nil
+	since time.Time       // when the first attempt began; zero: this is the first
 }
 
 // startLane returns the lane of a conversation's first stream. It alternates,
@@ -150,7 +151,7 @@ type place struct {
 	// what took so long. It may be nil itself.
 	late func() error
 
-	endpoint string // where the stream is; may be empty
+	endpoint, region string // where the stream is; may be empty
 }
 
 // dial waits for a stream within ctx and opens it. The service accepts it when
@@ -177,7 +178,7 @@ func (c *Client) dial(ctx context.Context, model string, o dialOptions) (s bedro
 		release()
 		return nil, nil, cmp.Or(late(), err)
 	}
-	return s, &place{release: release, late: late, endpoint: c.dialer.Endpoint()}, nil
+	return s, &place{release: release, late: late, endpoint: c.dialer.Endpoint(), region: c.dialer.Region()}, nil
 }
 
 func (c *Client) notOpened(model string, err error) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
 	"github.com/parley-go/parley/services/novasonic/internal/wire"
 )
@@ -187,6 +188,10 @@ func dial(ctx context.Context, client opener, o dialOptions, cfg *Config, note s
 		opened:  time.Now(),
 		blocks:  make(map[string]*block),
 	}
+	unopened := func(err error) error {
+		verdict := bedrock.Verdict{Class: frames.ErrorConnectivity, Reason: bedrock.ReasonConnection, Action: bedrock.Retry, Hint: "check the endpoint's URL, and whether a proxy or a firewall is in the way"}
+		return &bedrock.Error{Op: "open stream", Model: cfg.Model, Region: place.region, Endpoint: place.endpoint, Verdict: verdict, Err: err}
+	}
 	c.tell(cfg.preamble(c.prompt, note)...)
 	c.tasks.Go(c.write)
 	c.tasks.Go(func() { c.read(deliver) })
@@ -197,12 +202,16 @@ func dial(ctx context.Context, client opener, o dialOptions, cfg *Config, note s
 	case <-c.ended:
 		err = c.endErr
 		if err == nil {
-			err = errors.New("the service closed the stream before it began")
+			err = unopened(errors.New("the service closed the stream before it began"))
 		}
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 		if errors.Is(err, ErrNotAccepted) {
-			err = fmt.Errorf("open stream to %s: %w: nothing came from it for %v; check the endpoint, and whether a proxy or a firewall is in the way", cmp.Or(place.endpoint, cfg.Model), err, time.Since(c.opened).Round(100*time.Millisecond))
+			since := c.opened
+			if !o.since.IsZero() {
+				since = o.since
+			}
+			err = unopened(fmt.Errorf("%w: nothing came from it for %v", err, time.Since(since).Round(100*time.Millisecond)))
 		}
 		if place.late != nil {
 			err = cmp.Or(place.late(), err)

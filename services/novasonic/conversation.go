@@ -74,7 +74,8 @@ type conversation struct {
 	closings   *closings           // of streams
 	part       func()              // leaves the client's count of conversations; nil before it was joined
 	lane       int                 // of the first stream, among the client's connections
-	startBy    time.Time           // when the first must be open; zero: any time
+	began      time.Time           // when the first was to be opened
+	startBy    time.Time           // when it must be open; zero: any time
 	halved     int                 // how often the history that the next is told is halved
 	accepted   int                 // streams that were
 	death      error               // why the last one that died did
@@ -270,6 +271,7 @@ func (v *conversation) loop(ctx context.Context, deadline time.Time) {
 		}
 	}()
 	v.accounted, v.startBy = time.Now(), deadline
+	v.began = v.accounted
 	v.step(ctx, continuity.Start{})
 
 	keepAlive := time.NewTimer(100 * time.Millisecond)

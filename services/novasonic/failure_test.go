@@ -62,7 +62,8 @@ func TestTheStartFailsWithTheClassOfTheFailure(t *testing.T) {
 		"unknown voice":      {sonictest.Config{}, novasonic.Config{Voice: "joanna"}, frames.ErrorInvalidRequest, "matthew", 0},
 		"a tool choice that it minds": {sonictest.Config{Behaviour: sonictest.Behaviour{RefuseToolChoice: true}}, novasonic.Config{Tools: tool.Set{clock}, ToolChoice: novasonic.ToolAny()},
 			frames.ErrorInvalidRequest, "leave ToolChoice unset", 1},
-		"never accepted": {sonictest.Config{Faults: []sonictest.Fault{{Do: sonictest.SlowHeaders(time.Hour)}}}, novasonic.Config{OpenAttempts: 1, OpenTimeout: 5 * time.Second}, frames.ErrorUnknown, "open stream to http://parley-emulator.invalid: the service did not accept", 1},
+		"never accepted":   {sonictest.Config{Faults: []sonictest.Fault{{Do: sonictest.SlowHeaders(time.Hour)}}}, novasonic.Config{OpenAttempts: 1, OpenTimeout: 5 * time.Second}, frames.ErrorUnknown, "open stream to amazon.nova-2-sonic-v1:0 at http://parley-emulator.invalid (us-east-1): the service did not accept the stream in time: nothing came from it for 5s; check the endpoint", 1},
+		"never, and again": {sonictest.Config{Faults: []sonictest.Fault{{Do: sonictest.SlowHeaders(time.Hour)}}}, novasonic.Config{OpenAttempts: 2, OpenTimeout: 5 * time.Second}, frames.ErrorUnknown, "nothing came from it for 1", 2}, // 10 s and the pause between
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

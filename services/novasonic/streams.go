@@ -124,6 +124,8 @@ func (v *conversation) open(ctx context.Context, d continuity.Decision) {
 	cfg, o := v.versions[d.Version], dialOptions{lane: v.lane + d.Stream - 1, need: firstStream, hurry: hurry}
 	note := ""
 	switch d.Need {
+	case continuity.First:
+		o.since = v.began
 	case continuity.Successor:
 		o.need = standbyStream
 		o.lane = v.listening.lane + 1 // not the connection of the stream that it is to follow

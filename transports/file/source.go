@@ -177,7 +177,7 @@ func decode(s *source, format Format) (*decoded, error) {
 		d.decoder = newRawReader(src, format, s.size)
 	}
 	if err != nil {
-		return nil, unreadable(s, head, err)
+		return nil, unreadable(s, head, format.Coding, err)
 	}
 	f := d.decoder.Format()
 	switch {
@@ -260,8 +260,9 @@ func (d *decoded) failed(op string, err error) error {
 	return faulty(op, d.name, err)
 }
 
-// unreadable explains why what begins with head is not taken.
-func unreadable(s *source, head []byte, err error) error {
+// unreadable explains why what begins with head is not taken. Whether it is what it
+// is said to be was not looked at if kind was given.
+func unreadable(s *source, head []byte, given Coding, err error) error {
 	var wavFormat *wav.FormatError
 	var mp3Format *mp3.FormatError
 	switch kind := audio.Identify(head); {
@@ -269,6 +270,8 @@ func unreadable(s *source, head []byte, err error) error {
 		return wrong("open", s.name, err, "there is no audio in it: see whether whoever sends it says why")
 	case !errors.As(err, &wavFormat) && !errors.As(err, &mp3Format):
 		return faulty("open", s.name, err)
+	case given == WAV && kind == audio.KindMP3, given == MP3 && kind == audio.KindWAV:
+		return wrong("open", s.name, err, fmt.Sprintf("leave out InputFormat, which says %s: what it is shows", given))
 	case kind == "":
 		return wrong("open", s.name, err, "send WAV or MP3; if it is raw audio, say of which format, as in s16le:8000:1 (a coding, the rate in hertz, the channels)")
 	}

@@ -55,6 +55,7 @@ var catalogue = []entry{
 	{"", "invalid input request", Verdict{frames.ErrorInvalidRequest, ReasonProtocol, FixAndRetry, "the service does not say what it minds: tool schemas, tool results and history are the usual suspects"}},
 
 	// Credentials, which are refused before the stream opens.
+	{"", "credential should be scoped to a valid region", Verdict{frames.ErrorAuthentication, ReasonEndpoint, GiveUp, "set AWS_REGION to the region that the endpoint is in: requests are signed for it"}},
 	{"", "security token included in the request is expired", expired},
 	{"ExpiredTokenException", "", expired},
 	{"ExpiredToken", "", expired},
@@ -93,6 +94,10 @@ var catalogue = []entry{
 	{"ValidationException", "", protocolError},
 }
 
+// cutHint is for a connection that was closed in the middle of a word, which the
+// service does not do.
+const cutHint = "a proxy or a firewall has cut the connection: check HTTPS_PROXY and the endpoint's URL, or name the endpoint's host in NO_PROXY"
+
 const idleHint = "feed the stream, with silence while the microphone is muted: it ends 55 s after the last audio"
 
 var (
@@ -100,6 +105,7 @@ var (
 	expired        = Verdict{frames.ErrorAuthentication, ReasonCredentialsExpired, FixAndRetry, "renew the credentials, for instance with aws sso login"}
 	skewed         = Verdict{frames.ErrorAuthentication, ReasonClock, FixAndRetry, "set this machine's clock: the service allows five minutes"}
 	badCredentials = Verdict{frames.ErrorAuthentication, ReasonCredentials, GiveUp, "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile, and that they belong to this partition"}
+	proxyUser      = Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "give the proxy's user and password in HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT"}
 	wrongModel     = Verdict{frames.ErrorInvalidRequest, ReasonModel, GiveUp, "check the model id, and that the region has the model: Nova Sonic is in us-east-1, us-west-2, eu-north-1 and ap-northeast-1"}
 )
 
@@ -111,7 +117,7 @@ var statuses = []struct {
 	{http.StatusUnauthorized, badCredentials},
 	{http.StatusForbidden, Verdict{frames.ErrorAuthentication, ReasonAccess, GiveUp, "the credentials need bedrock:InvokeModel on the model; a proxy may also have refused"}},
 	{http.StatusNotFound, Verdict{frames.ErrorInvalidRequest, ReasonEndpoint, GiveUp, "check the model id, the region and the endpoint's URL"}},
-	{http.StatusProxyAuthRequired, Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "give the proxy's user and password in HTTPS_PROXY"}},
+	{http.StatusProxyAuthRequired, proxyUser},
 	{http.StatusRequestTimeout, Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, ""}},
 	{http.StatusMisdirectedRequest, Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, ""}},
 	{http.StatusUpgradeRequired, notHTTP2},

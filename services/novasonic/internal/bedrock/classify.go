@@ -28,7 +28,7 @@ func Classify(err error) Verdict {
 	if errors.As(err, &known) {
 		return known.Verdict
 	}
-	for _, classify := range []func(error) (Verdict, bool){ours, serviceError, statusError, transportError} {
+	for _, classify := range []func(error) (Verdict, bool){ours, endpointError, serviceError, statusError, transportError} {
 		if v, ok := classify(err); ok {
 			return v
 		}
@@ -58,10 +58,28 @@ func ours(err error) (Verdict, bool) {
 		{context.DeadlineExceeded, Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, ""}},
 	} {
 		if errors.Is(err, k.err) {
+			if k.err == ErrProxyRefused && strings.Contains(err.Error(), " answered 407 ") {
+				return proxyUser, true
+			}
 			return k.verdict, true
 		}
 	}
 	return Verdict{}, false
+}
+
+// endpointError classifies what the SDK says of an endpoint whose URL cannot be made.
+// Its errors are texts: one has the URL in it, which is made of the region if nobody
+// has named another.
+func endpointError(err error) (Verdict, bool) {
+	text := err.Error()
+	if !strings.HasPrefix(text, "resolve endpoint: ") {
+		return Verdict{}, false
+	}
+	hint := "check AWS_ENDPOINT_URL_BEDROCK_RUNTIME and AWS_ENDPOINT_URL: an endpoint is written like https://HOST:PORT; without them it is that of AWS_REGION"
+	if strings.Contains(text, "//bedrock-runtime") {
+		hint = "check AWS_REGION: a region is written like us-east-1"
+	}
+	return Verdict{frames.ErrorInvalidRequest, ReasonEndpoint, GiveUp, hint}, true
 }
 
 var notHTTP2 = Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "check the endpoint's URL, and let the host bypass proxies that inspect TLS (NO_PROXY)"}
@@ -144,8 +162,9 @@ func transportError(err error) (Verdict, bool) {
 		return Verdict{frames.ErrorConnectivity, ReasonEndpoint, GiveUp, "the endpoint does not speak TLS: check whether its URL should begin with http://"}, true
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, "check that something listens at the endpoint, and the endpoint's URL"}, true
-	case errors.As(err, &netErr),
-		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe),
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, cutHint}, true
+	case errors.As(err, &netErr), errors.Is(err, io.ErrClosedPipe),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		strings.Contains(text, "http2: "), strings.Contains(text, "stream error: "), strings.Contains(text, "connection error: "):
 		return Verdict{frames.ErrorConnectivity, ReasonConnection, Retry, ""}, true

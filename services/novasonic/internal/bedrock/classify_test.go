@@ -125,6 +125,26 @@ func TestClassifyOfOtherErrors(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithTheConfigurationNamesItsVariable(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		action Action
+		hint   string
+	}{
+		{errors.New("resolve endpoint: Failed to parse uri: https://bedrock-runtime.us east 1.amazonaws.com"), GiveUp, "AWS_REGION: a region is written like us-east-1"},
+		{errors.New(`resolve endpoint: "garbage" is not an http or https URL`), GiveUp, "AWS_ENDPOINT_URL"},
+		{errors.New("resolve endpoint: Failed to parse uri: http://a b"), GiveUp, "AWS_ENDPOINT_URL"},
+		{&smithy.GenericAPIError{Code: "InvalidSignatureException", Message: "Credential should be scoped to a valid region. "}, GiveUp, "AWS_REGION"},
+		{fmt.Errorf("%w: http://proxy:1 answered 407 Proxy Authentication Required", ErrProxyRefused), GiveUp, "USER:PASSWORD@"},
+		{fmt.Errorf("%w: http://proxy:1 answered 403 Forbidden", ErrProxyRefused), GiveUp, "allow CONNECT"},
+		{io.ErrUnexpectedEOF, Retry, "a proxy or a firewall has cut the connection"},
+	} {
+		if got := Classify(c.err); got.Action != c.action || !strings.Contains(got.Hint, c.hint) {
+			t.Errorf("%v: %v, %q; want %v and %q", c.err, got.Action, got.Hint, c.action, c.hint)
+		}
+	}
+}
+
 func TestWhatTheNetworkLacksIsSaid(t *testing.T) {
 	nobody := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	unknown := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}

@@ -2,6 +2,8 @@ package bedrock
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -82,5 +84,11 @@ func oneLine(err error) string {
 
 // fail wraps err with what is known of where it happened.
 func (d *SDKDialer) fail(op, model string, err error) error {
-	return &Error{Op: op, Model: model, Region: d.region, Endpoint: d.endpoint, Verdict: Classify(err), Err: err}
+	verdict := Classify(err)
+	if errors.Is(err, io.EOF) {
+		// A connection that was closed before it was one, say in TLS's handshake. EOF is
+		// the end of a stream in good order to those who receive from it.
+		err = fmt.Errorf("%w: it was closed before anything came", ErrConnectionLost)
+	}
+	return &Error{Op: op, Model: model, Region: d.region, Endpoint: d.endpoint, Verdict: verdict, Err: err}
 }

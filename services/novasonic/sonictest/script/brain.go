@@ -2,7 +2,9 @@ package script
 
 import (
 	"encoding/json"
+	"errors"
 	"io/fs"
+	"log/slog"
 	"path"
 	"strings"
 	"time"
@@ -13,8 +15,9 @@ import (
 )
 
 const (
-	defaultEcho = "You said:"
-	longestEcho = 30 * time.Second
+	defaultEcho   = "You said:"
+	defaultFailed = "I am sorry, I cannot do that."
+	longestEcho   = 30 * time.Second
 
 	// unknownWords is the transcript of words that were not recognised and are
 	// played back.
@@ -31,11 +34,22 @@ func (s *Script) Library() *hearing.Library { return s.library }
 // Tools returns the names of the tools that the script calls, sorted.
 func (s *Script) Tools() []string { return append([]string(nil), s.tools...) }
 
+// Files returns the audio files that the script names, as it names them: relative
+// to its folder, with slashes.
+func (s *Script) Files() []string { return append([]string(nil), s.files...) }
+
 // Brain returns a brain that answers as the script says. It keeps no state: the
 // same conversation gets the same answers, on whichever stream it goes on.
-func (s *Script) Brain() sonictest.Brain { return brain{s} }
+func (s *Script) Brain() sonictest.Brain { return brain{Script: s} }
 
-type brain struct{ *Script }
+// LoggedBrain is Brain, which tells log of each template that fails in a
+// conversation.
+func (s *Script) LoggedBrain(log *slog.Logger) sonictest.Brain { return brain{s, log} }
+
+type brain struct {
+	*Script
+	log *slog.Logger // nil if nobody wants to know
+}
 
 // Answer implements [sonictest.Brain].
 func (b brain) Answer(c *sonictest.Conversation, t sonictest.Turn) sonictest.Answer {
@@ -85,6 +99,7 @@ func (b brain) answer(c conversation, r *reply, v values) sonictest.Answer {
 	var a sonictest.Answer
 	for _, call := range r.calls {
 		arguments, err := call.arguments.json(v)
+		b.tell(err)
 		if err != nil || !offers(c, call.tool) {
 			return b.fail(r, v)
 		}
@@ -138,11 +153,18 @@ func (b brain) afterTools(c conversation, t sonictest.Turn) sonictest.Answer {
 	return sonictest.Answer{Sentences: sentences}
 }
 
+// tell logs why a template failed.
+func (b brain) tell(err error) {
+	if e := (*templateError)(nil); b.log != nil && errors.As(err, &e) {
+		b.log.Warn("a template of the script failed", "line", e.line, "column", e.column, "template", e.text, "error", e.err)
+	}
+}
+
 // fail says what a reply says when it cannot be given.
 func (b brain) fail(r *reply, v values) sonictest.Answer {
 	sentences, err := b.say(r.failed, v)
 	if err != nil || len(sentences) == 0 {
-		return sonictest.Say("I am sorry, I cannot do that.")
+		return sonictest.Say(defaultFailed)
 	}
 	return sonictest.Answer{Sentences: sentences}
 }
@@ -186,6 +208,7 @@ func (b brain) say(patterns []pattern, v values) ([]sonictest.Sentence, error) {
 	for _, p := range patterns {
 		text, err := p.render(v)
 		if err != nil {
+			b.tell(err)
 			return nil, err
 		}
 		if text != "" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -39,7 +40,7 @@ func (c *talk) UserTurns() int {
 
 // user says something and gets the answer.
 func (c *talk) user(s *Script, kind sonictest.TurnKind, text string) sonictest.Answer {
-	a := brain{s}.answerIn(c, sonictest.Turn{Kind: kind, Text: text})
+	a := brain{Script: s}.answerIn(c, sonictest.Turn{Kind: kind, Text: text})
 	c.said = append(c.said, sonictest.Message{Role: "USER", Text: text})
 	for _, sentence := range a.Sentences {
 		c.said = append(c.said, sonictest.Message{Role: "ASSISTANT", Text: sentence.Text})
@@ -206,11 +207,31 @@ func TestAToolIsCalledAndItsResultIsSpoken(t *testing.T) {
 	} {
 		t.Run(content, func(t *testing.T) {
 			result := sonictest.ToolResult{Name: "get_hours", Content: content}
-			expect(t, brain{s}.answerIn(c, sonictest.Turn{
+			expect(t, brain{Script: s}.answerIn(c, sonictest.Turn{
 				Kind: sonictest.ToolResults, Asked: &sonictest.Turn{Text: question},
 				Results: []sonictest.ToolResult{result}, Latest: result,
 			}), said...)
 		})
+	}
+}
+
+func TestATemplateThatFailsIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	b := mustLoad(t, `version: 1
+replies:
+  - when: {contains: hours}
+    call: [{tool: get_hours}]
+    then: ["We close at {{.result.closes}}."]
+`).LoggedBrain(slog.New(slog.NewTextHandler(&log, nil))).(brain)
+	result := sonictest.ToolResult{Name: "get_hours", Content: `{"opens": 9}`}
+	expect(t, b.answerIn(new(talk), sonictest.Turn{
+		Kind: sonictest.ToolResults, Asked: &sonictest.Turn{Text: "Your hours?"},
+		Results: []sonictest.ToolResult{result}, Latest: result,
+	}), "I am sorry, I cannot do that.")
+	for _, want := range []string{"line=5", "column=12", "We close at {{.result.closes}}.", "closes"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, &log)
+		}
 	}
 }
 
@@ -230,9 +251,9 @@ func TestResultsOfSeveralToolsAreAwaited(t *testing.T) {
 	}
 	first, second := sonictest.ToolResult{Name: "first", Content: `{"n": 1}`}, sonictest.ToolResult{Name: "second", Content: `{"n": 2}`}
 	turn := sonictest.Turn{Kind: sonictest.ToolResults, Asked: &sonictest.Turn{Text: "Compare."}, Results: []sonictest.ToolResult{second}, Latest: second, Pending: 1}
-	expect(t, brain{s}.answerIn(c, turn))
+	expect(t, brain{Script: s}.answerIn(c, turn))
 	turn.Results, turn.Latest, turn.Pending = []sonictest.ToolResult{first, second}, first, 0
-	expect(t, brain{s}.answerIn(c, turn), "1 and 2, last 2.")
+	expect(t, brain{Script: s}.answerIn(c, turn), "1 and 2, last 2.")
 }
 
 func TestAClipIsPlayedForItsSentenceAndTheVoiceForOthers(t *testing.T) {
@@ -274,11 +295,23 @@ func TestTheFallbackPlaysTheCallersOwnWordsBack(t *testing.T) {
 		{"nothing", sonictest.Turn{Kind: sonictest.Written}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, brain{s}.answerIn(new(talk), c.turn).Sentences); diff != "" {
+			if diff := cmp.Diff(c.want, brain{Script: s}.answerIn(new(talk), c.turn).Sentences); diff != "" {
 				t.Errorf("said (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+func TestAScriptTellsWhichFilesItNames(t *testing.T) {
+	s := mustLoad(t, "version: 1\ngreeting: [a]\nclips: [{text: a, file: clips/yes.wav}]\nrecordings: [{file: call.wav}]\n")
+	if diff := cmp.Diff([]string{"call.wav", "clips/yes.wav"}, s.Files()); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestAScriptMayOnlyEcho(t *testing.T) {
+	s := mustLoad(t, "version: 1\nfallback: {echo: \"I heard:\"}\n")
+	expect(t, new(talk).user(s, sonictest.Written, "hi"), "I heard:", "hi")
 }
 
 func TestTheLibraryKnowsTheRecordings(t *testing.T) {
@@ -310,7 +343,7 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", "", `test.yaml: the script is empty`},
 		{"only a comment", "# hi\n", `test.yaml: the script is empty`},
-		{"no version", "replies: []\n", `test.yaml:1:1: the version is missing: begin with "version: 1"`},
+		{"no version", "greeting: [hi]\n", `test.yaml:1:1: the version is missing: begin with "version: 1"`},
 		{"another version", "version: 2\n", `test.yaml:1:10: this is version 2; only version 1 is understood`},
 		{"nothing to say", "version: 1\n", `test.yaml:1:10: the script says nothing`},
 		{"not a mapping", "- a\n", `test.yaml:1:1: this should be a mapping`},
@@ -334,6 +367,16 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 		{"bad expression", "version: 1\nreplies:\n  - when: {matches: 'a(b'}\n    say: [ho]\n", `test.yaml:3:21: bad regular expression: missing closing )`},
 		{"bad template", reply + "  - when: {exact: a}\n    say:\n      - fine\n      - \"{{.text\"\n", `test.yaml:8:9: bad template: `},
 		{"unknown name", reply + "  - when: {exact: a}\n    say: [\"{{.txet}}\"]\n", `test.yaml:6:11: bad template: there is no .txet; there are .text, .match, .turn, .result, .results`},
+		{"match in the fallback", reply + "fallback:\n  say: [fine, \"{{.match.day}}\"]\n", `test.yaml:6:15: bad template: there is no .match here: only replies have matches`},
+		{"match in the greeting", reply + "greeting: [\"{{if .match}}x{{end}}\"]\n", `test.yaml:5:12: bad template: there is no .match here`},
+		{"result in the fallback", reply + "fallback:\n  say: [\"{{.result.x}}\"]\n", `test.yaml:6:9: bad template: there is no .result here: only replies call tools`},
+		{"result before the call", reply + "    call: [{tool: x, arguments: {y: \"{{.result.z}}\"}}]\n", `test.yaml:5:33: bad template: there is no .result here: tools have answered in then, not before`},
+		{"result without a call", reply + "  - when: {exact: a}\n    say: [\"{{.result.x}}\"]\n", `test.yaml:6:11: bad template: there is no .result here: tools have answered in then, not before`},
+		{"result of another tool", reply + "    call: [{tool: x}]\n    then: [\"{{.results.y.z}}\"]\n", `test.yaml:6:12: bad template: there is no .results.y; there are .results.x`},
+		{"match without matches", reply + "  - when: {exact: a}\n    say: [\"{{title .match.day}}\"]\n", `test.yaml:6:11: bad template: there is no .match here: the reply's when has no matches with a named group, such as (?P<day>\w+)`},
+		{"match of another group", reply + "  - when: {matches: 'a(?P<b>.)'}\n    say: [\"{{.match.c}}\"]\n", `test.yaml:6:11: bad template: there is no .match.c; there are .match.b`},
+		{"match in a block", reply + "  - when: {exact: a}\n    say: [\"{{with .text}}{{$.match.c}}{{end}}\"]\n", `test.yaml:6:11: bad template: there is no .match here`},
+		{"member of a text", reply + "fallback:\n  say: [\"{{.text.x}}\"]\n", `test.yaml:6:9: bad template: there is no .text.x: .text has no members`},
 		{"empty sentence", "version: 1\nreplies:\n  - when: {exact: hi}\n    say: [\" \"]\n", `test.yaml:4:11: the sentence is empty`},
 		{"call without tool", reply + "    call: [{arguments: {}}]\n", `test.yaml:5:12: the call has no tool`},
 		{"template in arguments", reply + "    call: [{tool: x, arguments: {y: \"{{end}}\"}}]\n", `test.yaml:5:33: bad template: `},
@@ -361,6 +404,9 @@ func TestAMistakeIsReportedWhereItIs(t *testing.T) {
 		{"nested deeply", "version: " + strings.Repeat("[", 1000), `test.yaml:1:74: the script is nested too deeply`},
 		{"dashes", strings.Repeat("- ", 1000), `test.yaml:1:17: the script is nested too deeply`},
 		{"too long", reply + strings.Repeat("#", maxScript), `test.yaml: the script is longer than 256 KiB`},
+		{"no text", "\xff\xfbID3", `test.yaml: it is not a text file in UTF-8: name a script, which is YAML`},
+		{"noughts", "version: 1\x00", `test.yaml: it is not a text file`},
+		{"long and no text", strings.Repeat("\xff\x00", maxScript), `test.yaml: it is not a text file`},
 		{"too many entries", "version: 1\ngreeting:\n" + strings.Repeat("- a\n", maxEntries), `more than 10000 entries`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -390,6 +436,10 @@ scripts/test.yaml:4:11: bad template: unexpected {{end}}
 scripts/test.yaml:5:5: the reply needs a when: exact, contains, matches, after or turn; what is always said belongs in fallback
 scripts/test.yaml:7:21: there is no file "no.wav" beside the script
 scripts/test.yaml:9:11: there is no file "no.mp3" beside the script`},
+		{"beside a script that says nothing", "name: x\nclips:\n  - {text: a, file: no.wav}\n", `
+scripts/test.yaml:1:1: the version is missing: begin with "version: 1"
+scripts/test.yaml:1:1: the script says nothing: it needs replies, a greeting or a fallback
+scripts/test.yaml:3:21: there is no file "no.wav" beside the script`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := loadText(t, c.text)

@@ -53,7 +53,9 @@
 // the function title ("saturday" becomes "Saturday"). A sentence that comes out
 // empty is not said. If a template needs what is not there, if a result has a
 // member "error", or if the client does not offer the tool, the sentences of
-// failed are said instead.
+// failed are said instead, or "I am sorry, I cannot do that." if there are none.
+// Names that are never there, such as .match in a reply without matches, are
+// refused by Load; LoggedBrain tells of templates that fail in a conversation.
 //
 // A sentence is spoken by the clip whose text it is; without one, by the voice
 // of package voice, which nobody understands but every test can decode.

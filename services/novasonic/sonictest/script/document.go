@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -86,7 +87,11 @@ type source struct {
 // parseScript reads a script's text.
 func parseScript(file string, text []byte) (s *source, err error) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // Windows programs begin files with it
-	if len(text) > maxScript {
+	long := len(text) > maxScript                   // and cut off, perhaps within a letter
+	if bytes.IndexByte(text, 0) >= 0 || !long && !utf8.Valid(text) {
+		return nil, fault(file, nil, "it is not a text file in UTF-8: name a script, which is YAML")
+	}
+	if long {
 		return nil, fault(file, nil, "the script is longer than %d KiB", maxScript>>10)
 	}
 	if err := checkDepth(file, text); err != nil {

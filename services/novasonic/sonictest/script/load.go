@@ -25,6 +25,7 @@ type Script struct {
 	replies  []reply
 	fallback fallback
 	tools    []string
+	files    []string
 }
 
 type reply struct {
@@ -77,14 +78,18 @@ func (s *source) compile(fsys fs.FS) (*Script, error) {
 		s.fault(s.at("$.version"), "the version is missing: begin with \"version: 1\"")
 	default:
 		s.fault(s.at("$.version"), "this is version %d; only version 1 is understood", s.Version)
+		return nil, s.mistakes() // whatever else is wrong by version 1 may be right by that one
 	}
-	if len(s.faults) == 0 && len(s.Replies)+len(s.Greeting)+len(s.Fallback.Say)+len(s.Recordings) == 0 {
+	if len(s.Replies)+len(s.Greeting)+len(s.Fallback.Say)+len(s.Recordings) == 0 && s.Fallback.Echo == "" {
 		s.fault(s.at("$.version"), "the script says nothing: it needs replies, a greeting or a fallback")
 	}
-	if len(s.faults) > 0 {
-		return nil, s.mistakes()
-	}
 	out := &Script{name: s.Name, library: new(hearing.Library), clips: make(map[string]*clip, len(s.Clips))}
+	for _, e := range s.Recordings {
+		out.files = append(out.files, e.File)
+	}
+	for _, e := range s.Clips {
+		out.files = append(out.files, e.File)
+	}
 	s.compileReplies(out)
 	s.compileClips(out, fsys)
 	s.compileRecordings(out, fsys)
@@ -95,8 +100,8 @@ func (s *source) compile(fsys fs.FS) (*Script, error) {
 }
 
 func (s *source) compileReplies(out *Script) {
-	out.greeting = s.patterns(s.Greeting, "$.greeting")
-	out.fallback.say = s.patterns(s.Fallback.Say, "$.fallback.say")
+	out.greeting = s.patterns(s.Greeting, "$.greeting", scope{})
+	out.fallback.say = s.patterns(s.Fallback.Say, "$.fallback.say", scope{})
 	out.fallback.echo = s.Fallback.Echo
 	for i, e := range s.Replies {
 		r := s.reply(e, fmt.Sprintf("$.replies[%d]", i))
@@ -111,20 +116,29 @@ func (s *source) compileReplies(out *Script) {
 }
 
 func (s *source) reply(e replyEntry, path string) reply {
-	r := reply{
-		when:   s.condition(e.When, path),
-		say:    s.patterns(e.Say, path+".say"),
-		then:   s.patterns(e.Then, path+".then"),
-		failed: s.patterns(e.Failed, path+".failed"),
+	r := reply{when: s.condition(e.When, path)}
+	before := scope{reply: true, any: e.When.Matches != nil && r.when.matches == nil}
+	if r.when.matches != nil {
+		before.groups = slices.DeleteFunc(slices.Clone(r.when.matches.SubexpNames()), func(name string) bool { return name == "" })
+	}
+	after := before
+	after.answered = len(e.Call) > 0
+	for _, c := range e.Call {
+		after.tools = append(after.tools, c.Tool)
+	}
+	r.say = s.patterns(e.Say, path+".say", before)
+	if after.answered { // what is said after a call that there is not is a mistake in itself
+		r.then, r.failed = s.patterns(e.Then, path+".then", after), s.patterns(e.Failed, path+".failed", after)
 	}
 	for i, c := range e.Call {
 		at := fmt.Sprintf("%s.call[%d]", path, i)
 		if c.Tool == "" {
 			s.fault(s.at("%s", at), "the call has no tool: write \"tool: name\"")
 		}
-		compiled, err := newArguments(c.Arguments)
+		before.at = s.at("%s.arguments", at)
+		compiled, err := newArguments(c.Arguments, before)
 		if err != nil {
-			s.fault(s.at("%s.arguments", at), "%v", err)
+			s.fault(before.at, "%v", err)
 		}
 		r.calls = append(r.calls, call{tool: c.Tool, arguments: compiled})
 	}
@@ -182,15 +196,16 @@ func regexpMessage(err error) string {
 	return err.Error()[len("error parsing regexp: "):]
 }
 
-func (s *source) patterns(texts []string, path string) []pattern {
+func (s *source) patterns(texts []string, path string, in scope) []pattern {
 	out := make([]pattern, 0, len(texts))
 	for i, text := range texts {
-		p, err := newPattern(text)
+		in.at = s.at("%s[%d]", path, i)
+		p, err := newPattern(text, in)
 		if err == nil && p.text == "" {
 			err = errors.New("the sentence is empty")
 		}
 		if err != nil {
-			s.fault(s.at("%s[%d]", path, i), "%v", err)
+			s.fault(in.at, "%v", err)
 		}
 		out = append(out, p)
 	}
