@@ -74,6 +74,14 @@ func (c *Converter) Finish(dst []int16) []int16 {
 	return dst
 }
 
+// Lag returns how many frames are held back at most.
+func (c *Converter) Lag() int {
+	if c.resampler == nil {
+		return 0
+	}
+	return c.resampler.Delay()
+}
+
 // Held returns how many frames are held back: what goes in next comes out behind
 // them.
 func (c *Converter) Held() int {

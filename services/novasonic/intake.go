@@ -28,12 +28,20 @@ func newIntake(rate audio.SampleRate) *intake { return &intake{to: audio.Mono(ra
 func (in *intake) convert(f *frames.AudioInput) (samples []int16, at audio.Position, err error) {
 	switch {
 	case f.Format != in.from || in.converter == nil && in.err == nil:
+		begins := in.from == audio.Format{}
 		if in.converter != nil {
 			samples = in.converter.Finish(nil)
 		}
 		in.from = f.Format
 		if in.converter, in.err = convert.New(f.Format, in.to); in.err != nil {
 			return samples, in.at, fmt.Errorf("user audio: %w", in.err)
+		}
+		if begins {
+			// Silence, from before the call, makes up for what is held back, so that
+			// every piece is as long as the caller's. What a stream begins with is then
+			// on a grid of such pieces, whichever it is, and its service judges the same
+			// samples together.
+			samples = make([]int16, in.converter.Lag())
 		}
 		in.at = in.place(f) - audio.Position(len(samples))
 	case in.err != nil:

@@ -65,7 +65,7 @@ func (v *conversation) follow(at audio.Position, n int) {
 }
 
 // callerAt returns the position on the caller's track of a position of the ring.
-func (v *conversation) callerAt(p audio.Position) audio.Position { return v.caller.user(p) }
+func (v *conversation) callerAt(p audio.Position) audio.Position { return max(0, v.caller.user(p)) }
 
 // keepAlive fills in for a microphone that sends nothing, and returns when to
 // look again. It does not make up for a process that was stopped for longer.
