@@ -18,8 +18,8 @@ type Reader struct {
 	recalled bool
 
 	close  sync.Once
-	closed chan struct{}
-	err    error // of the close
+	closed chan struct{} // nil where a Read is recalled
+	err    error         // of the close
 }
 
 // NewReader reads f.
@@ -30,7 +30,11 @@ func NewReader(f *os.File) *Reader {
 }
 
 func newReader(file io.ReadCloser, recalled bool) *Reader {
-	return &Reader{file: file, recalled: recalled, closed: make(chan struct{})}
+	r := &Reader{file: file, recalled: recalled}
+	if !recalled {
+		r.closed = make(chan struct{})
+	}
+	return r
 }
 
 // Read reads what there is, up to len(p) bytes, and waits for the first. After Close
@@ -66,7 +70,11 @@ func (r *Reader) Read(p []byte) (int, error) {
 // nothing.
 func (r *Reader) Close() error {
 	r.close.Do(func() {
-		close(r.closed)
+		// In virtual time a channel of the bubble's may not be closed from outside of
+		// it, which is where signals come from.
+		if r.closed != nil {
+			close(r.closed)
+		}
 		r.err = r.file.Close()
 	})
 	return r.err
