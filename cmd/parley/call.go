@@ -373,7 +373,8 @@ func unwritten(err error, path string) bool {
 }
 
 // obey calls answering when the call has begun, and ends it when the user is in a
-// hurry: in order with the first signal if it has begun, and at once otherwise. It returns when over is closed.
+// hurry: in order with the first signal if it has begun, and at once otherwise. It
+// returns when over is closed.
 func (c *callCommand) obey(p *pipeline.Pipeline, leaving *leaving, answering func(), over <-chan struct{}) {
 	var obeyed hurry
 	look := time.NewTicker(50 * time.Millisecond)

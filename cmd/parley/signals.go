@@ -20,8 +20,8 @@ func endings() []os.Signal {
 }
 
 // untilSignal returns a context that ends with one of the signals that are endings.
-// then is called once if that happens; the next signal kills. stop has to be called, and returns when
-// then has.
+// then is called once if that happens; the next signal kills. stop has to be
+// called, and returns when then has.
 func untilSignal(ctx context.Context, then func()) (_ context.Context, stop func()) {
 	ctx, cancel := signal.NotifyContext(ctx, endings()...)
 	var telling sync.WaitGroup

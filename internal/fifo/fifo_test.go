@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,13 @@ func TestCloseEndsAReadThatWaits(t *testing.T) {
 	}
 }
 
+// waiting is the Read that waits, or did last.
+func (r *Reader) waiting() *read {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.read
+}
+
 // deaf is a file whose Close ends no Read.
 type deaf struct {
 	*io.PipeReader
@@ -79,6 +87,16 @@ type deaf struct {
 func (d *deaf) Close() error { d.closed = true; return nil }
 
 func TestCloseEndsAReadThatTheOperatingSystemDoesNot(t *testing.T) {
+	waits := make(chan *Reader)
+	go func() { // outside of the bubble, as signals are
+		r := <-waits
+		last := r.waiting()
+		waits <- nil
+		for r.waiting() == last {
+			runtime.Gosched()
+		}
+		r.Close()
+	}()
 	synctest.Test(t, func(t *testing.T) {
 		pipe, w := io.Pipe()
 		d := &deaf{PipeReader: pipe}
@@ -90,7 +108,8 @@ func TestCloseEndsAReadThatTheOperatingSystemDoesNot(t *testing.T) {
 				t.Errorf("%q, %v; want %q", p[:n], err, want)
 			}
 		}
-		time.AfterFunc(time.Minute, func() { r.Close() })
+		waits <- r
+		<-waits
 		if n, err := r.Read(p); n != 0 || !errors.Is(err, os.ErrClosed) {
 			t.Errorf("%d, %v", n, err)
 		}

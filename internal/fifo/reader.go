@@ -17,9 +17,29 @@ type Reader struct {
 	// until something comes.
 	recalled bool
 
-	close  sync.Once
-	closed chan struct{} // nil where a Read is recalled
-	err    error         // of the close
+	close sync.Once
+	err   error // of the close
+
+	mu     sync.Mutex // protects the following, of a Read that is not recalled
+	closed bool
+	read   *read // that waits, or did last
+}
+
+// read is a Read that may be left behind. What ends the waiting for it unlocks done:
+// Close may be called from outside of a bubble of virtual time in which the Read
+// waits, and there a channel of the bubble's may not be used.
+type read struct {
+	end  sync.Once
+	done sync.Mutex
+	n    int
+	err  error
+}
+
+func (r *read) ended(n int, err error) {
+	r.end.Do(func() {
+		r.n, r.err = n, err
+		r.done.Unlock()
+	})
 }
 
 // NewReader reads f.
@@ -30,11 +50,7 @@ func NewReader(f *os.File) *Reader {
 }
 
 func newReader(file io.ReadCloser, recalled bool) *Reader {
-	r := &Reader{file: file, recalled: recalled}
-	if !recalled {
-		r.closed = make(chan struct{})
-	}
-	return r
+	return &Reader{file: file, recalled: recalled}
 }
 
 // Read reads what there is, up to len(p) bytes, and waits for the first. After Close
@@ -43,38 +59,31 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if r.recalled {
 		return r.file.Read(p)
 	}
-	select {
-	case <-r.closed:
-		return 0, os.ErrClosed
-	default:
-	}
-	type result struct {
-		n   int
-		err error
-	}
 	own := make([]byte, len(p)) // p is the caller's again when Read returns
-	done := make(chan result, 1)
-	go func() {
-		n, err := r.file.Read(own)
-		done <- result{n, err}
-	}()
-	select {
-	case got := <-done:
-		return copy(p, own[:got.n]), got.err
-	case <-r.closed:
+	w := &read{}
+	w.done.Lock()
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
 		return 0, os.ErrClosed
 	}
+	r.read = w
+	r.mu.Unlock()
+	go func() { w.ended(r.file.Read(own)) }()
+	w.done.Lock() // until it has ended
+	return copy(p, own[:w.n]), w.err
 }
 
 // Close closes the file. It may be called by any goroutine; closing again does
 // nothing.
 func (r *Reader) Close() error {
 	r.close.Do(func() {
-		// In virtual time a channel of the bubble's may not be closed from outside of
-		// it, which is where signals come from.
-		if r.closed != nil {
-			close(r.closed)
+		r.mu.Lock()
+		r.closed = true
+		if r.read != nil {
+			r.read.ended(0, os.ErrClosed)
 		}
+		r.mu.Unlock()
 		r.err = r.file.Close()
 	})
 	return r.err

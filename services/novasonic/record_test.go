@@ -442,12 +442,18 @@ func TestHistoryHasNoMoreOfASentenceThatDoesNotGoOnThanWasHeard(t *testing.T) {
 	}
 }
 
+// owesWords has the service be told in words what a tool has returned.
+func (d *desk) owesWords() {
+	now := time.Now()
+	result := &call{id: "a", by: d.c, turn: 1, result: []byte("{}"), words: d.v.past.add(User, "the result"), toldAt: now}
+	d.c.results, d.c.expects = []*call{result}, now
+}
+
 func TestAResultThatATextHasSupersededDoesNotTakeTheNextOnesPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		withDesk(t, func(d *desk) {
 			d.heard(0)
-			result := &call{id: "a", by: d.c, turn: 1, result: []byte("{}"), words: d.v.past.add(User, "the result"), toldAt: time.Now()}
-			d.c.results, d.c.expects = []*call{result}, time.Now()
+			d.owesWords()
 			time.Sleep(200 * time.Millisecond)
 			d.v.say("typed") // the model says nothing of the result any more
 			time.Sleep(time.Second)
@@ -479,8 +485,7 @@ func TestWhatATypedTextLeadsToAnswersItThoughAResultWasAnnounced(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				withDesk(t, func(d *desk) {
 					d.heard(0)
-					result := &call{id: "a", by: d.c, turn: 1, result: []byte("{}"), words: d.v.past.add(User, "the result"), toldAt: time.Now()}
-					d.c.results, d.c.expects = []*call{result}, time.Now()
+					d.owesWords()
 					time.Sleep(200 * time.Millisecond)
 					d.announces("s", "An outcome.") // and no audio
 					time.Sleep(5 * time.Millisecond)
