@@ -478,7 +478,7 @@ func (v *conversation) letGo(to audio.Position) {
 // take audio, or the user seems to have said something of which the service has
 // not said a word, or has not told the end, nobody can be sure: a move, which is
 // not heard, lets another stream hear it. What it has understood it may choose not
-// to answer, but not to tell of what was said after that.
+// to answer.
 func (v *conversation) doubt(ctx context.Context) {
 	c, s := v.listening, &v.speech
 	if c.deaf(v.ring.end) && time.Since(s.deafSince) >= doubtEvery {
@@ -496,8 +496,7 @@ func (v *conversation) doubt(ctx context.Context) {
 	switch {
 	case inProgress(s.pending):
 		spoke = quiet
-	case s.transcribed():
-		spoke = quiet && v.ring.firstSound(s.textAt) < quietFrom
+	case s.transcribed(): // for as long as that is not forgiven
 	case len(s.pending) > 0:
 		spoke = time.Since(s.since) >= speechlessFor
 	case len(v.asked) > 0:
