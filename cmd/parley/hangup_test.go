@@ -29,7 +29,7 @@ func nearlyFull(t *testing.T, room int) *os.File {
 	const holds = 64 << 10 // on Linux
 	w.SetWriteDeadline(time.Now().Add(5 * time.Second))
 	if _, err := w.Write(make([]byte, holds-room)); err != nil {
-		t.Skipf("pipes are smaller here: %v", err)
+		t.Skipf("SKIPPED: pipes are smaller than 64 KiB here, which plays a log that nobody reads: %v", err)
 	}
 	return w
 }
@@ -37,7 +37,7 @@ func nearlyFull(t *testing.T, room int) *os.File {
 // It is run as a process, and in real time, because signals come from outside.
 func TestASecondSignalEndsACallAtOnceAndKeepsWhatThereIs(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("it knows how much a pipe holds on Linux")
+		t.Skip("SKIPPED: it fills a pipe to the brim, and knows how much that is on Linux only")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -69,6 +69,23 @@ func TestPositionsAreThoseOfTheCallersSamplesAtAnyRate(t *testing.T) {
 	}
 }
 
+func TestWhatAnEarlierStreamHeardIsNoOverlap(t *testing.T) {
+	withDesk(t, func(d *desk) {
+		second := audio.Position(d.v.cfg.InputRate)
+		d.v.ring.write(make([]int16, 10*second))
+		d.c.from = 6 * second
+		d.v.deadFrom, d.v.deafFrom = 6*second, 8*second
+		for from, want := range map[audio.Position][2]time.Duration{0: {4 * time.Second, 2 * time.Second}, 7 * second: {3 * time.Second, time.Second}, 9 * second: {time.Second, 0}} {
+			if got := d.v.overlap(d.c, from); got != want[0] {
+				t.Errorf("from %v on the old stream overlaps by %v, want %v", d.v.cfg.InputRate.Duration(int64(from)), got, want[0])
+			}
+			if got := d.v.overlap(nil, from); got != want[1] {
+				t.Errorf("from %v on one that has died overlaps by %v, want %v", d.v.cfg.InputRate.Duration(int64(from)), got, want[1])
+			}
+		}
+	})
+}
+
 func TestAStoppedProcessIsNotMadeUpForInSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		withDesk(t, func(d *desk) {

@@ -30,6 +30,7 @@ func withDesk(t *testing.T, fn func(d *desk)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	finished := false // and has not panicked
 	err := pipeline.New(pipeline.Config{}, &deskHolder{func(out *pipeline.Port) {
 		defer cancel()
 		cfg := Config{}.withDefaults()
@@ -38,9 +39,10 @@ func withDesk(t *testing.T, fn func(d *desk)) {
 		v.listening, v.accepted = c, 1
 		c.listen(0)
 		fn(&desk{t, ctx, v, c})
+		finished = true
 		v.tasks.Wait()
 	}}).Run(ctx)
-	if err != nil && ctx.Err() == nil {
+	if !finished || err != nil && ctx.Err() == nil {
 		t.Error(err)
 	}
 }
