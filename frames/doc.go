@@ -9,7 +9,7 @@
 //	[Data]        no                 no (*)           agent audio, text
 //	[Control]     no                 no (*)           response and TTS boundaries, function calls, end
 //
-//	(*) unless its type also embeds [Uninterruptible]
+//	(*) unless its type also embeds [Uninterruptible], or it is kept ([Keep])
 //
 // System frames travel in a lane of their own in each processor. Data and
 // control frames share the other lane and keep their order between them; the

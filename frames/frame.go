@@ -27,17 +27,17 @@ type Frame interface {
 	head() *header
 }
 
-// Errand is a frame that asks for something to be done, and that whoever does it
+// Command is a frame that asks for something to be done, and that whoever does it
 // keeps. So one that leaves the pipeline downstream was done by nobody: the engine
-// reports that (pipeline.ErrUndone) instead of letting it vanish, once for each
+// reports that (pipeline.ErrUnhandled) instead of letting it vanish, once for each
 // type of frame in a run.
-type Errand interface {
+type Command interface {
 	Frame
 
-	// Undone says which frame it is that nobody can do anything with, and how to
+	// Unhandled says which frame it is that nobody can do anything with, and how to
 	// mend that. It is told to the application, and must not reveal more than
 	// String does.
-	Undone() string
+	Unhandled() string
 }
 
 // Class is one of the three kinds of frame.
@@ -84,7 +84,8 @@ func (d Direction) Opposite() Direction { return d ^ 1 }
 // header is what all frames have. It holds an atomic, so that go vet objects
 // to copying a frame: a copy would be a second frame with the same identity.
 type header struct {
-	id atomic.Uint64
+	id   atomic.Uint64
+	kept atomic.Bool // see Keep
 }
 
 func (h *header) ID() uint64    { return h.id.Load() }
@@ -124,10 +125,19 @@ type Uninterruptible struct{}
 // SurvivesInterruption marks the type. See [Interruptible].
 func (Uninterruptible) SurvivesInterruption() {}
 
+// Keep says of one frame, before it is sent, what [Uninterruptible] says of a type,
+// and returns it: for a [Text], say, with what the caller has entered, when most
+// may be dropped.
+func Keep(f Frame) Frame {
+	f.head().kept.Store(true)
+	return f
+}
+
 // Interruptible reports whether an interruption drops f where it is queued:
-// data and control frames, unless they embed [Uninterruptible].
+// data and control frames, unless they embed [Uninterruptible] or are kept
+// ([Keep]).
 func Interruptible(f Frame) bool {
-	if f.Class() == SystemClass {
+	if f.Class() == SystemClass || f.head().kept.Load() {
 		return false
 	}
 	_, survives := f.(interface{ SurvivesInterruption() })
@@ -148,16 +158,17 @@ func IsRealtime(f Frame) bool {
 	return ok
 }
 
-// Joint is embedded by frames that tell those behind them that what came before has
+// Barrier is embedded by frames that tell those behind them that what came before has
 // been dealt with: where parallel branches meet they go on when they have come out of
-// all of them, as [End] does, and not of the first.
-type Joint struct{}
+// all of them, and not of the first. The engine's own such frames, [Start], [End], [Stop]
+// and [Heartbeat], do so without it, and downstream only.
+type Barrier struct{}
 
-// WaitsForAllBranches marks the type. See [IsJoint].
-func (Joint) WaitsForAllBranches() {}
+// WaitsForAllBranches marks the type. See [IsBarrier].
+func (Barrier) WaitsForAllBranches() {}
 
-// IsJoint reports whether f goes on when all parallel branches have let it out.
-func IsJoint(f Frame) bool {
+// IsBarrier reports whether f embeds [Barrier].
+func IsBarrier(f Frame) bool {
 	_, ok := f.(interface{ WaitsForAllBranches() })
 	return ok
 }

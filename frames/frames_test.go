@@ -107,6 +107,17 @@ func TestAFrameOfAnotherPackageIsAFrame(t *testing.T) {
 	}
 }
 
+func TestAFrameThatIsKeptSurvivesAndOthersOfItsTypeDoNot(t *testing.T) {
+	for _, kept := range []frames.Frame{&frames.Text{}, &frames.LLMResponseStart{}, &Mood{}} {
+		if f := frames.Keep(kept); f != kept || frames.Interruptible(kept) {
+			t.Errorf("%v is %v, interruptible: %v", kept, f, frames.Interruptible(kept))
+		}
+	}
+	if !frames.Interruptible(&frames.Text{}) {
+		t.Error("another text survives as well")
+	}
+}
+
 func TestAFrameIsStampedOnceByWhoeverComesFirst(t *testing.T) {
 	var counter atomic.Uint64
 	f := &frames.Text{}

@@ -173,7 +173,9 @@ type Metrics struct {
 func (f *Metrics) String() string { return fmt.Sprintf("Metrics(%s %v)", f.Processor, f.Values) }
 
 // UpdateSettings changes a service's settings while it runs. A service takes
-// those frames whose Settings have a type of its own and passes on the others.
+// those frames whose Settings have a type of its own and passes on the others. What
+// nobody takes, since no processor in the pipeline has settings of that type,
+// changes nothing and is not reported: vad.Settings are settings, vad.Params are not.
 type UpdateSettings struct {
 	Control
 	Uninterruptible

@@ -22,7 +22,7 @@ type DTMFInput struct {
 func (f *DTMFInput) String() string { return fmt.Sprintf("DTMFInput(%c)", f.Digit) }
 
 // DTMFOutput is a key for the transport to press, in order with the audio. It is an
-// [Errand]: that nobody can press it is reported.
+// [Command]: that nobody can press it is reported.
 type DTMFOutput struct {
 	Data
 	Digit byte // '0'–'9', '*', '#', 'A'–'D'
@@ -30,8 +30,8 @@ type DTMFOutput struct {
 
 func (f *DTMFOutput) String() string { return fmt.Sprintf("DTMFOutput(%c)", f.Digit) }
 
-// Undone tells of a pipeline that has nothing to press keys with.
-func (f *DTMFOutput) Undone() string {
+// Unhandled tells of a pipeline that has nothing to press keys with.
+func (f *DTMFOutput) Unhandled() string {
 	return "DTMFOutput: the output presses no keys: put keypad.NewDialler before it, which plays their tones"
 }
 

@@ -276,13 +276,51 @@ func TestAServiceThatHasPanickedGetsNoMoreFramesAndHoldsNothingUp(t *testing.T) 
 	}
 }
 
+func TestAServiceThatPanicsWhenToldOfAnInterruptionDoesSoOnce(t *testing.T) {
+	for name, wrap := range map[string]func(pipeline.Processor) pipeline.Processor{
+		"queued": func(p pipeline.Processor) pipeline.Processor { return p },
+		"inline": pipeline.Inline,
+	} {
+		inVirtualTime(t, name, func(t *testing.T) {
+			var last recorder
+			told := 0
+			broken := &named{"broken", on(func(context.Context, *frames.Interruption, frames.Direction, *pipeline.Port) error {
+				told++
+				panic("oops")
+			})}
+			var reported []*frames.Error
+			r := start(t, pipeline.Config{OnError: func(f *frames.Error) { reported = append(reported, f) }},
+				pipeline.Switch(pipeline.SwitchConfig{Name: "voice"},
+					pipeline.Chain(pass(), wrap(broken)), service("b", func() error { return nil })), &last)
+			r.Interrupt("test")
+			time.Sleep(time.Second)
+			r.Interrupt("again")
+			time.Sleep(time.Second)
+			r.send(&probe{n: 2})
+			r.finish()
+			expect(t, "answers", texts(&last), []string{"b 2"})
+			if told != 1 || len(reported) != 1 || reported[0].Processor != "broken" {
+				t.Errorf("it was told %d times; reported %v", told, reported)
+			}
+		})
+	}
+}
+
+// named gives a processor a name.
+type named struct {
+	name string
+	pipeline.Processor
+}
+
+func (n *named) Name() string { return n.name }
+
 // news is a frame that waits for all branches.
 type news struct {
 	frames.System
-	frames.Joint
+	frames.Barrier
 }
 
-func TestAJointFrameGoesOnOnceWhenTheSlowestBranchHasLetItOut(t *testing.T) {
+func TestABarrierGoesOnOnceWhenTheSlowestBranchHasLetItOut(t *testing.T) {
 	late := func(d time.Duration) pipeline.Processor {
 		return on(func(ctx context.Context, f *news, dir frames.Direction, out *pipeline.Port) error {
 			time.Sleep(d)

@@ -37,10 +37,10 @@ var (
 	// ErrStuck is matched by every [StuckError].
 	ErrStuck = errors.New("stuck")
 
-	// ErrUndone is matched by the error that tells of a [frames.Errand] which has
+	// ErrUnhandled is matched by the error that tells of a [frames.Command] which has
 	// left the pipeline: no processor does what it asks for. It is reported once
 	// for each type of frame.
-	ErrUndone = errors.New("nobody did what was asked for")
+	ErrUnhandled = errors.New("nobody did what was asked for")
 
 	// ErrSendFromInside is returned by the Send of a [Pipeline] which is called
 	// with the context of one of its own processors: waiting for the head of

@@ -88,6 +88,5 @@ func (r *run) generationOf(ctx context.Context) *generation {
 
 // survives reports whether an interruption must not drop f, an ordered frame.
 func survives(f frames.Frame) bool {
-	_, ok := f.(interface{ SurvivesInterruption() })
-	return ok
+	return !frames.Interruptible(f)
 }

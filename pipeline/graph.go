@@ -9,13 +9,13 @@ import (
 
 // builder makes the nodes of a run from the processors of a pipeline.
 type builder struct {
-	run   *run
-	names map[string]bool
-	given map[Processor]bool
-	soles map[string]string // the name of the first of each kind of Sole in the row
-	scope *scope
-	depth int // how many Parallels and Switches are open around what is built
-	err   error
+	run       *run
+	names     map[string]bool
+	given     map[Processor]bool
+	exclusive map[string]string // the name of the first of each kind of Exclusive in the row
+	scope     *scope
+	depth     int // how many Parallels and Switches are open around what is built
+	err       error
 }
 
 // segment is a part of the graph with one entry and one exit; both are nil for
@@ -112,8 +112,8 @@ func (b *builder) node(p Processor, where string) *node {
 	}
 	n := b.bare(b.nameOf(p, where))
 	n.proc = p
-	if s, ok := p.(Sole); ok && b.err == nil {
-		b.sole(s, n.name, where)
+	if s, ok := p.(Exclusive); ok && b.err == nil {
+		b.only(s, n.name, where)
 	}
 	n.system, _ = p.(SystemProcessor)
 	if n.system == nil {
@@ -122,17 +122,17 @@ func (b *builder) node(p Processor, where string) *node {
 	return n
 }
 
-// sole refuses the second of a kind in a row.
-func (b *builder) sole(p Sole, name, where string) {
+// only refuses the second of a kind in a row.
+func (b *builder) only(p Exclusive, name, where string) {
 	kind := ""
-	if err := protect(func() { kind = p.Sole() }); err != nil {
+	if err := protect(func() { kind = p.Exclusive() }); err != nil {
 		b.fail("processor %s, %s, does not say what it is: %w", where, name, err)
 		return
 	}
-	if first, ok := b.soles[kind]; ok && kind != "" {
+	if first, ok := b.exclusive[kind]; ok && kind != "" {
 		b.fail("processor %s, %s, is a second %s, behind %s, and could not work: run a pipeline for each call (docs/transports.md tells how two callers are connected)", where, name, kind, first)
 	}
-	b.soles[kind] = name
+	b.exclusive[kind] = name
 }
 
 // bare makes a node with two goroutines and no processor.

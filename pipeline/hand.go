@@ -14,10 +14,18 @@ type hand struct {
 	items [maxBatch]item
 	n     int
 	lane  *lane
-	at    atomic.Int32 // which item is handled now
+	at    atomic.Int32 // which item is handled now; stays on the last one until the hand is put away
 	since int64        // when the items were taken, in run time; 0 if nobody has looked at the clock since
 	limit int          // how many to take the next time
 	sure  bool         // the first item is handled whether there is room for it further on or not
+}
+
+// goTo says that item i is handled now. Where frames come one by one that is the
+// first one each time, and to store it again would take longer than to look.
+func (h *hand) goTo(i int) {
+	if int(h.at.Load()) != i {
+		h.at.Store(int32(i))
+	}
 }
 
 // bed is where a goroutine sleeps when it has nothing to do.
@@ -63,7 +71,7 @@ func (n *node) await(b *bed) bool {
 func (n *node) fill(h *hand, l *lane) {
 	h.n = l.take(h.items[:h.limit])
 	h.lane = l
-	h.at.Store(0)
+	h.goTo(0)
 	h.since = n.run.now()
 	if l.n > 0 && l.mark <= l.out {
 		l.mark, l.markAt = l.in, h.since
@@ -86,7 +94,7 @@ func (n *node) enqueue(l *lane, it item) *bed {
 		if isDraining(it.frame) {
 			h.since = n.run.now() // no other frame comes that would see it stuck
 		}
-		h.at.Store(0)
+		h.goTo(0)
 		l.in++
 		l.out++
 		l.held = 1

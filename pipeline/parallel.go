@@ -27,7 +27,7 @@ type parallel struct {
 // Parallel sends each frame into every branch at once, and lets what comes out
 // of them go on together. A frame that several branches pass on goes on once,
 // when it first comes out. [frames.Start], [frames.End], [frames.Stop],
-// [frames.Heartbeat] and frames that embed [frames.Joint] go on when they have come out
+// [frames.Heartbeat] and frames that embed [frames.Barrier] go on when they have come out
 // of all branches, so that nothing is left behind in a slow one. The order of frames is kept in each
 // branch, and not between branches. An empty Chain makes a branch in which
 // frames simply pass. There may be up to 64 branches.
@@ -66,7 +66,7 @@ func (b *builder) addBranches(name string, parts []Processor, ch *choice, where 
 	br.entry.router = br
 	outer := b.scope
 	b.depth++
-	before, within := b.soles, maps.Clone(b.soles)
+	before, within := b.exclusive, maps.Clone(b.exclusive)
 	var all []segment
 	ordered := make([]bool, len(parts))
 	for i, part := range parts {
@@ -74,12 +74,12 @@ func (b *builder) addBranches(name string, parts []Processor, ch *choice, where 
 		if ch != nil {
 			b.scope = &scope{outer: outer, choice: ch, branch: i}
 		}
-		b.soles = maps.Clone(before)
+		b.exclusive = maps.Clone(before)
 		all = append(all, b.add(part, fmt.Sprintf("%s[%d]", where, i+1)))
-		maps.Copy(within, b.soles)
+		maps.Copy(within, b.exclusive)
 		ordered[i] = !slices.ContainsFunc(b.run.nodes[begin:], func(n *node) bool { return n.router != nil })
 	}
-	b.scope, b.soles = outer, within
+	b.scope, b.exclusive = outer, within
 	b.depth--
 	br.exit = b.bare(br.entry.name + " end")
 	br.exit.router = br
@@ -165,7 +165,7 @@ func (br *branches) merge(ctx context.Context, n *node, it *item, system bool) e
 	case br.choice != nil && !br.choice.lets(it, system):
 		n.run.observeDrop(f, n, it.dir(), Inactive)
 		return nil
-	case !br.inside[it.dir()][lane].lets(f.ID(), it.tag(), frames.IsJoint(f)):
+	case !br.inside[it.dir()][lane].lets(f.ID(), it.tag(), frames.IsBarrier(f)):
 		return nil
 	}
 	return n.port.Send(ctx, f, it.dir())

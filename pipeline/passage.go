@@ -54,9 +54,9 @@ func (p *passage) enter(id uint64) {
 }
 
 // lets reports whether a frame goes on that comes out of a branch: the first time,
-// or the last if it is a joint one. One that was made inside of a branch comes out of
+// or, if all must let it out, the last. One that was made inside of a branch comes out of
 // no other.
-func (p *passage) lets(id uint64, branch uint16, joint bool) bool {
+func (p *passage) lets(id uint64, branch uint16, all bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	number, ok := p.index[id]
@@ -69,9 +69,9 @@ func (p *passage) lets(id uint64, branch uint16, joint bool) bool {
 	f := p.at(number)
 	before := f.out
 	f.out |= 1 << branch
-	if joint {
-		all := ^uint64(0) >> (maxBranches - len(p.past))
-		return f.out == all && before != all
+	if all {
+		every := ^uint64(0) >> (maxBranches - len(p.past))
+		return f.out == every && before != every
 	}
 	return before == 0
 }

@@ -92,13 +92,13 @@ type Namer interface {
 	Name() string
 }
 
-// Sole is a processor of whose kind a second one behind it could not work: the input
+// Exclusive is a processor of whose kind a second one behind it could not work: the input
 // of a caller, whose positions are those of a track, or an output, which plays what
-// there is to be played. Sole returns the kind, as "input of the track \"caller\"".
+// there is to be played. Exclusive returns the kind, as "input of the track \"caller\"".
 // [Pipeline.Run] fails where two of a kind are in one row; branches of a [Parallel]
 // or a [Switch] may have one each.
-type Sole interface {
-	Sole() string
+type Exclusive interface {
+	Exclusive() string
 }
 
 // Func makes a processor of a function that gets every frame.

@@ -33,7 +33,7 @@ type run struct {
 
 	ids          atomic.Uint64
 	discarded    [2]atomic.Uint64 // frames that left the pipeline, by direction
-	undone       sync.Map         // the types of errands that nobody did, which was reported
+	unhandled    sync.Map         // the types of commands that nobody carried out, which was reported
 	lastActivity atomic.Int64     // in run time, if idleness matters
 
 	observed  bool // there are observers
@@ -73,7 +73,7 @@ func newRun(ctx context.Context, p *Pipeline) (*run, error) {
 		stopped: make(chan struct{}), passed: make(chan struct{}),
 		ending: make(chan struct{}), ended: make(chan struct{}), beaten: make(chan struct{}, 1),
 	}
-	b := &builder{run: r, names: map[string]bool{}, given: map[Processor]bool{}, soles: map[string]string{}}
+	b := &builder{run: r, names: map[string]bool{}, given: map[Processor]bool{}, exclusive: map[string]string{}}
 	whole := b.row(p.processors, "")
 	if b.err == nil && whole.first == nil {
 		b.fail("there is no processor to run")
@@ -228,9 +228,9 @@ func (r *run) leave(from *node, it item) error {
 		}
 		return nil
 	}
-	if e, ok := it.frame.(frames.Errand); ok {
-		if _, told := r.undone.LoadOrStore(reflect.TypeOf(e), true); !told {
-			from.report(&Error{Class: frames.ErrorApplication, Err: fmt.Errorf("%w: %s", ErrUndone, e.Undone())})
+	if c, ok := it.frame.(frames.Command); ok {
+		if _, told := r.unhandled.LoadOrStore(reflect.TypeOf(c), true); !told {
+			from.report(&Error{Class: frames.ErrorApplication, Err: fmt.Errorf("%w: %s", ErrUnhandled, c.Unhandled())})
 		}
 	}
 	switch barrierOf(it.frame) {

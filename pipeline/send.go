@@ -36,6 +36,9 @@ func (r *run) send(ctx context.Context, p *Port, l link, f frames.Frame, dir fra
 			return r.sendBarrier(ctx, p, l, it, kind, fresh)
 		}
 	}
+	if l.to != nil && !l.to.inline && dir == frames.Downstream { // as most frames go: saves a call
+		return l.to.pushDown(ctx, p, it)
+	}
 	return r.deliver(ctx, p, l, it)
 }
 

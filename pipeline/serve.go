@@ -7,11 +7,26 @@ import (
 // loop serves a processor with one goroutine: system frames first.
 func (n *node) loop() {
 	// Something is in hand only if a panic ended the last loop.
-	if !n.work(&n.sys, true) || !n.work(&n.ord, false) {
+	if !n.work(&n.sys, true) {
+		return
+	}
+	n.mu.Lock()
+	n.finish(&n.sys)
+	n.mu.Unlock()
+	if !n.work(&n.ord, false) {
 		return
 	}
 	for n.takeAny() {
-		if !n.catchUp() || !n.work(&n.sys, true) || !n.work(&n.ord, false) {
+		var more bool
+		switch { // one hand at most is full
+		case n.ord.n > 0:
+			more = n.work(&n.ord, false)
+		case n.sys.n > 0:
+			more = n.work(&n.sys, true)
+		default: // an interruption, which the others notice themselves
+			more = n.catchUp()
+		}
+		if !more {
 			return
 		}
 	}
@@ -45,7 +60,9 @@ func (n *node) alone() bool { return n.sysBed == n.ordBed }
 
 func (n *node) takeAny() bool {
 	n.mu.Lock()
-	n.finish(&n.sys)
+	if n.sys.n > 0 {
+		n.finish(&n.sys)
+	}
 	n.finish(&n.ord)
 	for {
 		switch {
@@ -149,8 +166,9 @@ func (n *node) work(h *hand, system bool) bool {
 		if !n.handle(&h.items[i], system) {
 			return false
 		}
-		i++
-		h.at.Store(int32(i))
+		if i++; i < h.n {
+			h.goTo(i)
+		}
 	}
 	return true
 }
@@ -253,7 +271,7 @@ func (n *node) catchUp() bool {
 
 		n.tell(g.frame)
 		for _, guest := range n.guest {
-			guest.tell(g.frame)
+			guest.tellSafely(g.frame)
 		}
 
 		n.mu.Lock()
@@ -283,6 +301,13 @@ func (n *node) tell(f *frames.Interruption) {
 	if err != nil {
 		n.failed(ctx, err)
 	}
+}
+
+// tellSafely is tell for an inline node, whose panic is not that of the node on whose
+// goroutine it runs.
+func (n *node) tellSafely(f *frames.Interruption) {
+	defer n.guard()
+	n.tell(f)
 }
 
 // noteStart lets the ordered goroutine begin once the processor knows that the

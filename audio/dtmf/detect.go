@@ -55,8 +55,7 @@ type Detector struct {
 	table []complex64   // the eight frequencies' phasors for each sample of a hop
 	hann  []float64     // two thirds of a window
 	step  [8]complex128 // by which a frequency's phase moves on in a hop
-	turn  [8]complex128 // the phase at the beginning of the hop, which is …
-	hops  int64         // … the how manieth
+	turn  [8]complex128 // the phase at the beginning of the hop; rounding lets its length drift by some 10⁻⁶ in a year
 
 	// The hops of the present window, as a ring, and their sums.
 	parts   [][8]complex128
@@ -157,7 +156,7 @@ func (d *Detector) forget() {
 	clear(d.parts)
 	clear(d.energy)
 	clear(d.offset)
-	d.next, d.filled, d.hops = 0, 0, 0
+	d.next, d.filled = 0, 0
 	d.sum, d.energyS, d.offsetS = [8]complex128{}, 0, 0
 	for i := range d.turn {
 		d.turn[i] = 1
@@ -229,20 +228,12 @@ func (d *Detector) measure() {
 		part[i] *= d.turn[i]
 		d.turn[i] *= d.step[i]
 	}
-	const renewal = 1 << 10 // hops, after which rounding errors are swept out
-	d.hops++
-	if d.hops%renewal == 0 {
-		for i := range d.turn {
-			cycles := frequency(i) * float64(d.hop) / float64(d.rate) * float64(d.hops)
-			d.turn[i] = cmplx.Rect(1, -2*math.Pi*(cycles-math.Floor(cycles)))
-		}
-	}
 
 	at := d.next
 	d.next = (d.next + 1) % d.window
 	old, oldEnergy, oldOffset := d.parts[at], d.energy[at], d.offset[at]
 	d.parts[at], d.energy[at], d.offset[at] = part, energy, offset
-	if d.next == 0 { // renewed rather than carried on, for the same reason
+	if d.next == 0 { // renewed rather than carried on, so that rounding errors do not add up
 		d.sum, d.energyS, d.offsetS = [8]complex128{}, 0, 0
 		for k := range d.parts {
 			for i := range d.sum {

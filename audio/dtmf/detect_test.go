@@ -139,6 +139,46 @@ func TestTheLimitsOfQ24AreKept(t *testing.T) {
 	}
 }
 
+// Where nothing else sounds, a key is known to the sample. What sounds behind it
+// must not be taken for a part of it.
+func TestTheEdgesOfAKeyAreFoundToTheSample(t *testing.T) {
+	for name, c := range map[string]struct {
+		pair  func(key byte) pair
+		tone  time.Duration
+		then  float64 // the level of another key right behind it, in dBFS; 0 is none
+		worst float64 // samples off, of an edge
+		mean  float64 // and of all ends
+	}{
+		"in silence":          {of, 60 * ms, 0, 1, 0.05},
+		"short":               {of, 40 * ms, 0, 1, 0.05},
+		"off by 1.5%":         {func(key byte) pair { return of(key).off(0.015, -0.015) }, 60 * ms, 0, 1, 0.05},
+		"before a softer one": {of, 60 * ms, -18, 16, 1.5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var worst, sum float64
+			const presses = 160
+			for i := range presses {
+				key, other := dtmf.Keys[i%16], dtmf.Keys[(7*i+5)%16]
+				s := newSound(audio.Rate8k).silence(100 * ms)
+				from, to := s.tone(c.pair(key), c.tone+time.Duration(i%13)*ms, float64(i))
+				if c.then != 0 {
+					s.tone(of(other).level(c.then, c.then), 60*ms, 1.7*float64(i))
+				}
+				events := hear(t, s.rate, s.silence(100*ms).pcm(), 160)
+				if len(events) < 2 || !events[1].Up || events[1].Key != key {
+					t.Fatalf("press %d of %c is heard as %v", i, key, events)
+				}
+				start, end := math.Abs(float64(events[1].Start-from)), math.Abs(float64(events[1].End-to))
+				worst = max(worst, start, end)
+				sum += end
+			}
+			if mean := sum / presses; worst > c.worst || mean > c.mean {
+				t.Errorf("at most %.0f samples off, want %.0f; ends by %.2f on average, want %.2f", worst, c.worst, mean, c.mean)
+			}
+		})
+	}
+}
+
 func TestPositionsHoldInNoise(t *testing.T) {
 	s := newSound(audio.Rate8k).silence(200 * ms)
 	var want [][2]audio.Position
@@ -190,6 +230,8 @@ func TestABreakWithinAPressIsNoPauseBetweenTwo(t *testing.T) {
 	}{
 		{"a break of 5 ms", 60 * ms, 5 * ms, 60 * ms, "5"},
 		{"a break of 10 ms", 60 * ms, 10 * ms, 60 * ms, "5"},
+		{"a break of 18 ms", 60 * ms, 18 * ms, 60 * ms, "5"},
+		{"a pause of 22 ms", 60 * ms, 22 * ms, 60 * ms, "55"},
 		{"a pause of 30 ms", 60 * ms, 30 * ms, 60 * ms, "55"},
 		{"a pause of 40 ms", 40 * ms, 40 * ms, 40 * ms, "55"},
 		{"no break", 30 * ms, 0, 500 * ms, "5"},
@@ -229,7 +271,7 @@ func TestAnOffsetAndQuietHumDoNotHideAKey(t *testing.T) {
 		s.silence(50 * ms)
 	}
 	for i := range s.samples {
-		s.samples[i] += 0.1 + 0.02*math.Sin(2*math.Pi*50*float64(i)/8000)
+		s.samples[i] += 0.25 + 0.02*math.Sin(2*math.Pi*50*float64(i)/8000)
 	}
 	if got := pressed(t, hear(t, s.rate, s.pcm(), 160)); got != dtmf.Keys {
 		t.Errorf("heard %q", got)

@@ -23,9 +23,9 @@ type Generator struct {
 	// take two keys with less than 40 ms between them for two.
 	Gap time.Duration
 
-	// Level is the RMS level of a tone in dBFS; -12 by default. More than -6.1,
-	// at which the two sines together reach full scale, clips and is refused
-	// (-7 with 6 dB of Twist).
+	// Level is the RMS level of a tone in dBFS, from -60; -12 by default. Above
+	// -6.02 the two sines together exceed full scale, which is refused; above -5.57
+	// with 6 dB of Twist.
 	Level float64
 
 	// Twist is by how many decibels the column's frequency is louder than the
@@ -61,7 +61,8 @@ func (g Generator) resolved() (Generator, error) {
 	if !(g.Level >= -60) {
 		wrong.Add("a level of %g dBFS is below -60 dBFS", g.Level)
 	} else if low, high := g.amplitudes(); twisted && low+high > 1 {
-		wrong.Add("a level of %g dBFS clips; at most %.1f dBFS does not", g.Level, g.Level-20*math.Log10(low+high))
+		most := g.Level - 20*math.Log10(low+high)
+		wrong.Add("a level of %g dBFS clips; at most %.2f dBFS does not", g.Level, math.Floor(most*100)/100)
 	}
 	return g, wrong.Err()
 }

@@ -1,6 +1,7 @@
 package dtmf_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -92,7 +93,7 @@ func TestWhatCannotBeGeneratedIsRefused(t *testing.T) {
 		"a negative gap":    {change: func(g *dtmf.Generator) { g.Gap = -1 }, says: "Gap is -1ns"},
 		"no unit":           {change: func(g *dtmf.Generator) { g.Gap = 60 }, says: "write 60*time.Millisecond"},
 		"two mistakes":      {change: func(g *dtmf.Generator) { g.Rate, g.Level = 0, -70 }, says: "8 kHz\na level of -70 dBFS"},
-		"what clips":        {change: func(g *dtmf.Generator) { g.Level = -3 }, says: "at most -6.0 dBFS does not"},
+		"what clips":        {change: func(g *dtmf.Generator) { g.Level = -3 }, says: "at most -6.03 dBFS does not"},
 		"a level above all": {change: func(g *dtmf.Generator) { g.Level = math.Inf(1) }, says: "clips"},
 		"no number":         {change: func(g *dtmf.Generator) { g.Twist = math.NaN() }, says: "a twist of NaN dB"},
 		"a NaN level":       {change: func(g *dtmf.Generator) { g.Level = math.NaN() }, says: "a level of NaN dBFS"},
@@ -110,6 +111,31 @@ func TestWhatCannotBeGeneratedIsRefused(t *testing.T) {
 				t.Errorf("it says %v, and %v is left; want %q", err, got, c.says)
 			}
 		})
+	}
+}
+
+// Whoever follows the advice is not refused again, and loses no more than a
+// hundredth of a decibel; a tone at the limit comes close to full scale.
+func TestTheLevelThatDoesNotClipIsTheOneThatIsNamed(t *testing.T) {
+	for _, twist := range []float64{-6, -2, 0, 1, 2, 3, 6} {
+		gen := dtmf.Generator{Rate: audio.Rate48k, Level: -3, Twist: twist}
+		var asked, most float64
+		if n, err := fmt.Sscanf(fmt.Sprint(gen.Validate()), "a level of %g dBFS clips; at most %g dBFS does not", &asked, &most); n != 2 || asked != -3 {
+			t.Errorf("twist of %g dB: it says %v: %v", twist, gen.Validate(), err)
+			continue
+		}
+		gen.Level = most
+		pcm, err := gen.Append(nil, "0123456789*#")
+		if err != nil {
+			t.Errorf("twist of %g dB: %v", twist, err)
+			continue
+		}
+		if peak := max(slices.Max(pcm), -slices.Min(pcm)); peak < 32000 {
+			t.Errorf("twist of %g dB: at %g dBFS the peak is %d", twist, most, peak)
+		}
+		if gen.Level += 0.011; gen.Validate() == nil {
+			t.Errorf("twist of %g dB: %g dBFS is accepted as well", twist, gen.Level)
+		}
 	}
 }
 

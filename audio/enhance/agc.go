@@ -222,10 +222,10 @@ func (c *gainControl) isSpeech(level float64) bool {
 	case level < c.noise:
 		c.noise += noiseFall * (level - c.noise)
 	default:
-		c.noise = min(c.noise+c.rise, level)
+		c.noise += c.rise
 	}
 	c.noise = max(c.noise, c.cfg.Gate-noiseMargin)
-	return level >= c.cfg.Gate && level >= c.noise+noiseMargin
+	return level >= c.noise+noiseMargin // and with it above the gate
 }
 
 // Latency is that of the limiter, which looks ahead.

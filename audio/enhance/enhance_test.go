@@ -244,6 +244,13 @@ func TestNothingClipsHoweverLoudItGetsAtOnce(t *testing.T) {
 			if got := peak(loud); got > ceiling+1e-6 {
 				t.Errorf("%v: a peak of %.4f dBFS, want at most %g", f, got, ceiling)
 			}
+			// What is cut off has a flat top; what is turned down has none.
+			top := float32(math.Pow(10, ceiling/20) * (1 - 1e-6))
+			for i := 2 * f.Channels; i < len(loud); i++ {
+				if min(loud[i], loud[i-f.Channels], loud[i-2*f.Channels]) >= top || max(loud[i], loud[i-f.Channels], loud[i-2*f.Channels]) <= -top {
+					t.Fatalf("%v: the peak at %d is cut off at %g dBFS", f, i/f.Channels, ceiling)
+				}
+			}
 		}
 	}
 }
@@ -262,6 +269,53 @@ func TestWhatIsQuietEnoughPassesTheLimiterAsItIs(t *testing.T) {
 	}
 	if want := int(f.Rate.Samples(5 * time.Millisecond)); agc.Latency() != want {
 		t.Errorf("it is %d samples late, want %d", agc.Latency(), want)
+	}
+}
+
+// The oracle is the limiter's definition, computed the slow way: a sample is
+// multiplied by the mean, over those n+1 up to the one that arrives n later, of the
+// least gain that any of the last n+1 needs. That alone keeps every peak below the
+// ceiling; what is cut off besides is a rounding error.
+func TestTheLimiterTurnsDownInTimeAndCutsNothingOff(t *testing.T) {
+	for _, f := range usual() {
+		ceiling := math.Pow(10, -6.0/20)
+		agc := newFilter(t, enhance.AGC{MaxGain: 1e-9, MaxCut: 1e-9, Ceiling: -6}, f)
+		n := agc.Latency()
+		in := sine(f, 440, -20, int(f.Rate)/2)
+		r := rand.New(rand.NewPCG(2, 8))
+		for i := range in {
+			switch at := i / f.Channels; {
+			case i%(7*n+1) == 0:
+				in[i] = 20 // a click on one channel
+			case at > len(in)/f.Channels/2:
+				in[i] = 4*r.Float32() - 2
+			}
+		}
+		out := slices.Clone(in)
+		agc.Filter(out)
+		count := len(in) / f.Channels
+		least := make([]float64, count) // of the last n+1
+		for at := range least {
+			least[at] = 1
+			for _, x := range in[max(at-n, 0)*f.Channels : (at+1)*f.Channels] {
+				least[at] = min(least[at], ceiling/math.Abs(float64(x)))
+			}
+		}
+		for at := n; at < count; at++ {
+			gain := 0.0
+			for k := at - n; k <= at; k++ {
+				gain += least[k] / float64(n+1)
+			}
+			for c := range f.Channels {
+				want := gain * float64(in[(at-n)*f.Channels+c])
+				if math.Abs(want) > ceiling*(1+1e-9) {
+					t.Fatalf("%v: the definition gives %v at %d", f, want, at-n)
+				}
+				if got := float64(out[at*f.Channels+c]); math.Abs(got-want) > 2e-6 {
+					t.Fatalf("%v: sample %d of channel %d is %v, want %v", f, at-n, c, got, want)
+				}
+			}
+		}
 	}
 }
 
@@ -358,6 +412,24 @@ func TestResetForgetsSamplesAndKeepsTheGain(t *testing.T) {
 	}
 }
 
+// What comes behind a reset has the gain at which the block before it arrived, and
+// not the way there once more.
+func TestAResetInTheMiddleOfAMoveKeepsWhereTheGainWasGoing(t *testing.T) {
+	f := audio.Mono(audio.Rate16k)
+	agc := newFilter(t, enhance.AGC{Attack: 100 * time.Microsecond}, f)
+	agc.Filter(make([]float32, 160))                    // the noise is known
+	agc.Filter(slices.Repeat([]float32{0.501187}, 160)) // a block at -6 dBFS, and then …
+	agc.Filter(slices.Repeat([]float32{0.501187}, 100)) // … the gain goes down to -14 dB
+	agc.Reset()
+	next := slices.Repeat([]float32{0.1}, 160)
+	agc.Filter(next)
+	for i, s := range next[agc.Latency():] {
+		if got := 20 * math.Log10(float64(s)/0.1); math.Abs(got+14) > 0.01 {
+			t.Fatalf("sample %d behind the reset has a gain of %.2f dB, want -14", i, got)
+		}
+	}
+}
+
 func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 	f := audio.Mono(audio.Rate8k)
 	broken := enhance.StageFunc(func(audio.Format) (enhance.Filter, error) { return nil, errors.New("no model") })
@@ -381,14 +453,16 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 		"Target is 3 dBFS: -60 to -6\nMaxGain is -1 dB: 0 to 60\nMaxCut is -1 dB: 0 to 60\nGate is -10 dBFS: -90 to the target, -20\nCeiling is 1 dBFS": enhance.AGC{Target: 3, MaxGain: -1, MaxCut: -1, Gate: -10, Ceiling: 1},
 		"no model":                    broken,
 		"has a latency of -1 samples": backwards,
-		"stage 1 of 1 is nil":         nil,
+		"stage 1 of 1 is nil: give it a configuration or a function, or leave it out":             nil,
+		"stage 1 of 1 is nil: give it a configuration or":                                         enhance.StageFunc(nil),
+		"stage 1 of 1, enhance.StageFunc, made neither a filter nor an error: return one of them": enhance.StageFunc(func(audio.Format) (enhance.Filter, error) { return nil, nil }),
 	} {
 		if _, err := enhance.NewChain(f, s); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
 	if _, err := enhance.NewChain(f, broken, nil, backwards, enhance.AGC{MaxGain: -1}); err == nil ||
-		!strings.Contains(err.Error(), "no model\nstage 2 of 4 is nil\nstage 3, enhance_test.early, has a latency of -1 samples\ngain control: MaxGain is -1 dB") {
+		!strings.Contains(err.Error(), "no model\nstage 2 of 4 is nil: give it a configuration or a function, or leave it out\nstage 3, enhance_test.early, has a latency of -1 samples\ngain control: MaxGain is -1 dB") {
 		t.Errorf("four mistakes: %v", err)
 	}
 	if _, err := enhance.NewChain(audio.Format{}); err == nil || !strings.Contains(err.Error(), "sample rate 0 Hz") {

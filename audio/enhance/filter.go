@@ -55,13 +55,17 @@ func NewChain(f audio.Format, stages ...Stage) (*Chain, error) {
 	c := &Chain{}
 	var wrong mistakes.List
 	for i, s := range stages {
-		if s == nil {
-			wrong.Add("stage %d of %d is nil", i+1, len(stages))
+		if mistakes.IsNil(s) {
+			wrong.Add("stage %d of %d is nil: give it a configuration or a function, or leave it out", i+1, len(stages))
 			continue
 		}
 		filter, err := s.Stage(f)
 		if err != nil {
 			wrong.Join(err)
+			continue
+		}
+		if mistakes.IsNil(filter) {
+			wrong.Add("stage %d of %d, %T, made neither a filter nor an error: return one of them", i+1, len(stages), s)
 			continue
 		}
 		if n := filter.Latency(); n < 0 {

@@ -12,7 +12,8 @@
 // headers, RF64, chunks of any kind before and after the audio, the headers of
 // unknown length (0, 0xFFFFFFFF or 0x7FFFF000) that programs write into pipes
 // and leave behind when they crash. A file that ends too early gives all
-// samples that it has and then [ErrTruncated]. What is not a WAV file gives a
+// samples that it has and then [ErrTruncated]; one of floats with NaN or ±Inf among
+// them gives 0 and ±full scale in their place, and in the end [ErrDamaged]. What is not a WAV file gives a
 // [FormatError] that says what it is instead, if that can be seen.
 //
 // # Writing
@@ -20,7 +21,8 @@
 // A [Writer] writes 16-bit PCM. On a seekable file it brings the header up to
 // date once a second and at Close, so that a crash costs less than a second; in
 // a pipe it writes the header of unknown length that ffmpeg, sox and Reader
-// read to the end.
+// read to the end. [Complete] makes the header of a file that was not closed tell
+// the last second, too.
 //
 // # What is done with go-audio
 //

@@ -11,9 +11,16 @@ import (
 // [io.ErrUnexpectedEOF].
 var ErrTruncated = fmt.Errorf("wav: file is truncated: %w", io.ErrUnexpectedEOF)
 
+// ErrDamaged is wrapped by the error of a file of floats with some that are NaN or
+// infinite, which are no sound. It says which is the first, and how many there
+// are. What was read is good, with 0 in the place of NaN and full scale in that of
+// an infinity.
+var ErrDamaged = errors.New("wav: file is damaged")
+
 // ErrTooLarge is the error of [Writer.Write] when a file would grow beyond the 4
-// GiB whose length a WAV header can tell. What was written before is good.
-var ErrTooLarge = errors.New("wav: write: a WAV file cannot be larger than 4 GiB; begin another one")
+// GiB whose length a WAV header can tell, and of [Complete] for one that has. What was
+// written before is good.
+var ErrTooLarge = errors.New("wav: a WAV file cannot tell of more than 4 GiB; begin another one")
 
 // ErrClosed is the error of [Writer.Write] after Close.
 var ErrClosed = errors.New("wav: write: writer is closed")

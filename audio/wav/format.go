@@ -48,6 +48,9 @@ type coding struct {
 	bytes int
 	// decode appends the samples that b, a whole number of them, holds.
 	decode func(dst []int16, b []byte) []int16
+	// flaws finds what is no finite number in b; nil where everything is one. first
+	// counts samples.
+	flaws func(b []byte) (first, n int)
 }
 
 // readFmt reads the chunk that describes the samples.
@@ -100,30 +103,30 @@ func newCoding(tag uint16, bytes int) (coding, error) {
 	case tagPCM:
 		switch bytes {
 		case 1:
-			return coding{"8-bit PCM", 1, decode8}, nil
+			return coding{name: "8-bit PCM", bytes: 1, decode: decode8}, nil
 		case 2:
-			return coding{"16-bit PCM", 2, audio.DecodePCM}, nil
+			return coding{name: "16-bit PCM", bytes: 2, decode: audio.DecodePCM}, nil
 		case 3:
-			return coding{"24-bit PCM", 3, decode24}, nil
+			return coding{name: "24-bit PCM", bytes: 3, decode: decode24}, nil
 		case 4:
-			return coding{"32-bit PCM", 4, decode32}, nil
+			return coding{name: "32-bit PCM", bytes: 4, decode: decode32}, nil
 		}
 		name = fmt.Sprintf("%d-bit PCM", 8*bytes)
 	case tagFloat:
 		switch bytes {
 		case 4:
-			return coding{"32-bit float", 4, decodeFloat32}, nil
+			return coding{name: "32-bit float", bytes: 4, decode: decodeFloat32, flaws: flaws32}, nil
 		case 8:
-			return coding{"64-bit float", 8, decodeFloat64}, nil
+			return coding{name: "64-bit float", bytes: 8, decode: decodeFloat64, flaws: flaws64}, nil
 		}
 		name = fmt.Sprintf("%d-bit float", 8*bytes)
 	case tagALaw, tagULaw:
 		// Some programs give the size that the samples have when decoded.
 		if bytes == 1 || bytes == 2 {
 			if tag == tagALaw {
-				return coding{"A-law", 1, audio.DecodeALaw}, nil
+				return coding{name: "A-law", bytes: 1, decode: audio.DecodeALaw}, nil
 			}
-			return coding{"µ-law", 1, audio.DecodeULaw}, nil
+			return coding{name: "µ-law", bytes: 1, decode: audio.DecodeULaw}, nil
 		}
 		name = fmt.Sprintf("%d-bit G.711", 8*bytes)
 	}
@@ -185,4 +188,26 @@ func decodeFloat64(dst []int16, b []byte) []int16 {
 		b = b[8*n:]
 	}
 	return dst
+}
+
+// flaws32 and flaws64 look for exponents that are all ones: NaN and ±Inf.
+func flaws32(b []byte) (first, n int) {
+	const exponent = 0xFF << 23
+	return flaws(len(b)/4, func(i int) bool { return binary.LittleEndian.Uint32(b[4*i:])&exponent == exponent })
+}
+
+func flaws64(b []byte) (first, n int) {
+	const exponent = 0x7FF << 52
+	return flaws(len(b)/8, func(i int) bool { return binary.LittleEndian.Uint64(b[8*i:])&exponent == exponent })
+}
+
+func flaws(samples int, is func(i int) bool) (first, n int) {
+	for i := range samples {
+		if is(i) {
+			if n++; n == 1 {
+				first = i
+			}
+		}
+	}
+	return first, n
 }

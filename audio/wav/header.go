@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/go-audio/riff"
 
@@ -37,6 +38,10 @@ type header struct {
 	coding coding
 	frame  int   // bytes for one sample of each channel
 	length int64 // bytes of audio, or unknownLength
+
+	at    int64  // where the audio begins
+	outer uint32 // how many bytes the file claims to have behind the first 8
+	inner uint32 // how many bytes of audio its data chunk claims to have
 }
 
 // readHeader reads up to the first byte of audio.
@@ -69,6 +74,7 @@ func readHeader(r *bufio.Reader, size int64) (*header, error) {
 		case id == riff.DataFormatID && h == nil:
 			return nil, badFormat("the file is damaged: its audio comes before the description of its format")
 		case id == riff.DataFormatID:
+			h.at, h.outer, h.inner = at, outer, length
 			h.length = dataLength(outer, length, long)
 			if length == 0 && h.length == 0 && soundFollows(r, at, outer, h.frame) {
 				h.length = unknownLength
@@ -192,12 +198,12 @@ func soundFollows(r *bufio.Reader, at int64, outer uint32, frame int) bool {
 	if len(next) < chunkHeader {
 		return false
 	}
-	for _, b := range next[:4] {
-		if b < ' ' || b > '~' {
-			return true // no chunk is named so
-		}
-	}
-	return false
+	return !isName(next[:4])
+}
+
+// isName tells whether a chunk may be named so.
+func isName(b []byte) bool {
+	return !slices.ContainsFunc(b, func(c byte) bool { return c < ' ' || c > '~' })
 }
 
 // dataLength says how much audio there is, going by the length of the file,

@@ -25,7 +25,9 @@ type Reader struct {
 	done   int64 // frames that were read
 	left   int64 // bytes of audio that were not yet read; unknownLength
 	raw    []byte
-	have   int // bytes of an incomplete frame at the start of raw
+	have   int   // bytes of an incomplete frame at the start of raw
+	flaws  int64 // samples that were no finite numbers
+	flaw   int64 // the frame of the first
 	err    error
 }
 
@@ -105,12 +107,15 @@ func (r *Reader) Coding() string { return r.header.coding.name }
 func (r *Reader) Frames() int64 { return r.frames }
 
 // Read reads up to len(p) interleaved samples, always whole frames, converted to
-// 16 bits: wider samples are rounded, and floats beyond ±1 saturate. It waits
+// 16 bits: wider samples are rounded, and floats beyond ±1 saturate; so do
+// infinite ones, and NaN becomes 0. It waits
 // until it has at least one frame, and then returns what there is, which may be
 // less than p has room for.
 //
 // At the end it returns [io.EOF]; at the end of a file that is shorter than its
-// header says, or that ends within a frame, an error that wraps [ErrTruncated].
+// header says, or that ends within a frame, an error that wraps [ErrTruncated];
+// and at the end of another with samples that are NaN or infinite, one that wraps
+// [ErrDamaged].
 // Errors come without samples, after the last ones, and stay. If p has no room
 // for a single frame, the error is [io.ErrShortBuffer], unless p is empty.
 func (r *Reader) Read(p []int16) (int, error) {
@@ -148,6 +153,13 @@ func (r *Reader) Read(p []int16) (int, error) {
 	}
 	whole := r.have / frame * frame
 	n := len(r.header.coding.decode(p[:0], r.raw[:whole]))
+	if r.header.coding.flaws != nil {
+		first, flaws := r.header.coding.flaws(r.raw[:whole])
+		if r.flaws == 0 {
+			r.flaw = r.done + int64(first/channels)
+		}
+		r.flaws += int64(flaws)
+	}
 	r.have = copy(r.raw, r.raw[whole:r.have])
 	r.done += int64(n / channels)
 	return n, nil
@@ -162,6 +174,9 @@ func (r *Reader) end(err error) error {
 		r.err = fmt.Errorf("%w: it has %d of the %d samples that its header announces", ErrTruncated, r.done, r.frames)
 	case r.have > 0 && r.left == unknownLength:
 		r.err = fmt.Errorf("%w: it ends in the middle of a sample, after %d whole ones", ErrTruncated, r.done)
+	case r.flaws > 0:
+		r.err = fmt.Errorf("%w: %d of its samples are NaN or infinite, the first at %v (sample %d)",
+			ErrDamaged, r.flaws, r.header.format.Rate.Duration(r.flaw), r.flaw)
 	default:
 		r.err = io.EOF
 	}

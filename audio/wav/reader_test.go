@@ -43,7 +43,6 @@ func float64s(values ...float64) (b []byte) {
 }
 
 func TestEveryCodingIsReadAs16Bits(t *testing.T) {
-	nan32, nan64 := float32(math.NaN()), math.NaN()
 	for _, c := range []struct {
 		name   string
 		format []byte
@@ -59,8 +58,8 @@ func TestEveryCodingIsReadAs16Bits(t *testing.T) {
 			"24-bit PCM", []int16{2, 1, 0, -1, 32767, -32768}},
 		{"32-bit, rounded", fmtChunk(1, 1, 48000, 32), []byte{0, 0x80, 1, 0, 0xFF, 0x7F, 1, 0, 0xFF, 0xFF, 0xFF, 0x7F, 0, 0, 0, 0x80},
 			"32-bit PCM", []int16{2, 1, 32767, -32768}},
-		{"float", fmtChunk(3, 1, 48000, 32), float32s(0, 0.5, -1, 1, 7, nan32), "32-bit float", []int16{0, 16384, -32768, 32767, 32767, 0}},
-		{"double", fmtChunk(3, 1, 48000, 64), float64s(0, 0.5, -1, 1, -1e300, nan64), "64-bit float", []int16{0, 16384, -32768, 32767, -32768, 0}},
+		{"float", fmtChunk(3, 1, 48000, 32), float32s(0, 0.5, -1, 1, 7, 3e38), "32-bit float", []int16{0, 16384, -32768, 32767, 32767, 32767}},
+		{"double", fmtChunk(3, 1, 48000, 64), float64s(0, 0.5, -1, 1, -1e300), "64-bit float", []int16{0, 16384, -32768, 32767, -32768}},
 		{"A-law", fmtChunk(6, 1, 8000, 8, 0, 0), []byte{0xD5, 0x2A}, "A-law", []int16{8, -32256}},
 		{"µ-law", fmtChunk(7, 1, 8000, 8, 0, 0), []byte{0xFF, 0x00}, "µ-law", []int16{0, -32124}},
 		{"extensible 16-bit", fmtChunk(0xFFFE, 2, 8000, 16, extension(1, 16)...), []byte{1, 0, 2, 0}, "16-bit PCM", []int16{1, 2}},
@@ -217,6 +216,47 @@ func TestATruncatedFileGivesItsSamplesAndThenSaysSo(t *testing.T) {
 		}
 		if _, again := r.Read(make([]int16, 2)); again != err {
 			t.Errorf("the next Read says %v", again)
+		}
+	}
+}
+
+func TestWhatIsNoNumberIsReadAndThenSaid(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for bits, encode := range map[int]func([]float64) []byte{
+		32: func(values []float64) (b []byte) {
+			for _, v := range values {
+				b = append(b, float32s(float32(v))...)
+			}
+			return b
+		},
+		64: func(values []float64) []byte { return float64s(values...) },
+	} {
+		for channels := 1; channels <= 2; channels++ {
+			values, want := make([]float64, 20_000), make([]int16, 20_000)
+			file := func() []byte { return riffFile(fmtChunk(3, channels, 8000, bits), chunk("data", encode(values))) }
+			decode(t, file()) // without an error
+			for i, c := range []struct {
+				v    float64
+				want int16
+			}{{nan, 0}, {-inf, -32768}, {inf, 32767}, {math.Copysign(nan, -1), 0}} {
+				values[12_001+i*1001], want[12_001+i*1001] = c.v, c.want
+			}
+			first := 12_001 / channels
+			r, err := NewReader(pipe(file()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := readAll(r)
+			if !slices.Equal(got, want) {
+				t.Errorf("%d bits: other samples", bits)
+			}
+			says := fmt.Sprintf("wav: file is damaged: 4 of its samples are NaN or infinite, the first at %v (sample %d)", audio.SampleRate(8000).Duration(int64(first)), first)
+			if !errors.Is(err, ErrDamaged) || err.Error() != says {
+				t.Errorf("%d bits: the error is %v, want %q", bits, err, says)
+			}
+			if _, again := r.Read(make([]int16, 2)); again != err {
+				t.Errorf("the next Read says %v", again)
+			}
 		}
 	}
 }
@@ -516,6 +556,7 @@ func FuzzReader(f *testing.F) {
 	samples := noise(20)
 	f.Add(pcmFile(audio.Stereo(8000), samples))
 	f.Add(riffFile(chunk("LIST", []byte("odd")), fmtChunk(3, 1, 48000, 32), chunk("data", float32s(1, 2))))
+	f.Add(riffFile(fmtChunk(3, 1, 48000, 32), chunk("data", float32s(1, float32(math.NaN())))))
 	f.Add(riffFile(fmtChunk(0xFFFE, 2, 44100, 24, extension(1, 24)...), chunk("data", make([]byte, 9))))
 	f.Add(riffFile(fmtChunk(7, 1, 8000, 8), chunk("data", []byte{1, 2, 3})))
 	rf64 := riffFile(chunk("ds64", make([]byte, 28)), fmtChunk(1, 1, 8000, 8), chunk("data", []byte{1, 2, 3}))
@@ -543,7 +584,7 @@ func FuzzReader(f *testing.F) {
 		if !slices.Equal(a, b) || (aErr == nil) != (bErr == nil) {
 			t.Fatalf("from a pipe %d samples, %v; from a file %d, %v", len(a), aErr, len(b), bErr)
 		}
-		if aErr != nil && !errors.Is(aErr, ErrTruncated) {
+		if aErr != nil && !errors.Is(aErr, ErrTruncated) && !errors.Is(aErr, ErrDamaged) {
 			t.Fatal(aErr)
 		}
 		if aErr == nil && fromFile.Frames() != int64(len(a)/fromPipe.Format().Channels) {

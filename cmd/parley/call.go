@@ -89,9 +89,8 @@ func (c *callCommand) Run(ctx context.Context, con console) error {
 	reading, stopReading := context.WithCancel(ctx) // of a pipe, which may have nothing to say
 	defer stopReading()
 	_ = reading.Done() // made here: what is made in virtual time cannot be closed from outside
-	if c.Output == stdio {
-		signal.Ignore(syscall.SIGPIPE) // a reader that goes away is an error like others
-	}
+	// A reader that goes away is an error like others: the files are to be whole.
+	signal.Ignore(syscall.SIGPIPE)
 	// Signals are heard out here: they cannot reach into virtual time.
 	var leaving leaving
 	over := make(chan struct{})
@@ -164,6 +163,8 @@ func (c *callCommand) check() error {
 		return usageError{fmt.Errorf("--repeat=%d: it cannot be negative; 0 is until the call ends", c.Repeat)}
 	case c.OutputFormat != "" && c.Output == "":
 		return usageError{errors.New("--output-format says how the conversation is written, and it is not: name a file with --output, or leave it out")}
+	case c.Mono && c.Output == "":
+		return usageError{errors.New("--mono says how the conversation is written, and it is not: name a file with --output, or leave it out")}
 	case c.RepeatGap > 0 && c.Repeat == 1:
 		return usageError{errors.New("--repeat-gap is between two times, and the recording is played once: say with --repeat how often, or leave it out")}
 	case c.Fast && c.HangUpAfter > longestSilence && c.MaxDuration == 0:
@@ -431,7 +432,7 @@ func (s *Summary) print(w io.Writer) {
 		fmt.Fprintf(w, "the conversation was read too slowly: %v of it is missing\n", s.OutputLost.Duration())
 	}
 	switch {
-	case s.interrupted(): // the error says so
+	case s.interrupted(), s.deaf: // that has been said
 	case s.Turns == 0 && s.Error == "" && !s.live && strings.HasPrefix(s.Ended, "the call has lasted"):
 		fmt.Fprintln(w, "the caller was not heard in that time: leave out --max-duration, or make it longer")
 	case s.Turns == 0 && s.Error == "" && s.live:

@@ -745,6 +745,7 @@ func TestNothingIsWrittenOverTheScriptNorWhatItNames(t *testing.T) {
 func TestAFlagThatWouldDoNothingIsRefused(t *testing.T) {
 	for line, want := range map[string]string{
 		"--output-format wav":      "name a file with --output",
+		"--mono":                   "--mono says how the conversation is written",
 		"--repeat-gap 2s":          "say with --repeat how often",
 		"--service aws --seed 2":   "--seed is for the emulator",
 		"--service aws --script x": "--script is for the emulator",
@@ -990,6 +991,30 @@ func TestAReaderOfStandardOutputThatGoesAwayEndsTheCallInOrder(t *testing.T) {
 	}
 	if b, err := os.ReadFile(said); err != nil || !bytes.Contains(b, []byte("full service")) {
 		t.Errorf("the transcript is not kept: %v, %s", err, b)
+	}
+}
+
+func TestWhatIsWrittenIsWholeThoughNobodyReadsTheTranscript(t *testing.T) {
+	dir := t.TempDir()
+	caller, out, said := write(t, "caller.wav", wavOf(t, audio.Mono(8000), 8000)), filepath.Join(dir, "o.wav"), filepath.Join(dir, "said.txt")
+	nothing := func(r io.ReadCloser) []byte {
+		r.Close()
+		return nil
+	}
+	status, _, stderr := piped(t, all(nil), nothing, "--fast", caller, "-o", out, "--transcript", said)
+	if status != 1 || !strings.HasSuffix(strings.TrimSpace(stderr), "parley: write standard output: broken pipe: send it elsewhere") {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+	content, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := wav.NewReader(bytes.NewReader(content))
+	if err != nil || r.Frames() < 8000 || len(content) != 44+4*int(r.Frames()) {
+		t.Errorf("%v: %d bytes, of which the header tells of %d frames", err, len(content), r.Frames())
+	}
+	if _, err := os.Stat(said); err != nil {
+		t.Error(err)
 	}
 }
 

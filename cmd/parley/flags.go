@@ -30,6 +30,22 @@ func mappers() []kong.Option {
 		kong.NamedMapper("name", kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 			return given(ctx, target, "a value", func(s string) string { return s })
 		})),
+		kong.NamedMapper("names", kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+			list := reflect.New(reflect.TypeFor[string]()).Elem()
+			if err := given(ctx, list, "a value", func(s string) string { return s }); err != nil {
+				return err
+			}
+			for _, name := range kong.SplitEscaped(list.String(), ctx.Value.Tag.Sep) {
+				if strings.TrimSpace(name) == "" {
+					return fmt.Errorf("%q: there is an empty one among them", list.String())
+				}
+				target.Set(reflect.Append(target, reflect.ValueOf(name)))
+			}
+			return nil
+		})),
+		kong.NamedMapper("choice", kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+			return given(ctx, target, "a value", strings.ToLower)
+		})),
 	}
 }
 

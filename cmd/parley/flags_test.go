@@ -30,6 +30,8 @@ func TestABadCommandLineNamesTheHelpThatHelps(t *testing.T) {
 		"emulator --life=0":               "--life: 0s is not allowed: at least 1ms. Try parley emulator --help",
 		"voices --model nova":             "--model nova: it is not known",
 		"voices --model=":                 "--model: it is empty",
+		"serve --public-ip=":              "--public-ip: it is empty: name a value, or leave it out",
+		"serve --origin=a.example,,b":     `--origin: "a.example,,b": there is an empty one among them`,
 	} {
 		status, stdout, stderr := parley(t, strings.Fields(line)...)
 		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
@@ -106,7 +108,7 @@ func TestABadDurationIsNamedWithItsFlagAndWhatIsAllowed(t *testing.T) {
 
 func TestAProgramThatWasEndedWithTheEmulatorIsNoSuccess(t *testing.T) {
 	if _, err := exec.LookPath("sleep"); err != nil || runtime.GOOS == "windows" {
-		t.Skip("there is no program that sleeps, or no way to interrupt it")
+		t.Skip("SKIPPED: there is no program that sleeps, or no way to interrupt it")
 	}
 	status, _, stderr := signalled(t, syscall.SIGTERM, "emulator", "--addr", "127.0.0.1:0", "--", "sleep", "60")
 	if status != interruptedStatus || !strings.Contains(stderr, "parley: interrupted: sleep was ended\n") {

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/binary"
-	"io"
 	"os"
 	"os/signal"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/parley-go/parley/audio/wav"
 )
 
 // hurry is how soon the user wants a call to end.
@@ -95,19 +95,8 @@ func completeHeader(path string) {
 		return
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return
-	}
-	const length = 44 // of a header of package wav's
-	header := make([]byte, length)
-	if _, err := io.ReadFull(f, header); err != nil || string(header[:4]) != "RIFF" || string(header[36:40]) != "data" {
-		return
-	}
-	samples := info.Size() - length
-	samples -= samples % int64(max(1, binary.LittleEndian.Uint16(header[32:])))
-	for at, n := range map[int64]int64{4: length - 8 + samples, 40: samples} {
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 		// If it fails, less than a second is missing to who reads it.
-		_, _ = f.WriteAt(binary.LittleEndian.AppendUint32(nil, uint32(n)), at)
+		_ = wav.Complete(f)
 	}
 }

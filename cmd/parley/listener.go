@@ -29,7 +29,7 @@ type listener struct {
 	waiting   bool          // the caller's turn has had no answer yet
 	asked     time.Duration // when that turn ended
 	latencies []time.Duration
-	errors    []string
+	errors    []error
 	ended     string
 	moves     moves
 
@@ -51,7 +51,7 @@ func (l *listener) hangUp() { close(l.over) }
 func (l *listener) failed(f *frames.Error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.errors = append(l.errors, f.Err.Error())
+	l.errors = append(l.errors, f.Err)
 }
 
 // unheard is an error if there is something of the caller that the service never

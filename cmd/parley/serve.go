@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"crypto/tls"
@@ -9,10 +10,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,8 +32,8 @@ type serveCommand struct {
 	Addr    string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 chooses a free one. Default: ${default}, which nobody but this machine can reach."`
 	TLSCert string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM form. Browsers give a page of another machine no microphone without TLS."`
 	TLSKey  string        `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key."`
-	Token   string        `env:"PARLEY_TOKEN" placeholder:"SECRET" help:"What callers must know: ?token=SECRET, a bearer token, or the end of the path (/twilio/SECRET). Default: everybody may call."`
-	Origins []string      `name:"origin" placeholder:"HOST" help:"Another host whose pages may call, such as app.example.com or *.example.com. May be repeated."`
+	Token   string        `type:"name" env:"PARLEY_TOKEN" placeholder:"SECRET" help:"What callers must know: ?token=SECRET, a bearer token, or the end of the path (/twilio/SECRET). Default: everybody may call."`
+	Origins []string      `name:"origin" type:"names" placeholder:"HOST" help:"Another host whose pages may call, such as app.example.com or *.example.com. May be repeated."`
 	Calls   int           `default:"100" help:"How many calls there may be at once. Default: ${default}."`
 	Drain   time.Duration `least:"0s" default:"1m" help:"How long agents may take to finish what they say when the server is stopped. Default: ${default}."`
 
@@ -80,6 +83,10 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 	if c.Verbose {
 		verbose = log
 	}
+	certificates, err := c.certificates()
+	if err != nil {
+		return err
+	}
 	cfg, who, done, err := c.connect(ctx, c.Streams, verbose)
 	if err != nil {
 		return err
@@ -91,17 +98,9 @@ func (c *serveCommand) Run(ctx context.Context, con console) error {
 	}
 	defer client.Close()
 
-	var certificates []tls.Certificate
-	if c.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-		if err != nil {
-			return usageError{fmt.Errorf("--tls-cert %s, --tls-key %s: %w: both are files in PEM form", c.TLSCert, c.TLSKey, err)}
-		}
-		certificates = []tls.Certificate{pair}
-	}
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
-		return fmt.Errorf("listen: %w: choose another address with --addr, or port 0 for a free one", err)
+		return fmt.Errorf("--addr %s: %w: choose another address, or port 0 for a free one", c.Addr, err)
 	}
 	gauges, err := newGauges(client)
 	if err != nil {
@@ -191,6 +190,26 @@ func (c *serveCommand) check() error {
 	return errors.Join(c.agentFlags.check(), c.webrtcFlags.check(c.Addr))
 }
 
+// certificates reads what TLS needs, if there is to be any.
+func (c *serveCommand) certificates() ([]tls.Certificate, error) {
+	if c.TLSCert == "" {
+		return nil, nil
+	}
+	chain, err := os.ReadFile(c.TLSCert)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--tls-cert: %w: name a file that this program may read", err)}
+	}
+	key, err := os.ReadFile(c.TLSKey)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--tls-key: %w: name a file that this program may read", err)}
+	}
+	pair, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--tls-cert %s, --tls-key %s: %w: name a certificate chain, the server's own first, and the key it was made for, without a passphrase, both in PEM form", c.TLSCert, c.TLSKey, err)}
+	}
+	return []tls.Certificate{pair}, nil
+}
+
 func isBase64(s string) bool {
 	_, err := base64.StdEncoding.DecodeString(s)
 	return err == nil
@@ -227,6 +246,11 @@ func (s *shop) routes() (*http.ServeMux, error) {
 	if err != nil {
 		return nil, err
 	}
+	front, err := s.front(files)
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("GET /{$}", secured(front))
 	mux.Handle("GET /", secured(http.FileServerFS(files)))
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.Handle("GET /metrics", s.tellMetrics())
@@ -265,6 +289,26 @@ func (s *shop) routes() (*http.ServeMux, error) {
 		mux.Handle("GET "+e.path+"/{token}", s.admit(server))
 	}
 	return mux, s.offers(mux)
+}
+
+// front is the page, which says that the emulator answers before anybody has talked to
+// it. Who else answers only those are told who may call.
+func (s *shop) front(files fs.FS) (http.Handler, error) {
+	page, err := template.ParseFS(files, "index.html")
+	if err != nil {
+		return nil, err
+	}
+	who := ""
+	if s.command.Service == "emulator" {
+		who = s.who
+	}
+	var html bytes.Buffer
+	if err := page.Execute(&html, who); err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "index.html", time.Time{}, bytes.NewReader(html.Bytes()))
+	}), nil
 }
 
 // secured adds what browsers should be told of the page.

@@ -3,9 +3,15 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +34,8 @@ func TestAServerThatMakesNoSenseIsRefused(t *testing.T) {
 		"serve --drain=-1s":                                   "--drain: -1s is not allowed: at least 0s. Try parley serve --help",
 		"serve --token a/b":                                   "--token: it must fit into a path",
 		"serve --origin https://x.example/y":                  "--origin https://x.example/y: it is a host",
+		"serve --origin https://x.example/y --origin b":       "--origin https://x.example/y: it is a host",
+		"serve --origin a,https://x.example/y":                "--origin https://x.example/y: it is a host",
 		"serve --udp 8080":                                    "--udp 8080: it is not of the form HOST:PORT",
 		"serve --public-ip 0.0.0.0":                           "nobody reaches another machine under it",
 		"serve --public-ip x":                                 "--public-ip x: it is not an IP address",
@@ -43,6 +51,62 @@ func TestAServerThatMakesNoSenseIsRefused(t *testing.T) {
 		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("parley %s: exit status %d, %s%s; want %q", line, status, stdout, stderr, want)
 		}
+	}
+}
+
+// A variable of the shell's that is not set must not let everybody in.
+func TestATokenThatIsEmptyIsRefused(t *testing.T) {
+	status, stdout, stderr := parley(t, "serve", "--token", "", "--addr", "127.0.0.1:x")
+	if status != 2 || stdout != "" || !strings.Contains(stderr, "--token: it is empty: name a value, or leave it out") {
+		t.Errorf("exit status %d, %s%s", status, stdout, stderr)
+	}
+	t.Setenv("PARLEY_TOKEN", "")
+	status, stdout, stderr = parley(t, "serve", "--addr", "127.0.0.1:x")
+	if status != 2 || stdout != "" || !strings.Contains(stderr, "it is empty") || !strings.Contains(stderr, "PARLEY_TOKEN") {
+		t.Errorf("from the environment: exit status %d, %s%s", status, stdout, stderr)
+	}
+}
+
+func TestAServerSaysWhatIsWrongWithItsCertificate(t *testing.T) {
+	web := httptest.NewTLSServer(nil)
+	defer web.Close()
+	folder := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	chain := write("chain.pem", "CERTIFICATE", web.Certificate().Raw)
+	_, another, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(another)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := write("another.pem", "PRIVATE KEY", der)
+	nothing := filepath.Join(folder, "nothing.pem")
+	for _, c := range []struct{ chain, key, want string }{
+		{nothing, key, "--tls-cert: open " + nothing + ": no such file or directory: name a file"},
+		{chain, nothing, "--tls-key: open " + nothing + ": no such file or directory: name a file"},
+		{chain, key, "and the key it was made for"},
+		{key, chain, "may have been switched"},
+	} {
+		status, stdout, stderr := parley(t, "serve", "--addr", "127.0.0.1:0", "--tls-cert", c.chain, "--tls-key", c.key)
+		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, c.want) {
+			t.Errorf("exit status %d, %s%s; want %q", status, stdout, stderr, c.want)
+		}
+	}
+}
+
+func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
+	at := strings.TrimPrefix(serving(t), "http://")
+	status, stdout, stderr := parley(t, "serve", "--addr", at)
+	if want := "parley: --addr " + at + ": "; status != 1 || stdout != "" || !strings.HasPrefix(stderr, want) || !strings.Contains(stderr, "in use: choose another address") {
+		t.Errorf("exit status %d, %s%s", status, stdout, stderr)
 	}
 }
 
@@ -104,6 +168,9 @@ func TestAServerHasAPageAndIsWell(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(body, "Start talking") || !strings.Contains(header.Get("Content-Security-Policy"), "default-src 'self'") {
 		t.Errorf("the page: %d, %v\n%s", status, header, body)
 	}
+	if !strings.Contains(body, ">Emulator: the built-in one answers, not AWS") {
+		t.Errorf("the page does not say that the emulator answers:\n%s", body)
+	}
 	for _, file := range []string{"talk.js", "sound.js", "webrtc.js", "websocket.js", "style.css", "icon.svg"} {
 		if status, body, _ := get(t, at+"/"+file); status != http.StatusOK || body == "" {
 			t.Errorf("%s: %d", file, status)
@@ -125,6 +192,20 @@ func TestAServerHasAPageAndIsWell(t *testing.T) {
 	}
 	if status, body, _ := get(t, at+"/webrtc"); status != http.StatusMethodNotAllowed || !strings.Contains(body, "post an offer") {
 		t.Errorf("/webrtc without an offer: %d %s", status, body)
+	}
+}
+
+// The region and the endpoint are none of those who only look at the page.
+func TestThePageDoesNotTellStrangersOfAWS(t *testing.T) {
+	s := &shop{command: &serveCommand{agentFlags: agentFlags{Service: "aws"}}, who: "AWS in us-east-1"}
+	front, err := s.front(os.DirFS("page"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	front.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, ">Press the button and talk.<") || strings.Contains(body, "us-east-1") {
+		t.Errorf("%d\n%s", w.Code, body)
 	}
 }
 
@@ -240,7 +321,7 @@ func TestTheServersCallsAreLimitedAltogether(t *testing.T) {
 // told on the way what the page shows.
 func TestACallerIsAnsweredAndToldOf(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: it takes as long as a caller speaks")
+		t.Skip("SKIPPED: with -short, since it takes as long as a caller speaks")
 	}
 	at := serving(t)
 	r, err := audiofile.Open(calls + "order.mp3")

@@ -17,8 +17,8 @@ import (
 // webrtcFlags say how callers come over WebRTC.
 type webrtcFlags struct {
 	UDP        string   `name:"udp" placeholder:"HOST:PORT" help:"UDP address of all WebRTC calls; port 0 chooses a free one, and no HOST is every address of this machine. Firewalls have to let it through. Default: a free port of the host of --addr."`
-	PublicIPs  []string `name:"public-ip" placeholder:"IP" help:"Address under which callers reach this machine, if it does not know it itself, as behind a NAT. May be repeated."`
-	ICEServers []string `name:"ice-server" placeholder:"URL" help:"STUN server with which this machine finds out under which address it is reached, as stun:stun.example.com:3478. May be repeated."`
+	PublicIPs  []string `name:"public-ip" type:"names" placeholder:"IP" help:"Address under which callers reach this machine, if it does not know it itself, as behind a NAT. May be repeated."`
+	ICEServers []string `name:"ice-server" type:"names" placeholder:"URL" help:"STUN server with which this machine finds out under which address it is reached, as stun:stun.example.com:3478. May be repeated."`
 }
 
 // check refuses values that make no sense, and fills in the UDP address, which is on

@@ -43,6 +43,7 @@ type Summary struct {
 	Error     string          `json:"error,omitempty"`  // that ended it, or how the service failed the caller
 
 	live bool // the caller is somebody at a microphone, and no recording
+	deaf bool // there is no microphone, which was said when the call began
 }
 
 // endedByUser is why a call ended that was interrupted.

@@ -168,17 +168,19 @@ func (m *moves) lost() bool {
 
 // survived are those of some errors after which the conversation went on. The last
 // stream that ended told that it would.
-func (m *moves) survived(errs []string) []string {
+func (m *moves) survived(errs []error) (texts []string) {
 	last := -1
-	for i, e := range errs {
-		if m.lost() && strings.Contains(e, "continuing on another") {
+	for i, err := range errs {
+		if m.lost() && errors.Is(err, novasonic.ErrContinuing) {
 			last = i
 		}
 	}
-	if last < 0 {
-		return errs
+	for i, err := range errs {
+		if i != last {
+			texts = append(texts, err.Error())
+		}
 	}
-	return slices.Delete(slices.Clone(errs), last, last+1)
+	return texts
 }
 
 // swapTable is the moves as lines for people: nothing if there were none.

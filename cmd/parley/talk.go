@@ -284,7 +284,7 @@ func (t *talking) sum(ears *listener, said conversation.Transcript, sonic novaso
 	t.mu.Unlock()
 	s := Talk{Microphone: deviceOf(devices.Microphone), Loudspeaker: deviceOf(devices.Loudspeaker)}
 	s.Caller, s.Service, s.Model = s.Microphone.Name, c.Service, c.Model
-	s.live = true
+	s.live, s.deaf = true, c.Null
 	ears.fill(&s.Summary, said)
 	heard := t.mic.Output().Stats()
 	s.Duration = millis(heard.Format.Rate.Duration(int64(heard.Output)))

@@ -18,6 +18,14 @@ import (
 	"github.com/parley-go/parley/transports/local"
 )
 
+// Where there is no microphone, none is to be looked for.
+func TestTalkWithoutDevicesAsksForNone(t *testing.T) {
+	status, stdout, stderr := parley(t, "talk", "--null", "--max-duration", "200ms")
+	if status != 0 || !strings.Contains(stdout, "Nobody is heard: there are no devices.") || !strings.Contains(stdout, "audio gaps:") || strings.Contains(stdout, "microphone, and is it on") {
+		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
+	}
+}
+
 func TestTalkHoldsACallWithoutDevices(t *testing.T) {
 	dir := t.TempDir()
 	record, transcript := filepath.Join(dir, "call.wav"), filepath.Join(dir, "call.json")

@@ -21,18 +21,36 @@ func Generic(a, b []float32) float32 {
 	return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
 }
 
-// oneByOne is [Four] by one product after the other.
-func oneByOne(out *[4]float32, a, b []float32, stride int) {
-	b = checked(b, len(a), stride)
+// rowByRow is [MatVec] by one product after the other.
+func rowByRow(out, m, v []float32) {
 	for i := range out {
-		out[i] = Fused(a, b[i*stride:])
+		out[i] = Fused(v, m[i*len(v):])
 	}
 }
 
-// checked returns the four parts of b, and panics if they are not there.
-func checked(b []float32, n, stride int) []float32 {
+// fourByFour is [MatFour] by one product after the other.
+func fourByFour(out [][4]float32, m, v []float32, n, stride int) {
+	for i := range out {
+		for j := range out[i] {
+			out[i][j] = Fused(m[i*n:(i+1)*n], v[j*stride:])
+		}
+	}
+}
+
+// matrix returns so many rows of n numbers of m, and panics if they are not there, or if
+// there are not a multiple of rows.
+func matrix(m []float32, rows, multiple, n int) []float32 {
+	if n < 0 || n%8 != 0 || rows%multiple != 0 {
+		panic("dot: a matrix of these dimensions cannot be multiplied")
+	}
+	return m[: rows*n : len(m)]
+}
+
+// fourIn returns the part of v where the four vectors are, and panics if they are not
+// there.
+func fourIn(v []float32, n, stride int) []float32 {
 	if stride < 0 {
 		panic("dot: the stride is negative")
 	}
-	return b[: 3*stride+n : len(b)]
+	return v[: 3*stride+n : len(v)]
 }

@@ -26,19 +26,35 @@ func dotSSE(a, b []float32) float32
 //go:noescape
 func dotAVX2(a, b []float32) float32
 
-// Four puts the products of a with four parts of b, as long as a and stride
-// apart, into out, by the widest vectors that the processor has. It reads a once.
-// The length of a is a multiple of 8.
-func Four(out *[4]float32, a, b []float32, stride int) {
+// MatVec puts the products of the rows of m with v into out, one for each row, by the
+// widest vectors that the processor has. The length of out is a multiple of 4, that of
+// v one of 8.
+func MatVec(out, m, v []float32) {
+	m = matrix(m, len(out), 4, len(v))
 	if hasAVX2 {
-		fourAVX2(out, a, checked(b, len(a), stride), stride)
+		matVecAVX2(out, m, v)
 		return
 	}
-	oneByOne(out, a, b, stride)
+	rowByRow(out, m, v)
 }
 
 //go:noescape
-func fourAVX2(out *[4]float32, a, b []float32, stride int)
+func matVecAVX2(out, m, v []float32)
+
+// MatFour puts the products of the rows of m, of n numbers each, with four vectors,
+// which begin stride apart in v, into out, four for each row, by the widest vectors that
+// the processor has. The length of out is a multiple of 2, and n one of 8.
+func MatFour(out [][4]float32, m, v []float32, n, stride int) {
+	m, v = matrix(m, len(out), 2, n), fourIn(v, n, stride)
+	if hasAVX2 {
+		matFourAVX2(out, m, v, n, stride)
+		return
+	}
+	fourByFour(out, m, v, n, stride)
+}
+
+//go:noescape
+func matFourAVX2(out [][4]float32, m, v []float32, n, stride int)
 
 // Logistic replaces each x by 1/(1+e^-x), to 1e-7. The length of x is a multiple
 // of 8.

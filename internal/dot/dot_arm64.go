@@ -12,9 +12,16 @@ func dotNEON(a, b []float32) float32
 // Fused is Product. On other architectures it is faster.
 func Fused(a, b []float32) float32 { return Product(a, b) }
 
-// Four puts the products of a with four parts of b, as long as a and stride
-// apart, into out. The length of a is a multiple of 8.
-func Four(out *[4]float32, a, b []float32, stride int) { oneByOne(out, a, b, stride) }
+// MatVec puts the products of the rows of m with v into out, one for each row. The
+// length of out is a multiple of 4, that of v one of 8.
+func MatVec(out, m, v []float32) { rowByRow(out, matrix(m, len(out), 4, len(v)), v) }
+
+// MatFour puts the products of the rows of m, of n numbers each, with four vectors,
+// which begin stride apart in v, into out, four for each row. The length of out is a
+// multiple of 2, and n one of 8.
+func MatFour(out [][4]float32, m, v []float32, n, stride int) {
+	fourByFour(out, matrix(m, len(out), 2, n), fourIn(v, n, stride), n, stride)
+}
 
 // Logistic replaces each x by 1/(1+e^-x), to 1e-7. The length of x is a multiple
 // of 8.

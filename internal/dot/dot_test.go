@@ -28,29 +28,72 @@ func TestProductIsThatOfExactArithmeticForEveryLength(t *testing.T) {
 	}
 }
 
-func TestFourAreTheProductsOfOneWithFour(t *testing.T) {
+// random returns n numbers that do not begin where a vector would like it, and beside
+// which is what spoils every sum.
+func random(rng *rand.Rand, n int) []float32 {
+	const beside = 17
+	x := make([]float32, n+2*beside)
+	for i := range x {
+		x[i] = float32(math.NaN())
+	}
+	x = x[beside : beside+n]
+	for i := range x {
+		x[i] = rng.Float32()*2 - 1
+	}
+	return x
+}
+
+// near reports whether got is the product of a and b, to the precision of its type.
+func near(got float32, a, b []float32) bool {
+	want, size := 0.0, 1e-9
+	for i := range a {
+		p := float64(a[i]) * float64(b[i])
+		want, size = want+p, size+math.Abs(p)
+	}
+	return math.Abs(float64(got)-want) <= 1e-6*size
+}
+
+func TestMatVecIsTheProductWithEachRow(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for n := 0; n <= 432; n += 8 {
-		for _, stride := range []int{0, 3, n / 2, n, n + 8} {
-			a, b := make([]float32, n+1)[1:], make([]float32, n+3*stride+1)[1:]
-			for i := range a {
-				a[i] = rng.Float32()*2 - 1
-			}
-			for i := range b {
-				b[i] = rng.Float32()*2 - 1
-			}
-			var got, plain [4]float32
-			Four(&got, a, b, stride)
-			oneByOne(&plain, a, b, stride)
-			for i := range got {
-				want, size := 0.0, 1e-9
-				for j := range a {
-					p := float64(a[j]) * float64(b[i*stride+j])
-					want, size = want+p, size+math.Abs(p)
+	for _, rows := range []int{0, 4, 8, 20} {
+		for n := 0; n <= 432; n += 8 {
+			m, v := random(rng, rows*n), random(rng, n)
+			for name, f := range map[string]func(out, m, v []float32){"vector": MatVec, "row by row": rowByRow} {
+				out := make([]float32, rows+2)
+				out[0], out[rows+1] = 7, 7
+				f(out[1:rows+1], m, v)
+				for i := range rows {
+					if !near(out[i+1], m[i*n:(i+1)*n], v) {
+						t.Errorf("%s: row %d of %d, of %d: got %v", name, i, rows, n, out[i+1])
+					}
 				}
-				for name, v := range map[string]float32{"vector": got[i], "one by one": plain[i]} {
-					if math.Abs(float64(v)-want) > 1e-6*size {
-						t.Errorf("%s: product %d of %d, %d apart, is %v, want %v", name, i, n, stride, v, want)
+				if out[0] != 7 || out[rows+1] != 7 {
+					t.Fatalf("%s: %d rows of %d: it wrote beside what it was to write", name, rows, n)
+				}
+			}
+		}
+	}
+}
+
+func TestMatFourIsTheProductWithEachRowAndVector(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, rows := range []int{0, 2, 4, 10} {
+		for n := 0; n <= 432; n += 24 {
+			for _, stride := range []int{0, 3, n / 2, n, n + 8} {
+				m, v := random(rng, rows*n), random(rng, n+3*stride)
+				for name, f := range map[string]func(out [][4]float32, m, v []float32, n, stride int){"vector": MatFour, "one by one": fourByFour} {
+					out := make([][4]float32, rows+1)
+					out[rows][0] = 7
+					f(out[:rows], m, v, n, stride)
+					for i := range rows {
+						for j := range 4 {
+							if !near(out[i][j], m[i*n:(i+1)*n], v[j*stride:]) {
+								t.Errorf("%s: row %d of %d, of %d, vector %d, %d apart: got %v", name, i, rows, n, j, stride, out[i][j])
+							}
+						}
+					}
+					if out[rows] != [4]float32{7} {
+						t.Fatalf("%s: %d rows of %d: it wrote behind what it was to write", name, rows, n)
 					}
 				}
 			}
@@ -58,16 +101,26 @@ func TestFourAreTheProductsOfOneWithFour(t *testing.T) {
 	}
 }
 
-func TestFourLooksAtNoMoreThanThereIs(t *testing.T) {
-	var out [4]float32
-	for _, c := range [][3]int{{16, 63, 16}, {16, 64, 17}, {8, 100, -8}} {
+func TestMatricesAreNoLargerThanTheyAre(t *testing.T) {
+	for name, f := range map[string]func(){
+		"rows":           func() { MatVec(make([]float32, 4), make([]float32, 63), make([]float32, 16)) },
+		"rows for four":  func() { MatFour(make([][4]float32, 2), make([]float32, 31), make([]float32, 64), 16, 16) },
+		"vectors":        func() { MatFour(make([][4]float32, 2), make([]float32, 32), make([]float32, 63), 16, 16) },
+		"apart":          func() { MatFour(make([][4]float32, 2), make([]float32, 32), make([]float32, 64), 16, 17) },
+		"to the left":    func() { MatFour(make([][4]float32, 2), make([]float32, 32), make([]float32, 64), 16, -8) },
+		"three rows":     func() { MatVec(make([]float32, 3), make([]float32, 64), make([]float32, 16)) },
+		"of seven":       func() { MatVec(make([]float32, 4), make([]float32, 64), make([]float32, 7)) },
+		"one for four":   func() { MatFour(make([][4]float32, 1), make([]float32, 32), make([]float32, 64), 16, 16) },
+		"of nine":        func() { MatFour(make([][4]float32, 2), make([]float32, 32), make([]float32, 64), 9, 16) },
+		"less than none": func() { MatFour(make([][4]float32, 2), make([]float32, 32), make([]float32, 64), -16, 16) },
+	} {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("four products of %d among %d, %d apart, are no mistake", c[0], c[1], c[2])
+					t.Errorf("%s: more than there is, and no mistake", name)
 				}
 			}()
-			Four(&out, make([]float32, c[0]), make([]float32, c[1]), c[2])
+			f()
 		}()
 	}
 }
@@ -113,18 +166,19 @@ func BenchmarkLogistic(b *testing.B) {
 	})
 }
 
-func BenchmarkFour(b *testing.B) {
-	for _, n := range []int{128, 256, 408} {
-		x, y := make([]float32, n), make([]float32, 4*n)
-		var out [4]float32
-		b.Run(fmt.Sprint(n, "/at once"), func(b *testing.B) {
+func BenchmarkMatrix(b *testing.B) {
+	const rows, n = 128, 256
+	m, v := make([]float32, rows*n), make([]float32, 4*n)
+	out, outs := make([]float32, rows), make([][4]float32, rows)
+	for name, f := range map[string]func(){
+		"one vector/at once":    func() { MatVec(out, m, v[:n]) },
+		"one vector/row by row": func() { rowByRow(out, m, v[:n]) },
+		"four/at once":          func() { MatFour(outs, m, v, n, n) },
+		"four/one by one":       func() { fourByFour(outs, m, v, n, n) },
+	} {
+		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				Four(&out, x, y, n)
-			}
-		})
-		b.Run(fmt.Sprint(n, "/one by one"), func(b *testing.B) {
-			for b.Loop() {
-				oneByOne(&out, x, y, n)
+				f()
 			}
 		})
 	}

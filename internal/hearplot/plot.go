@@ -1,13 +1,17 @@
 package hearplot
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"io"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -39,6 +43,8 @@ type Picture struct {
 	MinVolume  float64 // in dBFS, below which none does
 
 	Segments, Turns []Span
+
+	columns int // how many pixels the axis of time has, about
 }
 
 // Extent is the lowest and the highest sample of a stretch.
@@ -51,8 +57,8 @@ type Window struct {
 	Volume      float64 // in dBFS
 }
 
-// Span is a stretch of time.
-type Span struct{ From, To time.Duration }
+// Span is a stretch of time. Its end was known at Told; 0 if it never was.
+type Span struct{ From, To, Told time.Duration }
 
 const (
 	point  = vg.Length(1)
@@ -66,6 +72,12 @@ const (
 	height   = 460 * point
 
 	quietest = -90.0 // dBFS
+
+	dpi = 96 // of a PNG, and of an SVG at its own size
+
+	// piece is how many points are drawn as one path. What rasterising a path
+	// takes grows with the square of its width.
+	piece = 1000
 )
 
 var (
@@ -74,11 +86,14 @@ var (
 	volumeColor  = color.RGBA{R: 0x6a, G: 0x6a, B: 0x6a, A: 0xff}
 	segmentColor = color.RGBA{R: 0x5b, G: 0x9a, B: 0x68, A: 0xff}
 	turnColor    = color.RGBA{R: 0x7b, G: 0x5e, B: 0xa7, A: 0xff}
+	toldColor    = color.RGBA{R: 0x20, G: 0x20, B: 0x20, A: 0xff}
 	gridColor    = color.RGBA{R: 0xdd, G: 0xdd, B: 0xdd, A: 0xff}
 )
 
 // Write draws a picture.
 func Write(w io.Writer, f Format, p Picture) error {
+	width := min(max(minWidth, second*vg.Length(p.Length.Seconds())), maxWidth)
+	p.columns = int(width.Points() / vg.Inch.Points() * dpi)
 	rows := []struct {
 		share float64 // of the height
 		plot  *plot.Plot
@@ -86,8 +101,7 @@ func Write(w io.Writer, f Format, p Picture) error {
 		{0.30, p.wave()}, {0.26, p.likely()}, {0.22, p.volume()}, {0.22, p.spans()},
 	}
 	rows[0].plot.Title.Text = p.Title
-	rows[len(rows)-1].plot.X.Label.Text = "time, min:s"
-	width := min(max(minWidth, second*vg.Length(p.Length.Seconds())), maxWidth)
+	rows[len(rows)-1].plot.X.Label.Text = "time, min:s (a line behind a bar leads to when its end was told)"
 
 	canvas, write := newCanvas(f, width)
 	whole := draw.New(canvas)
@@ -110,11 +124,40 @@ func Write(w io.Writer, f Format, p Picture) error {
 
 func newCanvas(f Format, width vg.Length) (vg.CanvasSizer, io.WriterTo) {
 	if f == PNG {
-		c := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(96))
+		c := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi))
 		return c, vgimg.PngCanvas{Canvas: c}
 	}
-	c := vgsvg.New(width, height)
+	c := &svgCanvas{Canvas: vgsvg.New(width, height)}
 	return c, c
+}
+
+// svgCanvas is one whose texts are as wide as was reckoned, whatever serif font the
+// viewer has: they are placed by their left ends.
+type svgCanvas struct {
+	*vgsvg.Canvas
+	widths []vg.Length // of the texts, in the order in which they are drawn
+}
+
+func (c *svgCanvas) FillString(f font.Face, at vg.Point, text string) {
+	c.widths = append(c.widths, f.Width(text))
+	c.Canvas.FillString(f, at, text)
+}
+
+func (c *svgCanvas) WriteTo(w io.Writer) (int64, error) {
+	var b bytes.Buffer
+	if _, err := c.Canvas.WriteTo(&b); err != nil {
+		return 0, err
+	}
+	var out strings.Builder
+	for i, part := range strings.Split(b.String(), "<text ") { // escaped in texts
+		if i > 0 {
+			part = strings.Replace(part, "font-family:Liberation Serif", "font-family:Liberation Serif,Times New Roman,serif", 1)
+			fmt.Fprintf(&out, `<text textLength="%.4g" lengthAdjust="spacingAndGlyphs" `, c.widths[i-1].Points())
+		}
+		out.WriteString(part)
+	}
+	n, err := io.WriteString(w, out.String())
+	return int64(n), err
 }
 
 // newPlot is a row.
@@ -133,14 +176,29 @@ func (p Picture) newPlot(label string, low, high float64) *plot.Plot {
 func (p Picture) wave() *plot.Plot {
 	r := p.newPlot("waveform", -1, 1)
 	step := p.Length.Seconds() / float64(max(1, len(p.Wave)))
-	outline := make(plotter.XYs, 0, 2*len(p.Wave))
-	for i, e := range p.Wave {
-		outline = append(outline, plotter.XY{X: (float64(i) + 0.5) * step, Y: e.High})
+	var wave []Extent // at most one a column
+	for i := 0; i < len(p.Wave); {
+		e := p.Wave[i]
+		column := i * p.columns / len(p.Wave)
+		for i++; i < len(p.Wave) && i*p.columns/len(p.Wave) == column; i++ {
+			e.Low, e.High = min(e.Low, p.Wave[i].Low), max(e.High, p.Wave[i].High)
+		}
+		wave = append(wave, e)
 	}
-	for i := len(p.Wave) - 1; i >= 0; i-- {
-		outline = append(outline, plotter.XY{X: (float64(i) + 0.5) * step, Y: p.Wave[i].Low})
+	if len(wave) > 0 {
+		step *= float64(len(p.Wave)) / float64(len(wave))
 	}
-	fill(r, outline, waveColor)
+	for from := 0; from < len(wave); from += piece {
+		to := min(from+piece+1, len(wave)) // with the next piece's first: no gap is seen
+		outline := make(plotter.XYs, 0, 2*(to-from))
+		for i := from; i < to; i++ {
+			outline = append(outline, plotter.XY{X: (float64(i) + 0.5) * step, Y: wave[i].High})
+		}
+		for i := to - 1; i >= from; i-- {
+			outline = append(outline, plotter.XY{X: (float64(i) + 0.5) * step, Y: wave[i].Low})
+		}
+		fill(r, outline, waveColor)
+	}
 	return r
 }
 
@@ -161,11 +219,21 @@ func (p Picture) volume() *plot.Plot {
 func (p Picture) spans() *plot.Plot {
 	r := p.newPlot("", 0, 2)
 	r.Y.Tick.Marker = plot.ConstantTicks{{Value: 0.5, Label: "turns"}, {Value: 1.5, Label: "segments"}}
-	for _, s := range p.Segments {
-		fill(r, box(s, 1.2, 1.8), segmentColor)
-	}
-	for _, s := range p.Turns {
-		fill(r, box(s, 0.2, 0.8), turnColor)
+	for _, row := range []struct {
+		spans []Span
+		base  float64
+		color color.Color
+	}{{p.Segments, 1, segmentColor}, {p.Turns, 0, turnColor}} {
+		for _, s := range row.spans {
+			fill(r, box(s, row.base+0.2, row.base+0.8), row.color)
+		}
+		for _, s := range row.spans { // over all bars: the next may have begun
+			if s.Told > 0 {
+				to, told := s.To.Seconds(), s.Told.Seconds()
+				stroke(r, plotter.XYs{{X: to, Y: row.base + 0.5}, {X: told, Y: row.base + 0.5}}, toldColor, 1)
+				stroke(r, plotter.XYs{{X: told, Y: row.base + 0.1}, {X: told, Y: row.base + 0.9}}, toldColor, 1.5)
+			}
+		}
 	}
 	return r
 }
@@ -185,16 +253,37 @@ func fill(r *plot.Plot, outline plotter.XYs, c color.Color) {
 	r.Add(polygon)
 }
 
+// line draws a value of each window; where several fall into one column of pixels,
+// the least and the greatest of them.
 func (p Picture) line(r *plot.Plot, c color.Color, value func(Window) float64) {
-	points := make(plotter.XYs, 0, len(p.Heard))
-	for _, w := range p.Heard {
-		points = append(points, plotter.XY{X: w.At.Seconds(), Y: value(w)})
+	column := func(w Window) int { return int(w.At.Seconds() / r.X.Max * float64(p.columns)) }
+	var points plotter.XYs
+	for from := 0; from < len(p.Heard); {
+		least, most, to := from, from, from+1
+		for ; to < len(p.Heard) && column(p.Heard[to]) == column(p.Heard[from]); to++ {
+			if value(p.Heard[to]) < value(p.Heard[least]) {
+				least = to
+			}
+			if value(p.Heard[to]) > value(p.Heard[most]) {
+				most = to
+			}
+		}
+		for _, i := range slices.Compact([]int{min(least, most), max(least, most)}) {
+			points = append(points, plotter.XY{X: p.Heard[i].At.Seconds(), Y: value(p.Heard[i])})
+		}
+		from = to
 	}
+	for from := 0; from < len(points); from += piece {
+		stroke(r, points[from:min(from+piece+1, len(points))], c, 1)
+	}
+}
+
+func stroke(r *plot.Plot, points plotter.XYs, c color.Color, width vg.Length) {
 	line, err := plotter.NewLine(points)
 	if err != nil {
 		return // there is nothing to draw
 	}
-	line.Color, line.Width = c, 1
+	line.Color, line.Width = c, width
 	r.Add(line)
 }
 

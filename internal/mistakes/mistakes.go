@@ -6,6 +6,7 @@ package mistakes
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -32,6 +33,19 @@ func (l *List) Duration(field string, d, least, most time.Duration) {
 
 // Err returns the mistakes, or nil.
 func (l List) Err() error { return errors.Join(l...) }
+
+// IsNil reports whether there is nothing in v to call a method of: v is nil, or
+// holds a nil pointer or a nil function, as an adapter of a function that was
+// forgotten does. Comparing with nil finds the first only.
+func IsNil(v any) bool {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func:
+		return r.IsNil()
+	}
+	return false
+}
 
 // Unit asks, of a duration that is too short for anything, what it was meant for:
 // a number without a unit is that many nanoseconds, which the compiler takes. It is

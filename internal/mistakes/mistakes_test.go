@@ -35,6 +35,23 @@ func TestADurationOutOfItsLimitsIsNamedWithThem(t *testing.T) {
 	}
 }
 
+type adapter func()
+
+func TestNothingIsFoundInAnInterface(t *testing.T) {
+	var none *int
+	for _, c := range []struct {
+		v    any
+		want bool
+	}{
+		{nil, true}, {none, true}, {adapter(nil), true},
+		{new(int), false}, {adapter(func() {}), false}, {0, false}, {struct{}{}, false}, {[]int(nil), false},
+	} {
+		if got := mistakes.IsNil(c.v); got != c.want {
+			t.Errorf("IsNil of a %T: %v", c.v, got)
+		}
+	}
+}
+
 func TestAllMistakesAreTold(t *testing.T) {
 	var l mistakes.List
 	l.Join(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -261,6 +262,9 @@ func (c *conversation) demands() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		a.Err = c.sonic.Rotate(ctx, "soak test")
 		cancel()
+	} else if c.plan.instructs && chance(c.rng, 0.4) {
+		a.What, a.Instructions = novasonic.SwapChange, fmt.Sprintf("Answer as agent number %d would.", c.rng.IntN(1000))
+		c.sends(&frames.UpdateSettings{Settings: novasonic.Settings{Instructions: aws.String(a.Instructions)}})
 	} else {
 		voices := novasonic.Voices(novasonic.ModelV2)
 		a.What, a.Voice = novasonic.SwapChange, voices[c.rng.IntN(len(voices))].ID
@@ -283,6 +287,9 @@ func (c *conversation) request(k talk.Kind) talk.Request {
 }
 
 func (c *conversation) anyKind() talk.Kind {
+	if c.plan.chains && chance(c.rng, 0.08) {
+		return talk.ChainedTools
+	}
 	return pick(c.rng,
 		weighted[talk.Kind]{10, talk.Short}, weighted[talk.Kind]{6, talk.Medium}, weighted[talk.Kind]{2, talk.Long},
 		weighted[talk.Kind]{2, talk.FastTool}, weighted[talk.Kind]{2, talk.SlowTool}, weighted[talk.Kind]{1, talk.EndlessTool},

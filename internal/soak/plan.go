@@ -26,11 +26,14 @@ type plan struct {
 
 	behaviour    sonictest.Behaviour
 	delivery     sonictest.Delivery
+	distance     time.Duration
 	continuation novasonic.Continuation
 	faults       []oracle.Fault
 	credentials  []sonictest.Credentials // nil: one that does not expire
 
-	restless float64 // how often the application asks for a move
+	restless  float64 // how often the application asks for a move
+	chains    bool    // some tools are called because of what others returned
+	instructs bool    // some changes are of the instructions
 }
 
 // random is the generator of one of the things that a seed decides, so that a
@@ -88,6 +91,12 @@ func draw(seed uint64, o *Options) plan {
 	}
 	p.continuation = scaled(p.life, random(seed, "policy"))
 	p.behave(random(seed, "behaviour"))
+	if seed >= generation {
+		p.more(random(seed, "second generation"))
+	}
+	if seed >= 2*generation {
+		p.far(random(seed, "distance"))
+	}
 	if !o.faults.credentials || chance(rng, 0.8) {
 		p.faults = o.faults.draw(random(seed, "faults"), p.life)
 	}
@@ -166,6 +175,28 @@ func (p *plan) behave(rng *rand.Rand) {
 	p.delivery.Speed = pick(rng, weighted[float64]{5, 2.5}, weighted[float64]{1, 1.5}, weighted[float64]{1, 8})
 }
 
+// more is what the second generation of seeds has besides.
+func (p *plan) more(rng *rand.Rand) {
+	b := &p.behaviour
+	p.chains = chance(rng, 0.7)
+	p.instructs = chance(rng, 0.5)
+	b.Interruption.CallsStand = chance(rng, 0.3)
+	b.Interruption.AudioPartial = !b.Interruption.AudioInterrupted && chance(rng, 0.15)
+	b.TranscriptFirst = chance(rng, 0.15)
+	b.TextInParts = chance(rng, 0.1)
+	if chance(rng, 0.2) {
+		b.LeadingSpace = sonictest.Off
+	}
+}
+
+// far puts a distance between the client and the service, which takes no time in the
+// first two generations.
+func (p *plan) far(rng *rand.Rand) {
+	if chance(rng, 0.7) {
+		p.distance = between(rng, 5*time.Millisecond, 75*time.Millisecond).Round(time.Millisecond)
+	}
+}
+
 // server is the emulator's configuration.
 func (p *plan) server() sonictest.Config {
 	c := sonictest.Config{
@@ -174,6 +205,7 @@ func (p *plan) server() sonictest.Config {
 		// Without jitter it is known to the sample when an answer is due.
 		Latency:     sonictest.Latency{Jitter: -1},
 		Delivery:    p.delivery,
+		Distance:    p.distance,
 		Limits:      sonictest.Limits{Life: p.life},
 		Credentials: p.credentials,
 		KeepAudio:   true,
@@ -186,6 +218,10 @@ func (p *plan) server() sonictest.Config {
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("%v, streams of %v, %v in pieces of %v, answers at %v in chunks of %v",
+	s := fmt.Sprintf("%v, streams of %v, %v in pieces of %v, answers at %v in chunks of %v",
 		p.length.Round(time.Second), p.life, p.input, p.chunk, p.output, p.outputChunk)
+	if p.distance > 0 {
+		s += fmt.Sprintf(", %v from the service", p.distance)
+	}
+	return s
 }

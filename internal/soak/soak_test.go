@@ -30,7 +30,8 @@ func TestTheSameSeedMakesTheSamePlan(t *testing.T) {
 
 func TestPlansCanWork(t *testing.T) {
 	o := &Options{}
-	for seed := range uint64(200) {
+	for n := range uint64(400) {
+		seed := n + n%(newest+1)*generation
 		p := draw(seed, o)
 		c := novasonic.Config{InputRate: p.input, OutputRate: p.output, Continuation: p.continuation}
 		if err := c.Validate(); err != nil {

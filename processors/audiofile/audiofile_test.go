@@ -143,7 +143,7 @@ func TestWhatCannotBeReadIsSaidInOneLine(t *testing.T) {
 		"missing":            {filepath.Join(t.TempDir(), "none.wav"), "none.wav: no such file or directory: check the path", fs.ErrNotExist},
 		"missing and odd":    {filepath.Join(t.TempDir(), "none.xyz"), "none.xyz: no such file or directory", fs.ErrNotExist},
 		"a folder":           {t.TempDir(), "it is a folder", nil},
-		"unknown extension":  {save(t, "a.ogg", whole), "the extension is not known: .ogg is neither .wav nor .mp3: convert it first, for instance with: ffmpeg -i DIR/a.ogg DIR/a.wav", audiofile.ErrExtension},
+		"unknown extension":  {save(t, "a.ogg", whole), "the extension is not known: .ogg is neither .wav nor .mp3: convert it first, for instance with: ffmpeg -i DIR/a.ogg DIR/a-converted.wav", audiofile.ErrExtension},
 		"no bytes":           {save(t, "a.wav", nil), "a.wav: it holds no audio: the file has no bytes", audiofile.ErrEmpty},
 		"no samples":         {save(t, "a.wav", wavBytes(t, audio.Mono(audio.Rate16k), nil)), "a.wav: it holds no audio: its length is zero", audiofile.ErrEmpty},
 		"text named WAV":     {save(t, "a.wav", []byte("Hello, this is not audio at all, is it?")), "a.wav: wav: not a WAV file: it is a text file: name a WAV or MP3 file", nil},
@@ -205,6 +205,38 @@ func TestATruncatedFileGivesItsSamplesAndThenSaysSo(t *testing.T) {
 	}
 	if err := audiofile.Check(save(t, "b.wav", wavBytes(t, f, want))); err != nil {
 		t.Errorf("Check of a whole file: %v", err)
+	}
+}
+
+func TestAFileWithNaNsIsReadAndThenSaidToBeDamaged(t *testing.T) {
+	float := func(values ...float32) []byte { // at 16 kHz
+		data := binary.LittleEndian.AppendUint32([]byte("data"), uint32(4*len(values)))
+		for _, v := range values {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+		}
+		b := []byte("WAVEfmt \x10\x00\x00\x00\x03\x00\x01\x00\x80\x3e\x00\x00\x00\xfa\x00\x00\x04\x00\x20\x00")
+		b = append(b, data...)
+		return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(b))), b...)
+	}
+	path := save(t, "a.wav", float(0.5, float32(math.NaN()), 0.5))
+	r, err := audiofile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got := make([]int16, 10)
+	if n, err := r.Read(got); err != nil || !slices.Equal(got[:n], []int16{16384, 0, 16384}) {
+		t.Errorf("it reads %v, %v", got[:n], err)
+	}
+	_, readErr := r.Read(got)
+	for what, err := range map[string]error{"Read": readErr, "Check": audiofile.Check(path)} {
+		var bad *audiofile.Error
+		if !errors.As(err, &bad) || !errors.Is(err, wav.ErrDamaged) || !strings.Contains(bad.Mend, "ffmpeg") || !strings.Contains(err.Error(), "(sample 1)") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := audiofile.Check(save(t, "b.wav", float(0.5, -2, 0.5))); err != nil {
+		t.Errorf("Check of a loud file: %v", err)
 	}
 }
 

@@ -57,7 +57,7 @@ func Open(path string) (*Reader, error) { return OpenContext(context.Background(
 // over the [*Error] wraps its cause. Once the file is open ctx has no part in it:
 // a Read that waits is ended by [Reader.Close].
 func OpenContext(ctx context.Context, path string) (*Reader, error) {
-	named, err := extension("open", path, "convert it first, for instance with: "+ffmpeg.Command(path, ".wav"))
+	named, err := extension("open", path, "convert it first, for instance with: "+ffmpeg.Command(path, "-converted.wav"))
 	if err != nil {
 		if _, missing := os.Stat(path); missing != nil {
 			return nil, system("open", path, missing)
@@ -197,7 +197,7 @@ func undecodable(op, path string, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return failed(op, path, err, "copy it again, or keep what there is with: %s", ffmpeg.Command(path, "-whole.wav"))
-	case errors.Is(err, mp3.ErrDamaged):
+	case errors.Is(err, mp3.ErrDamaged), errors.Is(err, wav.ErrDamaged):
 		return failed(op, path, err, "copy it again, or keep what is left with: %s", ffmpeg.Command(path, "-whole.wav"))
 	}
 	return system(op, path, err)

@@ -50,7 +50,8 @@ type voice struct {
 }
 
 // slack is how much of a sentence may go unheard: a resampler before the
-// loudspeaker keeps the last of it until more comes.
+// loudspeaker keeps the last of it until more comes. By as much positions may go
+// back: where audio is converted, they are rounded.
 const slack = 20 * time.Millisecond
 
 // ---- answers
@@ -258,7 +259,7 @@ func (b *book) audioSent(f *frames.AudioOutput) {
 		b.voices = append(b.voices, v)
 	}
 	gap := audio.Position(f.Format.Rate.Samples(b.cfg.MaxGap))
-	if v.rate != f.Format.Rate || f.Position < v.sent || f.Position > v.sent+gap {
+	if v.rate != f.Format.Rate || f.Position+v.slack() < v.sent || f.Position > v.sent+gap {
 		// What is heard of it from now on is told by another clock.
 		b.issue(BadPosition, fmt.Sprintf("track %q jumps from %d of %d Hz to %d of %d Hz", track, v.sent, int(v.rate), f.Position, int(f.Format.Rate)))
 		for _, r := range v.runs {
@@ -266,10 +267,10 @@ func (b *book) audioSent(f *frames.AudioOutput) {
 		}
 		*v = voice{track: track, rate: f.Format.Rate, heard: f.Position}
 	}
-	v.sent = f.End()
 	if r := b.speakerOf(b.name(f.Response)); r != nil {
 		b.addAudio(v, r, f)
 	}
+	v.sent = max(v.sent, f.End())
 }
 
 // speakerOf returns the answer that audio belongs to; nil if it is no speech.
@@ -302,7 +303,7 @@ func (b *book) addAudio(v *voice, r *response, f *frames.AudioOutput) {
 		return // dropped on its way, or soon
 	}
 	if current != nil && len(r.pending) == 0 && !current.over && slices.Contains(v.runs, current) {
-		current.to = f.End()
+		current.to = max(current.to, f.End())
 		return
 	}
 	notes := r.pending
@@ -318,7 +319,8 @@ func (b *book) addAudio(v *voice, r *response, f *frames.AudioOutput) {
 		b.issue(TooMuch, "audio that waits to be heard")
 		v.runs = append(v.runs[:0:0], v.runs[1:]...)
 	}
-	u := &run{of: r, rate: v.rate, from: f.Position, to: f.End(), heard: f.Position, notes: slices.Clone(notes)}
+	from := max(f.Position, v.sent) // where they overlap, it is the sentence before that is heard
+	u := &run{of: r, rate: v.rate, from: from, to: max(from, f.End()), heard: from, notes: slices.Clone(notes)}
 	for _, n := range notes {
 		n.run = u
 	}
@@ -387,6 +389,8 @@ func (u *run) last() bool { return u.of.runs[len(u.of.runs)-1] == u }
 
 func (u *run) slack() audio.Position { return audio.Position(u.rate.Samples(slack)) }
 
+func (v *voice) slack() audio.Position { return audio.Position(v.rate.Samples(slack)) }
+
 // whole reports whether all of a run was heard.
 func (u *run) whole() bool { return u.complete && u.heard+u.slack() >= u.to }
 
@@ -446,13 +450,12 @@ func (b *book) playout(p *frames.Playout) {
 		return
 	}
 	heard := p.Heard.At(p.Rate, v.rate)
-	edge := audio.Position(v.rate.Samples(slack))
 	switch {
-	case heard > v.sent+edge:
+	case heard > v.sent+v.slack():
 		b.issue(BadPosition, fmt.Sprintf("playout of track %q up to %d, of which %d were sent", track, heard, v.sent))
 		return
 	case heard < v.heard:
-		if heard+edge < v.heard {
+		if heard+v.slack() < v.heard {
 			b.issue(BadOrder, fmt.Sprintf("playout of track %q goes back from %d to %d", track, v.heard, heard))
 		}
 		return
@@ -490,7 +493,7 @@ func (b *book) runHeard(v *voice, u *run, p *frames.Playout, heard audio.Positio
 		if begins {
 			n.Audio = Span{Track: v.track, Rate: v.rate, Start: from, End: from}
 			n.Place = Span{Rate: p.OutputRate, Start: at(from), End: at(from)}
-			n.Rough = len(u.notes) > 1
+			n.Rough = i > 0 // the first begins with the audio
 		}
 		n.Audio.End = max(n.Audio.End, min(u.heard, to))
 		if n.Place.Rate == p.OutputRate {

@@ -75,7 +75,7 @@
 //	    "language": "en", "typed": true,          of callers
 //	    "start_ms": 4200, "end_ms": 5200,         place in milliseconds; not read
 //	    "place": {"track": "caller", "rate": 24000, "start": 100800, "end": 124800},
-//	    "rough": true,                            place is when it was told
+//	    "rough": true,                            see Entry.Rough
 //	    "audio": {"track": "agent", "rate": 24000, "start": 0, "end": 24000},
 //	    "call": {"id": "c1", "name": "get_price", "arguments": {}, "result": {}, "elapsed_ms": 120.007},
 //	    "clipped_bytes": 12

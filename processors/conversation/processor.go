@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -47,7 +48,7 @@ type Config struct {
 	MaxText int
 
 	// MaxGap is how far ahead of the call a position may be before it is taken
-	// for an error; 1 hour by default.
+	// for an error; 1 ms at least, 1 hour by default.
 	MaxGap time.Duration
 }
 
@@ -58,7 +59,9 @@ const (
 	defaultMaxGap     = time.Hour
 )
 
+// withDefaults returns c with its defaults, and what is wrong with it.
 func (c Config) withDefaults() (Config, error) {
+	var wrong mistakes.List
 	for _, v := range []struct {
 		value *int
 		name  string
@@ -69,17 +72,18 @@ func (c Config) withDefaults() (Config, error) {
 		{&c.MaxText, "MaxText", defaultMaxText},
 	} {
 		if *v.value < 0 {
-			return c, fmt.Errorf("configure conversation: %s is %d: it cannot be negative", v.name, *v.value)
+			wrong.Add("%s is %d: at least 1, or 0 for the default", v.name, *v.value)
 		}
 		if *v.value == 0 {
 			*v.value = v.def
 		}
 	}
-	if c.MaxGap < 0 {
-		return c, fmt.Errorf("configure conversation: MaxGap is %v: it cannot be negative", c.MaxGap)
-	}
+	wrong.Duration("MaxGap", c.MaxGap, time.Millisecond, 0)
 	if c.MaxGap == 0 {
 		c.MaxGap = defaultMaxGap
+	}
+	if err := wrong.Err(); err != nil {
+		return c, fmt.Errorf("configure conversation: %w", err)
 	}
 	return c, nil
 }

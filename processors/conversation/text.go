@@ -17,7 +17,7 @@ import (
 //	 00:04.2  agent   A full service is [interrupted; not heard: ninety pounds.]
 //	    --    agent   [not heard: Parts are extra.]
 //
-// Times that are no more than when something was told have a "~" before them.
+// Times that are not known to the sample have a "~" before them; see [Entry.Rough].
 func (t Transcript) WriteText(w io.Writer) error {
 	var b bytes.Buffer
 	if t.Dropped > 0 {

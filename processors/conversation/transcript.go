@@ -104,8 +104,10 @@ type Entry struct {
 	// as there is none: nothing was heard yet.
 	Place Span
 
-	// Rough says that Place is no more than when it was told: the recogniser
-	// does not tell positions, or told impossible ones. For tools it always is.
+	// Rough says that it is not known to the sample where Place begins. It is when
+	// it was told, where the recogniser does not tell positions, or told impossible
+	// ones, and always for tools; or it is reckoned from the letters, for a sentence
+	// of the agent's that begins within audio which came for several.
 	Rough bool
 
 	// Audio is the part of the agent's track that was heard of it.

@@ -19,7 +19,8 @@ type delayed struct {
 	verb   string // what it does to a track, for errors
 	strict bool   // what it cannot work on is dropped
 
-	// open begins the work on a format. nil is that there is nothing to do.
+	// open begins the work on a format. nil is that there is nothing to do. An error
+	// is told once in ten seconds of the track.
 	open func(audio.Format) (work, error)
 
 	tracks     tracks.Map[*stretch]
@@ -47,7 +48,7 @@ type work interface {
 type stretch struct {
 	in       audio.Format
 	work     work           // nil: it goes on as it is
-	refused  bool           // because it cannot be worked on
+	refused  error          // why it cannot be worked on, if that is the reason
 	next     audio.Position // of the input
 	position audio.Position // of the output
 	last     frames.Frame   // what its rest is a part of; nil if there is none
@@ -64,11 +65,12 @@ func (d *delayed) Process(ctx context.Context, f frames.Frame, dir frames.Direct
 		}
 		return nil
 	case *frames.TTSStop, *frames.End, *frames.Stop:
-		// The agent falls silent in the middle of what the caller says.
-		if _, tts := f.(*frames.TTSStop); dir == frames.Downstream && (!tts || d.side == Output) {
+		if dir == frames.Downstream {
 			var failed error
 			for _, s := range d.tracks.All() {
-				failed = errors.Join(failed, d.finish(ctx, s, out))
+				if s.endsWith(f) {
+					failed = errors.Join(failed, d.finish(ctx, s, out))
+				}
 			}
 			return errors.Join(failed, out.Send(ctx, f, dir))
 		}
@@ -95,12 +97,10 @@ func (d *delayed) take(ctx context.Context, f frames.Frame, a *frames.Audio, out
 			failed = d.finish(ctx, old, out)
 			d.tracks.Delete(leaves)
 		}
-		var err error
-		s, err = d.begin(a)
-		failed = errors.Join(failed, d.complain(a.Track, "format", err))
+		s = d.begin(a)
 	}
 	if s.work == nil {
-		return errors.Join(failed, d.pass(ctx, f, s.refused, out))
+		return errors.Join(failed, d.complain(a.Track, "format", s.refused), d.pass(ctx, f, s.refused != nil, out))
 	}
 	if extra := len(a.Samples) % a.Format.Channels; extra != 0 {
 		// The frame is not to blame: it goes on.
@@ -124,17 +124,12 @@ func (d *delayed) pass(ctx context.Context, f frames.Frame, refused bool, out *p
 }
 
 // begin begins the work on a track.
-func (d *delayed) begin(a *frames.Audio) (*stretch, error) {
+func (d *delayed) begin(a *frames.Audio) *stretch {
 	s := &stretch{in: a.Format, next: a.Position}
-	d.tracks.Put(a.Track, s)
-	w, err := d.open(a.Format)
-	if err != nil {
-		s.refused = true
-		return s, err
-	}
-	s.work = w
+	s.work, s.refused = d.open(a.Format)
 	s.restart()
-	return s, nil
+	d.tracks.Put(a.Track, s)
+	return s
 }
 
 // restart makes a stretch ready for what does not continue.
@@ -145,12 +140,29 @@ func (s *stretch) restart() {
 	}
 }
 
-// finish sends what is still held back of a stretch.
+// endsWith reports whether nothing continues the stretch when f comes behind it:
+// of the voices, a TTSStop ends the one whose response it names. Others go on, and
+// so does the caller.
+func (s *stretch) endsWith(f frames.Frame) bool {
+	stop, ok := f.(*frames.TTSStop)
+	if !ok {
+		return true
+	}
+	voice, ok := s.last.(*frames.AudioOutput)
+	return ok && voice.Response == stop.Response
+}
+
+// finish sends what is still held back of a stretch. Its last sample is the one
+// before that with which a stretch would begin that continues it: the two never
+// overlap, however their lengths round at the other rate.
 func (d *delayed) finish(ctx context.Context, s *stretch, out *pipeline.Port) error {
 	if s.last == nil {
 		return nil
 	}
 	samples, err := s.work.rest()
+	to := s.work.format()
+	left := max(s.next.At(s.in.Rate, to.Rate)-s.position, 0)
+	samples = samples[:min(left, audio.Position(to.Frames(len(samples))))*audio.Position(to.Channels)]
 	err = d.send(ctx, s, samples, err, out)
 	s.restart()
 	return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/audio/enhance"
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -22,7 +23,7 @@ type enhancer struct {
 //
 // Positions are kept right: the latency of the filters is taken out, so that each
 // sample is where its position says. For that, as much audio is held back until
-// more of its track arrives, or End, or TTSStop for the agent's. A gap in the
+// more of its track arrives, or End, or the TTSStop of the agent's response. A gap in the
 // positions remains one, and the filters are reset there. Where the format
 // changes they are made anew. Audio of a format which they refuse passes as it is.
 // That, and filters that do not make numbers, is reported once in ten seconds of a
@@ -40,17 +41,29 @@ func (e *enhancer) Name() string { return "enhance" }
 // Start makes the filters once, for a usual format, to refuse a configuration
 // that makes no sense before the call rather than in it.
 func (e *enhancer) Start(context.Context, *pipeline.Port) error {
+	var wrong mistakes.List
+	e.side.check(&wrong)
+	wrong.Join(e.suits())
+	if err := wrong.Err(); err != nil {
+		return fmt.Errorf("configure enhance: %w", err)
+	}
+	return nil
+}
+
+// suits returns nil if there is a usual rate that the filters work at, and
+// otherwise what is wrong.
+func (e *enhancer) suits() error {
 	var first error
 	for _, rate := range []audio.SampleRate{audio.Rate16k, audio.Rate48k, audio.Rate8k, audio.Rate24k} {
 		_, err := enhance.NewChain(audio.Mono(rate), e.stages...)
 		if err == nil {
-			return nil // it suits some
+			return nil
 		}
 		if first == nil {
 			first = err
 		}
 	}
-	return fmt.Errorf("configure enhance: %w", first)
+	return first
 }
 
 // chain makes the filters for a track.

@@ -116,7 +116,6 @@ func TestWhatHasNothingToChangePassesTheVeryFrame(t *testing.T) {
 	}{
 		"a format that is the right one": {p: filter.Resample(filter.Input, same)},
 		"a gain of none":                 {p: filter.Gain(filter.Input, 0)},
-		"a gain that is no number":       {p: filter.Gain(filter.Input, math.NaN())},
 		"the agent's side":               {p: filter.Gain(filter.Output, 6)},
 		"gain on the way up":             {p: filter.Gain(filter.Input, 6), up: true},
 		"mute on the way up":             {p: filter.NewMute(filter.Discard), up: true},

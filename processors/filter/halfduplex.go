@@ -33,12 +33,13 @@ type HalfDuplexConfig struct {
 	// BreakThrough is the level in dBFS RMS at which the caller is let through all
 	// the same, to interrupt the agent: it must be above what the microphone hears
 	// of the loudspeaker, or the agent interrupts itself. The first 10 to 20 ms of
-	// what breaks through are lost. 0, the default, lets nothing through.
+	// what breaks through are lost. From -90, the last of 16 bits, to less than 0; 0,
+	// the default, lets nothing through.
 	BreakThrough float64
 
 	// BreakHold is how long the microphone stays open after the last 10 ms that
 	// were as loud as BreakThrough; 600 ms by default: longer than the soft part
-	// of a word.
+	// of a word. It needs a BreakThrough.
 	BreakHold time.Duration
 }
 
@@ -54,36 +55,45 @@ type HalfDuplexConfig struct {
 //	           fade       hold  │◀──▶│
 //
 // It goes by what is heard, not by what is generated: by BotStartedSpeaking and
-// BotStoppedSpeaking, which the output sends. Hold and fades are counted on the
+// BotStoppedSpeaking, which the output sends. Where several agents have outputs of
+// their own, the last to fall silent opens it. Hold and fades are counted on the
 // clock of the microphone's samples. Positions do not change: a closed microphone
 // sends silence, which keeps services going. While it is open, frames pass as they
 // are.
+//
+// A track whose format makes no sense is silent while the agent speaks, and
+// reported once in ten seconds of its audio.
 //
 // A sound that is played behind the agent's voice (frames.PlayBackground) does not
 // close it: no BotStartedSpeaking tells of one. Use no such sounds with a
 // loudspeaker that the microphone hears, or none that would be taken for speech.
 type HalfDuplex struct {
 	cfg        HalfDuplexConfig
-	spoken     bool // the agent is being heard
+	voices     int       // of agents, that are being heard
+	held       int       // that have stopped, and may go on
+	silent     time.Time // since when none has been heard
 	mics       tracks.Map[*mic]
 	complaints tracks.Complaints
 }
 
 // mic is the state of a track.
 type mic struct {
-	format audio.Format
-	ok     bool           // the format is
-	next   audio.Position // behind what has been counted
-	fade   []float32      // the gain on the way from closed to open, whose ends are those
-	at     int            // where it is on that way
-	hold   int64          // samples that it stays closed still
-	open   int64          // samples that it stays open still, for one who breaks through
-	block  int            // samples of which a level is taken
-	filled int
-	power  []float64 // of each channel, in this block
+	format  audio.Format
+	refused error          // what is wrong with the format
+	next    audio.Position // behind what has been counted
+	fade    []float32      // the gain on the way from closed to open, whose ends are those
+	at      int            // where it is on that way
+	hold    int64          // samples that it stays closed still when no agent is heard
+	open    int64          // samples that it stays open still, for one who breaks through
+	block   int            // samples of which a level is taken
+	filled  int
+	power   []float64 // of each channel, in this block
 }
 
-const breakBlock = 10 * time.Millisecond
+const (
+	breakBlock = 10 * time.Millisecond
+	softest    = -90 // dBFS; any room is louder
+)
 
 // NewHalfDuplex makes a HalfDuplex.
 func NewHalfDuplex(cfg HalfDuplexConfig) *HalfDuplex {
@@ -93,7 +103,7 @@ func NewHalfDuplex(cfg HalfDuplexConfig) *HalfDuplex {
 	if cfg.Fade == 0 {
 		cfg.Fade = 10 * time.Millisecond
 	}
-	if cfg.BreakHold == 0 {
+	if cfg.BreakHold == 0 && cfg.BreakThrough != 0 {
 		cfg.BreakHold = 600 * time.Millisecond
 	}
 	return &HalfDuplex{cfg: cfg}
@@ -112,8 +122,11 @@ func (h *HalfDuplex) Start(context.Context, *pipeline.Port) error {
 	if !(h.cfg.Duck >= 0) { // nor is NaN
 		wrong.Add("Duck is %g dB: at least 0", h.cfg.Duck)
 	}
-	if !(h.cfg.BreakThrough <= 0) {
-		wrong.Add("BreakThrough is %g dBFS: below 0, or 0 for none", h.cfg.BreakThrough)
+	if !(h.cfg.BreakThrough >= softest && h.cfg.BreakThrough <= 0) {
+		wrong.Add("BreakThrough is %g dBFS: from %d to below 0, or 0 for none", h.cfg.BreakThrough, softest)
+	}
+	if h.cfg.BreakThrough == 0 && h.cfg.BreakHold != 0 {
+		wrong.Add("BreakHold is %v, and nothing breaks through: set BreakThrough, or leave it out", h.cfg.BreakHold)
 	}
 	if err := wrong.Err(); err != nil {
 		return fmt.Errorf("configure half duplex: %w", err)
@@ -127,14 +140,10 @@ func (h *HalfDuplex) Process(ctx context.Context, f frames.Frame, dir frames.Dir
 	case *frames.Interruption:
 		return nil
 	case *frames.BotStartedSpeaking:
-		h.spoken = true
+		h.voices++
+		h.held = max(h.held-1, 0)
 	case *frames.BotStoppedSpeaking:
-		if h.spoken {
-			h.spoken = false
-			for _, m := range h.mics.All() {
-				m.hold = m.format.Rate.Samples(h.cfg.Hold)
-			}
-		}
+		h.stopped(f)
 	case *frames.AudioInput:
 		if dir == frames.Downstream {
 			g, err := h.gate(f)
@@ -145,24 +154,38 @@ func (h *HalfDuplex) Process(ctx context.Context, f frames.Frame, dir frames.Dir
 	return out.Send(ctx, f, dir)
 }
 
+// stopped takes in that a voice is no longer heard.
+func (h *HalfDuplex) stopped(f *frames.BotStoppedSpeaking) {
+	switch {
+	case f.Interrupted && h.held > 0:
+		h.held-- // it was silent before
+	case h.voices > 0:
+		if h.voices--; h.voices > 0 {
+			break
+		}
+		h.silent = time.Now()
+		for _, m := range h.mics.All() {
+			m.hold = m.format.Rate.Samples(h.cfg.Hold)
+		}
+	}
+	if f.Held {
+		h.held++
+	}
+}
+
 // gate returns f, or a frame like it with what may pass of it.
 func (h *HalfDuplex) gate(f *frames.AudioInput) (*frames.AudioInput, error) {
 	m, known := h.mics.Get(f.Track)
-	var err error
 	if !known || m.format != f.Format {
 		was := m
-		if m, err = h.newMic(f.Format); err != nil {
-			err = h.complaints.Let(f.Track, "format", fmt.Errorf("gate track %q: %w; it is silent while the agent speaks", f.Track, err))
-		}
+		m = h.newMic(f.Format)
 		m.next = f.Position
-		if h.spoken {
-			m.at = 0 // nothing is faded that was never heard
-		}
 		m.inherit(was)
 		h.mics.Put(f.Track, m)
 	}
-	if !m.ok {
-		if !h.spoken {
+	if m.refused != nil {
+		err := h.complaints.Let(f.Track, "format", fmt.Errorf("gate track %q: %w; it is silent while the agent speaks", f.Track, m.refused))
+		if h.voices == 0 {
 			return f, err
 		}
 		return with(f, silent(f.Audio)).(*frames.AudioInput), err
@@ -173,11 +196,11 @@ func (h *HalfDuplex) gate(f *frames.AudioInput) (*frames.AudioInput, error) {
 	case lost < -audio.Position(f.Format.Rate): // a second: its clock has begun anew
 		m.next = f.Position
 	}
-	if !h.spoken && m.hold == 0 && m.at == len(m.fade)-1 { // open, and stays so
+	if h.voices == 0 && m.hold == 0 && m.at == len(m.fade)-1 { // open, and stays so
 		m.next = max(m.next, f.End())
 		m.open, m.filled = 0, 0
 		clear(m.power)
-		return f, err
+		return f, nil
 	}
 	a := f.Audio
 	a.Samples = make([]int16, len(f.Samples))
@@ -193,7 +216,7 @@ func (h *HalfDuplex) gate(f *frames.AudioInput) (*frames.AudioInput, error) {
 			a.Samples[i+c] = int16(float32(f.Samples[i+c]) * gain)
 		}
 	}
-	return with(f, a).(*frames.AudioInput), err
+	return with(f, a).(*frames.AudioInput), nil
 }
 
 func silent(a frames.Audio) frames.Audio {
@@ -201,13 +224,12 @@ func silent(a frames.Audio) frames.Audio {
 	return a
 }
 
-// newMic makes the state for a format.
-func (h *HalfDuplex) newMic(f audio.Format) (*mic, error) {
-	m := &mic{format: f}
-	if err := f.Validate(); err != nil {
-		return m, err
+// newMic makes the state of a track that is new.
+func (h *HalfDuplex) newMic(f audio.Format) *mic {
+	m := &mic{format: f, refused: f.Validate()}
+	if m.refused != nil {
+		return m
 	}
-	m.ok = true
 	closed := 0.0
 	if h.cfg.Duck > 0 {
 		closed = math.Pow(10, -h.cfg.Duck/20)
@@ -216,15 +238,20 @@ func (h *HalfDuplex) newMic(f audio.Format) (*mic, error) {
 	for i := range steps + 1 {
 		m.fade = append(m.fade, float32(closed+(1-closed)*(0.5-0.5*math.Cos(math.Pi*float64(i)/float64(steps)))))
 	}
-	m.at = steps
+	// When the agent fell silent is on no clock of a track that nobody knew then. It is
+	// not faded either, as it was never heard.
+	m.hold = f.Rate.Samples(max(h.cfg.Hold-time.Since(h.silent), 0))
+	if h.voices == 0 && m.hold == 0 {
+		m.at = steps
+	}
 	m.block = max(int(f.Rate.Samples(breakBlock)), 1)
 	m.power = make([]float64, f.Channels)
-	return m, nil
+	return m
 }
 
 // inherit takes over how far closed a track was before its format changed.
 func (m *mic) inherit(was *mic) {
-	if was == nil || !was.ok || !m.ok {
+	if was == nil || was.refused != nil || m.refused != nil {
 		return
 	}
 	convert := func(n int64) int64 {
@@ -236,14 +263,14 @@ func (m *mic) inherit(was *mic) {
 
 // step moves on by a sample.
 func (m *mic) step(h *HalfDuplex) {
-	closed := (h.spoken || m.hold > 0) && m.open == 0
+	closed := (h.voices > 0 || m.hold > 0) && m.open == 0
 	switch {
 	case closed && m.at > 0:
 		m.at--
 	case !closed && m.at < len(m.fade)-1:
 		m.at++
 	}
-	if m.hold > 0 && !h.spoken {
+	if m.hold > 0 { // while an agent speaks, it makes no difference
 		m.hold--
 	}
 	if m.open > 0 {

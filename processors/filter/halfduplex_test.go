@@ -172,6 +172,23 @@ func TestALoudCallerBreaksThrough(t *testing.T) {
 	})
 }
 
+func TestALoudCallerStaysThroughWhenTheFormatChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{BreakThrough: -20})
+		r.h.Send(&frames.BotStartedSpeaking{})
+		r.level = 8000 // -12 dBFS
+		r.listen(t, 300*time.Millisecond)
+		r.out, r.level = nil, 2000
+		r.format, r.position = audio.Mono(audio.Rate16k), 0
+		r.listen(t, 800*time.Millisecond)
+		// 600 ms behind the last loud block.
+		want := []level{{"full", 0}, {"between", 9599}, {"none", 9599 + 159}}
+		if got := r.levels(); !alike(got, want) {
+			t.Errorf("behind the change the caller is %v, want %v", got, want)
+		}
+	})
+}
+
 func TestNobodyBreaksThroughWhereThatIsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
@@ -265,6 +282,77 @@ func TestAMicrophoneThatAppearsWhileTheAgentIsHeardIsClosed(t *testing.T) {
 	})
 }
 
+func TestAMicrophoneThatAppearsWhenTheAgentHasJustStoppedIsClosedForTheRestOfTheHold(t *testing.T) {
+	for later, want := range map[time.Duration][]level{
+		0:                      {{"none", 0}, {"between", 2400}, {"full", 2479}},
+		100 * time.Millisecond: {{"none", 0}, {"between", 1600}, {"full", 1679}},
+		300 * time.Millisecond: {{"full", 0}},
+		time.Hour:              {{"full", 0}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
+			r.h.Send(&frames.BotStartedSpeaking{}, &frames.BotStoppedSpeaking{})
+			time.Sleep(later)
+			r.listen(t, 500*time.Millisecond)
+			if got := r.levels(); !alike(got, want) {
+				t.Errorf("one that appears %v later is %v, want %v", later, got, want)
+			}
+		})
+	}
+}
+
+func TestTheLastAgentToFallSilentOpensTheMicrophone(t *testing.T) {
+	started := func() frames.Frame { return &frames.BotStartedSpeaking{} }
+	stopped := func() frames.Frame { return &frames.BotStoppedSpeaking{} }
+	held := func() frames.Frame { return &frames.BotStoppedSpeaking{Held: true} }
+	cut := func() frames.Frame { return &frames.BotStoppedSpeaking{Interrupted: true} }
+	for name, c := range map[string]struct {
+		list []func() frames.Frame
+		open bool
+	}{
+		"two speak":                         {[]func() frames.Frame{started, started}, false},
+		"one of two stops":                  {[]func() frames.Frame{started, started, stopped}, false},
+		"both stop":                         {[]func() frames.Frame{started, started, stopped, stopped}, true},
+		"one is held, and the other speaks": {[]func() frames.Frame{started, started, held}, false},
+		"what was held is cut, and the other speaks": {[]func() frames.Frame{started, started, held, cut}, false},
+		"both are cut, of which one was held":        {[]func() frames.Frame{started, started, held, cut, cut}, true},
+		"one goes on that was held":                  {[]func() frames.Frame{started, held, started}, false},
+		"one stops that was held before":             {[]func() frames.Frame{started, held, started, cut}, true},
+		"one stops that never spoke":                 {[]func() frames.Frame{stopped, started}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
+				r.listen(t, 20*time.Millisecond)
+				for _, f := range c.list {
+					r.h.SendUp(f())
+				}
+				r.listen(t, 500*time.Millisecond)
+				want := int16(0)
+				if c.open {
+					want = r.level
+				}
+				if got := r.out[len(r.out)-1]; got != want {
+					t.Errorf("10,000 is %d, want %d", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestAFormatThatIsRefusedIsReportedOnceInTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, audio.Mono(audio.Rate8k), filter.HalfDuplexConfig{})
+		f := audio.Format{Rate: 8000, Channels: 65}
+		for i := range 1000 { // 20 s
+			r.h.Send(&frames.AudioInput{Audio: frames.Audio{Format: f, Samples: make([]int16, 160*65), Track: "mic", Position: audio.Position(160 * i)}})
+		}
+		if errs := r.h.Errors(); len(errs) != 2 || !strings.Contains(errs[1].Err.Error(), "499 times more") {
+			t.Errorf("it reports %v", errs)
+		}
+	})
+}
+
 func TestFormatsThatAreNoneAndAlternateAreReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, audio.Format{}, filter.HalfDuplexConfig{})
@@ -298,13 +386,16 @@ func TestAFormatThatIsNoneIsReportedOnceAndSilencedWhileTheAgentSpeaks(t *testin
 
 func TestHalfDuplexRefusesWhatMakesNoSense(t *testing.T) {
 	for want, cfg := range map[string]filter.HalfDuplexConfig{
-		"configure half duplex: Hold is -1ns: 1ms to 1m0s":       {Hold: -1},
-		"configure half duplex: Fade is 1h0m0s: 100µs to 1m0s":   {Fade: time.Hour},
-		"configure half duplex: BreakHold is -1ns":               {BreakHold: -1},
-		"configure half duplex: Duck is -3 dB: at least 0":       {Duck: -3},
-		"configure half duplex: Duck is NaN dB":                  {Duck: math.NaN()},
-		"configure half duplex: BreakThrough is 6 dBFS: below 0": {BreakThrough: 6},
-		"configure half duplex: BreakThrough is NaN dBFS":        {BreakThrough: math.NaN()},
+		"configure half duplex: Hold is -1ns: 1ms to 1m0s":                               {Hold: -1},
+		"configure half duplex: Fade is 1h0m0s: 100µs to 1m0s":                           {Fade: time.Hour},
+		"configure half duplex: BreakHold is -1ns":                                       {BreakHold: -1},
+		"configure half duplex: Duck is -3 dB: at least 0":                               {Duck: -3},
+		"configure half duplex: Duck is NaN dB":                                          {Duck: math.NaN()},
+		"BreakThrough is 6 dBFS: from -90 to below 0, or 0":                              {BreakThrough: 6},
+		"configure half duplex: BreakThrough is NaN dBFS":                                {BreakThrough: math.NaN()},
+		"configure half duplex: BreakThrough is -200 dBFS":                               {BreakThrough: -200},
+		"configure half duplex: BreakThrough is -Inf dBFS":                               {BreakThrough: math.Inf(-1)},
+		"BreakHold is 1s, and nothing breaks through: set BreakThrough, or leave it out": {BreakHold: time.Second},
 		"configure half duplex: Hold is 300ns: 1ms to 1m0s, or 0 for the default (300 nanoseconds: was another unit meant? write 300*time.Millisecond, or time.Second)": {Hold: 300},
 		"was another unit meant? write 10*":  {Fade: 10},
 		"was another unit meant? write 600*": {BreakHold: 600},

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"context"
+	"errors"
 
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
@@ -25,6 +26,14 @@ type where struct {
 }
 
 func (w *where) Name() string { return w.name }
+
+// Start refuses a filter that has nothing to ask.
+func (w *where) Start(context.Context, *pipeline.Port) error {
+	if w.keep == nil {
+		return errors.New("configure filter: there is no function that tells what to keep: give Where one")
+	}
+	return nil
+}
 
 func (w *where) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	if !essential(f) && !w.keep(f, dir) {

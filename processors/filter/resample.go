@@ -6,6 +6,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/internal/convert"
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -17,10 +18,11 @@ type converter struct {
 
 // Resample makes a processor that converts one side's audio to another rate and
 // number of channels. Positions are converted with it, and the delay of the
-// filter is taken out: each sample is where its position says. For that, audio
-// is held back by 52 samples of the lower rate (3 ms at 16 kHz), until more of
-// its track arrives, or End, or TTSStop for the agent's. A gap in the positions
-// remains one. Audio that cannot be converted is dropped, and reported once in ten
+// filter is taken out: each sample is where its position says, or up to one
+// sample before. For that, audio is held back by 52 samples of the lower rate
+// (3 ms at 16 kHz), until more of its track arrives, or End, or the TTSStop of the
+// agent's response. A gap in the positions remains one, and what is contiguous
+// remains so. Audio that cannot be converted is dropped, and reported once in ten
 // seconds of its track. Of more than 64 tracks, the one that has been quiet for
 // longest is finished.
 func Resample(side Side, to audio.Format) pipeline.Processor {
@@ -32,9 +34,12 @@ func Resample(side Side, to audio.Format) pipeline.Processor {
 // Name returns "resample".
 func (c *converter) Name() string { return "resample" }
 
-// Start checks the format.
+// Start checks the side and the format.
 func (c *converter) Start(context.Context, *pipeline.Port) error {
-	if err := c.to.Validate(); err != nil {
+	var wrong mistakes.List
+	c.side.check(&wrong)
+	wrong.Join(c.to.Validate())
+	if err := wrong.Err(); err != nil {
 		return fmt.Errorf("configure resample: %w", err)
 	}
 	return nil

@@ -2,12 +2,13 @@ package filter
 
 import (
 	"context"
-	"math"
+	"fmt"
 	"slices"
 	"sync/atomic"
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/mistakes"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -18,6 +19,13 @@ const (
 	Input  Side = iota // the caller's: AudioInput
 	Output             // the agent's: AudioOutput
 )
+
+// check says if it is nobody's side.
+func (s Side) check(wrong *mistakes.List) {
+	if s > Output {
+		wrong.Add("there is no side %d: use Input, the caller's, or Output, the agent's", s)
+	}
+}
 
 // of returns the audio in f if it is of that side and on its way downstream.
 func (s Side) of(f frames.Frame, dir frames.Direction) *frames.Audio {
@@ -54,7 +62,24 @@ type louder struct {
 	db   float64
 }
 
+// mostGain is the most that a filter amplifies, as enhance.AGC: what needs more is
+// below the noise of 16 bits.
+const mostGain = 60
+
 func (g *louder) Name() string { return "gain" }
+
+// Start checks the configuration.
+func (g *louder) Start(context.Context, *pipeline.Port) error {
+	var wrong mistakes.List
+	g.side.check(&wrong)
+	if !(g.db <= mostGain) { // nor is NaN
+		wrong.Add("a gain of %g dB is not possible: %d at most, or math.Inf(-1) for silence", g.db, mostGain)
+	}
+	if err := wrong.Err(); err != nil {
+		return fmt.Errorf("configure gain: %w", err)
+	}
+	return nil
+}
 
 func (g *louder) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
 	if a := g.side.of(f, dir); a != nil && g.db != 0 {
@@ -67,12 +92,9 @@ func (g *louder) Process(ctx context.Context, f frames.Frame, dir frames.Directi
 }
 
 // Gain makes a processor that makes one side's audio louder or softer by db
-// decibels; 6 doubles the amplitude, what exceeds full scale saturates, and
-// math.Inf(-1) silences. NaN counts as 0.
+// decibels, 60 at most; 6 doubles the amplitude, what exceeds full scale saturates,
+// and math.Inf(-1) silences.
 func Gain(side Side, db float64) pipeline.Processor {
-	if math.IsNaN(db) {
-		db = 0
-	}
 	return pipeline.Inline(&louder{side, db})
 }
 
@@ -115,6 +137,14 @@ func (m *Mute) On() bool { return !m.off.Load() }
 
 // Name returns "mute".
 func (m *Mute) Name() string { return "mute" }
+
+// Start checks the policy.
+func (m *Mute) Start(context.Context, *pipeline.Port) error {
+	if m.policy > Discard {
+		return fmt.Errorf("configure mute: there is no policy %d: use Silence or Discard", m.policy)
+	}
+	return nil
+}
 
 // Process mutes the caller's audio, and passes everything else on.
 func (m *Mute) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {

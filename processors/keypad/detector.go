@@ -44,11 +44,12 @@ type Detector struct {
 
 // line is what is known of a track.
 type line struct {
-	format audio.Format
-	det    *dtmf.Detector // nil if the format cannot be listened to
-	base   audio.Position // of the detector's clock
-	events []dtmf.Event
-	mono   []int16
+	format  audio.Format
+	det     *dtmf.Detector // nil if the format is refused
+	refused error          // why the format cannot be listened to
+	base    audio.Position // of the detector's clock
+	events  []dtmf.Event
+	mono    []int16
 
 	// With Remove: what is held back, and the tones in it.
 	held  []*frames.AudioInput
@@ -110,12 +111,11 @@ func (d *Detector) listen(ctx context.Context, f *frames.AudioInput, out *pipeli
 	if l == nil {
 		var err error
 		if l, err = d.open(ctx, f, out); err != nil {
-			// The frame is not to blame: it goes on.
-			return errors.Join(out.Send(ctx, f, frames.Downstream), d.complain(f.Track, "format", err))
+			return err
 		}
 	}
-	if l.det == nil {
-		return out.Send(ctx, f, frames.Downstream)
+	if l.det == nil { // the frame is not to blame: it goes on
+		return errors.Join(out.Send(ctx, f, frames.Downstream), d.complain(f.Track, "format", l.refused))
 	}
 	l.hear(f)
 	if !d.cfg.Remove {
@@ -131,7 +131,8 @@ func (d *Detector) listen(ctx context.Context, f *frames.AudioInput, out *pipeli
 	return l.pass(ctx, l.next()-l.lag(), out)
 }
 
-// open begins to listen to the track of f.
+// open begins to listen to the track of f. It fails if what makes room cannot be
+// closed.
 func (d *Detector) open(ctx context.Context, f *frames.AudioInput, out *pipeline.Port) (*line, error) {
 	if leaves, full := d.lines.Room(); full {
 		old, _ := d.lines.Get(leaves)
@@ -139,16 +140,11 @@ func (d *Detector) open(ctx context.Context, f *frames.AudioInput, out *pipeline
 			return nil, err
 		}
 	}
-	l := &line{format: f.Format, base: f.Position}
+	l := &line{format: f.Format, base: f.Position, refused: f.Format.Validate()}
+	if l.refused == nil {
+		l.det, l.refused = dtmf.NewDetector(f.Format.Rate)
+	}
 	d.lines.Put(f.Track, l)
-	if err := f.Format.Validate(); err != nil {
-		return nil, err
-	}
-	det, err := dtmf.NewDetector(f.Format.Rate)
-	if err != nil {
-		return nil, err
-	}
-	l.det = det
 	return l, nil
 }
 
@@ -179,7 +175,9 @@ func (d *Detector) tell(ctx context.Context, track string, l *line, out *pipelin
 	events := l.events
 	l.events = l.events[:0]
 	for _, e := range events {
-		l.mark(e)
+		if d.cfg.Remove {
+			l.mark(e)
+		}
 		if e.Up != d.cfg.Released {
 			continue
 		}

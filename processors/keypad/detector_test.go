@@ -210,6 +210,78 @@ func TestBadPositionsMakeNoKeys(t *testing.T) {
 	}
 }
 
+func TestAudioThatComesTwiceMovesNoKey(t *testing.T) {
+	for _, f := range []audio.Format{phone, audio.Stereo(audio.Rate8k)} {
+		synctest.Test(t, func(t *testing.T) {
+			list := packets(f, 500, audio.Remix(nil, append(tones(t, f.Rate, "159"), make([]int16, 800)...), 1, f.Channels))
+			keys := func(list []frames.Frame) (keys []string) {
+				got, _ := through(t, keypad.NewDetector(keypad.DetectorConfig{Released: true}), list...)
+				for _, f := range got {
+					if k, ok := f.(*frames.DTMFInput); ok {
+						keys = append(keys, fmt.Sprintf("%c from %d to %d", k.Digit, k.Position, k.End))
+					}
+				}
+				return keys
+			}
+			want := keys(list)
+			var twice []frames.Frame // each also with a quarter of the one before
+			for i, g := range list {
+				a := g.(*frames.AudioInput).Audio
+				if i > 0 {
+					before := list[i-1].(*frames.AudioInput).Samples
+					again := len(before) / 4
+					a.Samples = append(slices.Clone(before[len(before)-again:]), a.Samples...)
+					a.Position -= audio.Position(f.Frames(again))
+				}
+				twice = append(twice, &frames.AudioInput{Audio: a})
+			}
+			if got := keys(twice); !slices.Equal(got, want) || len(want) != 3 {
+				t.Errorf("%v: in audio that overlaps it hears %q, want %q", f, got, want)
+			}
+		})
+	}
+}
+
+// Around a tone the audio is faded out and in alike, over 2 ms each, to and from 3
+// ms beyond the tone. An offset shows it.
+func TestTheAudioAroundARemovedToneIsFadedEvenly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const offset, margin, fade = 2000, 24, 16
+		pcm := append(tones(t, phone.Rate, "5"), make([]int16, 1600)...)
+		for i := range pcm {
+			pcm[i] += offset
+		}
+		got, _ := through(t, keypad.NewDetector(keypad.DetectorConfig{Remove: true, Released: true}), packets(phone, 0, pcm)...)
+		var key *frames.DTMFInput
+		var clean []int16
+		for _, f := range got {
+			switch f := f.(type) {
+			case *frames.DTMFInput:
+				key = f
+			case *frames.AudioInput:
+				clean = append(clean, f.Samples...)
+			}
+		}
+		if key == nil || len(clean) != len(pcm) {
+			t.Fatalf("%v, and %d samples of %d", key, len(clean), len(pcm))
+		}
+		from, to := int(key.Position)-margin, int(key.End)+margin
+		if !audio.IsSilent(clean[from:to]) {
+			t.Errorf("the tone from %d to %d left something", key.Position, key.End)
+		}
+		for i := range 2 * fade {
+			want := int16(offset)
+			if i < fade-1 {
+				want = int16(math.Round(offset * float64(i+1) / (fade + 1)))
+			}
+			before, behind := clean[from-1-i], clean[to+i]
+			if before != behind || before < want-1 || before > want+1 {
+				t.Errorf("%d samples off it is %d before and %d behind, want %d", i+1, before, behind, want)
+			}
+		}
+	})
+}
+
 func TestKeysAreHeardBeforeAndBehindAChangeOfFormat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := packets(phone, 0, tones(t, phone.Rate, "12"))
@@ -278,6 +350,9 @@ func TestAudioThatCannotBeListenedToForLongIsReportedOnceInTenSeconds(t *testing
 	for name, frame := range map[string]func(i int) frames.Audio{
 		"positions on no clock": func(int) frames.Audio {
 			return frames.Audio{Format: phone, Samples: make([]int16, 160), Position: math.MinInt64}
+		},
+		"a low rate": func(i int) frames.Audio {
+			return frames.Audio{Format: audio.Mono(2000), Samples: make([]int16, 40), Position: audio.Position(40 * i)}
 		},
 		"low rates that alternate": func(i int) frames.Audio {
 			f := audio.Mono([]audio.SampleRate{1000, 2000}[i%2])

@@ -19,7 +19,7 @@
 // itself, as telephone providers' WebSockets do, sends [frames.DTMFInput], and
 // needs no [Detector]; one that can press keys takes [frames.DTMFOutput], and
 // needs no [Dialler]. A key that neither is there for is reported, once in a call
-// (pipeline.ErrUndone). A service that gathers keys itself, as package novasonic
+// (pipeline.ErrUnhandled). A service that gathers keys itself, as package novasonic
 // does, needs no [Keys].
 //
 // The tones are those of package audio/dtmf, which says what is heard as a key

@@ -9,6 +9,7 @@ import (
 	"github.com/parley-go/parley/audio/dtmf"
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/internal/mistakes"
+	"github.com/parley-go/parley/internal/tracks"
 	"github.com/parley-go/parley/pipeline"
 )
 
@@ -31,8 +32,9 @@ type KeysConfig struct {
 
 	// Format makes what is sent of the keys of an entry, instead of a
 	// [frames.Text] with Prefix: a text in words, or a frame of the application's
-	// own. It is sent downstream; nil sends nothing. Format is called by one
-	// goroutine at a time and must return soon.
+	// own. It is sent downstream, and no interruption drops it ([frames.Keep]); nil
+	// sends nothing. Format is called by one goroutine at a time and must return
+	// soon.
 	Format func(keys string) frames.Frame
 
 	// Swallow keeps the keys themselves from going on, downstream. A service that
@@ -47,7 +49,10 @@ const NoEnd byte = 0xFF
 // Keys is a processor that gathers the keys which a caller presses
 // ([frames.DTMFInput]) to one [frames.Text]: a number, a date, a choice. Make
 // one with [NewKeys]. The keys themselves pass on as well, unless they are to be
-// swallowed.
+// swallowed. No interruption drops an entry: it is what the caller has said.
+//
+// The keys of each track are an entry of their own. Of more than 64 tracks with an
+// entry, the one on which no key has come for longest ends its.
 type Keys struct {
 	config KeysConfig
 
@@ -56,9 +61,14 @@ type Keys struct {
 	flushing chan struct{}
 
 	mu      sync.Mutex
-	pressed []byte
-	last    time.Time
+	entries tracks.Map[*entry] // those that are not over
 	wake    chan struct{}
+}
+
+// entry is what has been pressed on a track.
+type entry struct {
+	keys []byte
+	last time.Time // when the last of them came
 }
 
 // NewKeys makes a Keys.
@@ -114,7 +124,7 @@ func (k *Keys) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 		}
 	case *frames.End, *frames.Stop:
 		if dir == frames.Downstream {
-			if err := k.flush(ctx, 0, out); err != nil {
+			if err := k.flush(ctx, out, all); err != nil {
 				return err
 			}
 		}
@@ -133,16 +143,17 @@ func (k *Keys) take(ctx context.Context, f *frames.DTMFInput, out *pipeline.Port
 	if unknown != nil {
 		return fmt.Errorf("gather keys: %w", unknown)
 	}
-	return k.press(ctx, f.Digit, out)
+	return k.press(ctx, f, out)
 }
 
-func (k *Keys) press(ctx context.Context, digit byte, out *pipeline.Port) error {
-	k.mu.Lock()
-	k.pressed, k.last = append(k.pressed, digit), time.Now()
-	full := digit == k.config.End || len(k.pressed) >= k.config.Max
-	k.mu.Unlock()
-	if full {
-		return k.flush(ctx, 0, out)
+func (k *Keys) press(ctx context.Context, f *frames.DTMFInput, out *pipeline.Port) error {
+	if leaves, full := k.room(f.Track); full {
+		if err := k.flush(ctx, out, of(leaves)); err != nil {
+			return err
+		}
+	}
+	if k.add(f) {
+		return k.flush(ctx, out, of(f.Track))
 	}
 	select {
 	case k.wake <- struct{}{}:
@@ -151,40 +162,78 @@ func (k *Keys) press(ctx context.Context, digit byte, out *pipeline.Port) error 
 	return nil
 }
 
-// flush sends the entry on, if there is one, and if its last key is as old as
-// age. When it returns nil, every entry that was taken before, by Run or by
-// Process, has been sent: nothing that is sent afterwards overtakes one.
-func (k *Keys) flush(ctx context.Context, age time.Duration, out *pipeline.Port) error {
+// room returns whose entry must end before one of a track can begin, if any must.
+func (k *Keys) room(track string) (leaves string, full bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, known := k.entries.Get(track); known {
+		return "", false
+	}
+	return k.entries.Room()
+}
+
+// add adds a key to the entry of its track, and reports whether that ends it.
+func (k *Keys) add(f *frames.DTMFInput) (ends bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, known := k.entries.Get(f.Track)
+	if !known {
+		e = &entry{}
+		k.entries.Put(f.Track, e)
+	}
+	e.keys, e.last = append(e.keys, f.Digit), time.Now()
+	return f.Digit == k.config.End || len(e.keys) >= k.config.Max
+}
+
+// over reports whether the entry of a track is over.
+type over func(track string, e *entry) bool
+
+func all(string, *entry) bool { return true }
+
+func of(name string) over { return func(track string, _ *entry) bool { return track == name } }
+
+func (k *Keys) paused(_ string, e *entry) bool { return time.Since(e.last) >= k.config.Pause }
+
+// flush sends on the entries that are over. When it returns nil, every entry that
+// was taken before, by Run or by Process, has been sent: nothing that is sent
+// afterwards overtakes one.
+func (k *Keys) flush(ctx context.Context, out *pipeline.Port, over over) error {
 	select {
 	case k.flushing <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	defer func() { <-k.flushing }()
-	keys := k.empty(age)
-	if keys == "" {
-		return nil
+	for {
+		keys := k.next(over)
+		if keys == "" {
+			return nil
+		}
+		f := k.config.Format(keys)
+		if f == nil {
+			continue
+		}
+		if err := out.Send(ctx, frames.Keep(f), frames.Downstream); err != nil {
+			return err
+		}
 	}
-	f := k.config.Format(keys)
-	if f == nil {
-		return nil
-	}
-	return out.Send(ctx, f, frames.Downstream)
 }
 
-// empty empties the entry, if its last key is as old as age, and returns it.
-func (k *Keys) empty(age time.Duration) string {
+// next removes an entry that is over and returns its keys, or nothing if there is
+// none.
+func (k *Keys) next(over over) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.last) < age {
-		return "" // a key has come since its end was decided
+	for track, e := range k.entries.All() {
+		if over(track, e) { // it may have gone on since that was decided
+			k.entries.Delete(track)
+			return string(e.keys)
+		}
 	}
-	text := string(k.pressed)
-	k.pressed = k.pressed[:0]
-	return text
+	return ""
 }
 
-// Run ends an entry after the pause.
+// Run ends entries after the pause.
 func (k *Keys) Run(ctx context.Context, out *pipeline.Port) error {
 	timer := time.NewTimer(k.config.Pause)
 	defer timer.Stop()
@@ -195,15 +244,22 @@ func (k *Keys) Run(ctx context.Context, out *pipeline.Port) error {
 		case <-ctx.Done():
 			return nil
 		}
-		k.mu.Lock()
-		left := k.config.Pause - time.Since(k.last)
-		k.mu.Unlock()
-		if left > 0 {
-			timer.Reset(left)
-			continue
-		}
-		if err := k.flush(ctx, k.config.Pause, out); err != nil {
+		if err := k.flush(ctx, out, k.paused); err != nil {
 			return err
 		}
+		if left, waits := k.left(); waits {
+			timer.Reset(left)
+		}
 	}
+}
+
+// left returns how long it is until an entry is over, if there is one.
+func (k *Keys) left() (left time.Duration, waits bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	left = k.config.Pause
+	for _, e := range k.entries.All() {
+		left, waits = min(left, k.config.Pause-time.Since(e.last)), true
+	}
+	return left, waits
 }

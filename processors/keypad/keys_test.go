@@ -2,6 +2,7 @@ package keypad_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/pipeline"
+	"github.com/parley-go/parley/pipeline/pipelinetest"
 	"github.com/parley-go/parley/processors/keypad"
 )
 
@@ -117,4 +119,119 @@ func TestWhatIsNoKeyIsReportedAndNotGathered(t *testing.T) {
 			t.Errorf("errors %v", errs)
 		}
 	})
+}
+
+func TestTheKeysOfEachTrackAreAnEntryOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := pipelinetest.New(t, keypad.NewKeys(keypad.KeysConfig{Swallow: true, Max: 4}))
+		press := func(track string, keys string) {
+			for _, k := range []byte(keys) {
+				h.Send(&frames.DTMFInput{Digit: k, Track: track})
+			}
+		}
+		entries := func(want ...string) {
+			t.Helper()
+			var got []string
+			for _, f := range h.All() {
+				got = append(got, f.(*frames.Text).Text)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+		press("alice", "1")
+		press("bob", "9")
+		press("alice", "2")
+		press("bob", "8")
+		press("alice", "#")
+		entries("DTMF: 12#") // and bob's goes on
+		h.Advance(time.Second)
+		press("alice", "34")
+		h.Advance(time.Second)
+		entries("DTMF: 98") // two seconds after its last key
+		press("carol", "555")
+		h.Advance(time.Second)
+		entries("DTMF: 34")
+		press("carol", "5")
+		entries("DTMF: 5555")
+		press("bob", "7")
+		press("alice", "6")
+		h.Advance(2 * time.Second)
+		entries("DTMF: 6", "DTMF: 7")
+		h.Advance(time.Minute)
+		entries()
+	})
+}
+
+func TestTheEntryThatHasWaitedForLongestEndsWhenThereAreTooMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := pipelinetest.New(t, keypad.NewKeys(keypad.KeysConfig{Swallow: true}))
+		for i := range 64 {
+			h.Send(&frames.DTMFInput{Digit: byte('0' + i%10), Track: fmt.Sprint(i)})
+		}
+		h.Send(&frames.DTMFInput{Digit: '*', Track: "0"})
+		if got := h.All(); len(got) != 0 {
+			t.Fatalf("of 64 tracks came %v", got)
+		}
+		h.Send(&frames.DTMFInput{Digit: '*', Track: "new"})
+		if got := h.All(); len(got) != 1 || got[0].String() != `Text("DTMF: 1")` {
+			t.Errorf("for another came %v, want what was pressed on track 1", got)
+		}
+		h.Send(&frames.Stop{})
+		if got := h.All(); len(got) != 64+1 {
+			t.Errorf("at the end there came %d frames, want 64 entries and it", len(got))
+		}
+	})
+}
+
+// busy does not go on with a word of the agent's until it is let go, and notes what
+// comes behind it.
+type busy struct {
+	got  []string
+	free chan struct{}
+}
+
+func (b *busy) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
+	switch f := f.(type) {
+	case *frames.LLMText:
+		<-b.free
+	case *frames.Text, *entry:
+		b.got = append(b.got, f.String())
+	}
+	return out.Send(ctx, f, dir)
+}
+
+func TestNoInterruptionDropsAnEntry(t *testing.T) {
+	for want, format := range map[string]func(string) frames.Frame{
+		`Text("DTMF: 1234#")`: nil,
+		"entry 1234#":         func(keys string) frames.Frame { return &entry{keys: keys} },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &busy{free: make(chan struct{})}
+			line := pipeline.New(pipeline.Config{}, keypad.NewKeys(keypad.KeysConfig{Format: format}), b)
+			done := make(chan error, 1)
+			go func() { done <- line.Run(t.Context()) }()
+			send := func(f frames.Frame) {
+				if err := line.Send(t.Context(), f); err != nil {
+					t.Errorf("send %v: %v", f, err)
+				}
+				synctest.Wait()
+			}
+			send(&frames.LLMText{Text: "busy"})
+			for _, k := range []byte("1234#") {
+				send(&frames.DTMFInput{Digit: k})
+			}
+			send(&frames.Text{Text: "what may be dropped"})
+			line.Interrupt("barge-in")
+			synctest.Wait()
+			close(b.free)
+			send(&frames.End{})
+			if err := <-done; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+			if !slices.Equal(b.got, []string{want}) {
+				t.Errorf("behind the interruption came %q, want %q", b.got, want)
+			}
+		})
+	}
 }

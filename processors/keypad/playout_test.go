@@ -92,7 +92,7 @@ func TestKeysThatNobodyCanPressAreReportedOnceInACall(t *testing.T) {
 					t.Errorf("it reports %v, want %d", errs, c.want)
 				}
 				for _, f := range errs {
-					if !errors.Is(f.Err, pipeline.ErrUndone) || !strings.Contains(f.Err.Error(), "put keypad.NewDialler before it") {
+					if !errors.Is(f.Err, pipeline.ErrUnhandled) || !strings.Contains(f.Err.Error(), "put keypad.NewDialler before it") {
 						t.Errorf("it reports %v", f)
 					}
 				}

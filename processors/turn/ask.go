@@ -76,14 +76,14 @@ type recording struct{ frames []*frames.AudioInput }
 
 func (r *recording) forget() { r.frames = nil }
 
-// add keeps a frame, and those of the last d before it.
+// add keeps a frame, and those of the last d before it that it goes on from.
 func (r *recording) add(f *frames.AudioInput, d time.Duration) {
-	if n := len(r.frames); n > 0 && r.frames[n-1].Format != f.Format {
-		r.frames = nil
+	if n := len(r.frames); n > 0 && (r.frames[n-1].Format != f.Format || r.frames[n-1].Position > f.Position) {
+		r.frames = nil // positions may begin anew
 	}
 	r.frames = append(r.frames, f)
 	from := f.End() - audio.Position(f.Format.Rate.Samples(d))
-	for len(r.frames) > 1 && (r.frames[0].End() <= from || r.frames[0].Position > f.Position) {
+	for len(r.frames) > 1 && r.frames[0].End() <= from {
 		r.frames[0] = nil
 		r.frames = r.frames[1:]
 	}

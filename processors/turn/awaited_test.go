@@ -11,14 +11,17 @@ import (
 
 func TestACoughDoesNotPutAnEndToAnAnswerThatIsAwaited(t *testing.T) {
 	for name, c := range map[string]struct {
-		recovery turn.Recovery
-		cough    []string
+		cfg   turn.Config
+		cough []string
 	}{
-		"with recovery":    {turn.Recovery{On: true}, nil},
-		"without recovery": {turn.Recovery{}, []string{"started", "stopped"}}, // a turn, which interrupts nothing
+		"with recovery":    {turn.Config{Recovery: turn.Recovery{On: true}}, nil},
+		"without recovery": {turn.Config{}, []string{"started", "stopped"}}, // a turn, which interrupts nothing
+		// Interrupt is not asked, so that Recovery acts though nothing may interrupt.
+		"with recovery, and nothing may interrupt":    {turn.Config{Recovery: turn.Recovery{On: true}, Interrupt: turn.Never()}, nil},
+		"without recovery, and nothing may interrupt": {turn.Config{Interrupt: turn.Never()}, []string{"started", "stopped"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			holding(t, turn.Config{Recovery: c.recovery}, func(h *call) {
+			holding(t, c.cfg, func(h *call) {
 				h.transcribed()
 				h.wait(500 * ms)
 				h.speaks(200 * ms)

@@ -11,8 +11,8 @@ func Voice() Condition {
 	return &builtin{name: "Voice", holds: func(f *Facts) (bool, time.Duration) { return f.Voice, 0 }}
 }
 
-// Speech holds when the caller's voice has been heard for d in this utterance,
-// by the caller's clock.
+// Speech holds when the caller's voice has been heard for d in this utterance, by
+// the positions of the audio that has come.
 func Speech(d time.Duration) Condition {
 	b := &builtin{name: fmt.Sprintf("Speech(%v)", d), wrong: tooShort(d)}
 	if d < 0 {
@@ -25,10 +25,10 @@ func Speech(d time.Duration) Condition {
 // spoken reports whether the voice has been heard for d.
 func (f *Facts) spoken(d time.Duration) (bool, time.Duration) {
 	switch {
-	case f.Voiced > 0 && f.Voiced >= d:
+	case f.Voiced >= d && (f.Voice || f.Voiced > 0):
 		return true, 0
 	case f.Voice:
-		return f.Since(f.VoiceFrom, d-f.Voiced)
+		return false, f.VoiceTo + d - f.Voiced
 	}
 	return false, 0
 }
@@ -64,7 +64,7 @@ func Released() Condition {
 // processors/vad takes 800 ms for that by default, and then any d up to 800 ms is
 // the same; give it vad.Params{Stop: 200 * time.Millisecond} in front of a turn.
 func Silence(d time.Duration) Condition {
-	b := &builtin{name: fmt.Sprintf("Silence(%v)", d), end: true, wrong: tooShort(d)}
+	b := &builtin{name: fmt.Sprintf("Silence(%v)", d), end: true, from: d, wrong: tooShort(d)}
 	if d < 0 {
 		b.wrong = "silence is not shorter than 0; use Silence(0) to end with the detector's word"
 	}

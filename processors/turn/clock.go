@@ -25,6 +25,10 @@ const (
 //	clock   ───────────────────▶ ─ ─ ─ ─ ▶────────────▶
 //	          by positions        by the    by positions,
 //	                              wall      which now begin later
+//
+// Whether the audio was late or the source has paused is seen only by what follows.
+// What comes faster than it is long is the backlog of a jam: its time has gone by
+// already, and the clock stands until all of it has come.
 type clock struct {
 	origin time.Time
 	last   time.Duration
@@ -32,6 +36,7 @@ type clock struct {
 	// Of the caller's audio, once it has come.
 	heard  bool
 	offset time.Duration    // from a position's time to the clock's
+	lag    time.Duration    // how much of the clock's time there is no audio of, which may still come
 	wall   time.Time        // when the last of it came …
 	end    time.Duration    // … and the clock's time of its end
 	to     audio.Position   // its end on the track
@@ -41,6 +46,7 @@ type clock struct {
 // mark is an instant, and where it is on the caller's track.
 type mark struct {
 	at   time.Duration
+	by   time.Duration // the same in the time of the audio alone, without what the wall's clock added; at, as long as there is none
 	pos  audio.Position
 	rate audio.SampleRate // 0 where the position is not known
 }
@@ -62,25 +68,31 @@ func (c *clock) now(wall time.Time) time.Duration {
 // time.
 func (c *clock) audio(wall time.Time, to audio.Position, length int64, rate audio.SampleRate) time.Duration {
 	now := c.now(wall)
-	end := rate.Duration(int64(to))
-	late := wall.Sub(c.wall)
-	ahead := end - rate.Duration(length) + c.offset - c.end // the hole before it
-	switch {
-	case !c.heard, late > stall:
-		c.offset = now - end // it was said while the wall's clock went on
-	case ahead < -time.Millisecond, ahead > leap:
-		c.offset = c.end + rate.Duration(length) - end // its clock has jumped
+	end, long := rate.Duration(int64(to)), rate.Duration(length)
+	next := end + c.offset // when it ends, by its positions
+	if hole := next - long - c.end; hole < -time.Millisecond || hole > leap {
+		next = c.end + long // its clock has jumped
 	}
-	c.heard, c.wall, c.end, c.to, c.rate = true, wall, end+c.offset, to, rate
+	switch late := now - next; {
+	case !c.heard:
+		next = now
+	case wall.Sub(c.wall) > stall: // it was said while the wall's clock went on
+		next, c.lag = now, max(0, c.lag+late)
+	case c.lag > 0 && late < 0: // it was said before that, and jammed
+		back := min(c.lag, -late)
+		next, c.lag = next-back, c.lag-back
+	}
+	c.heard, c.wall, c.end, c.to, c.rate, c.offset = true, wall, next, to, rate, next-end
 	c.last = max(c.last, c.end)
 	return c.last
 }
 
 // here returns the mark of the present.
 func (c *clock) here(wall time.Time) mark {
-	m := mark{at: c.now(wall)}
+	now := c.now(wall)
+	m := mark{at: now, by: now}
 	if c.heard {
-		m.pos, m.rate = c.to, c.rate
+		m.by, m.pos, m.rate = c.end-c.lag, c.to, c.rate
 		if c.last-c.end > stall {
 			m.pos += audio.Position(c.rate.Samples(c.last - c.end))
 		}
@@ -91,10 +103,11 @@ func (c *clock) here(wall time.Time) mark {
 // mark returns the mark of a position on the caller's track, which is not later
 // than now.
 func (c *clock) mark(wall time.Time, pos audio.Position, rate audio.SampleRate) mark {
-	now := c.now(wall)
-	m := mark{at: now, pos: pos, rate: rate}
+	m := c.here(wall)
+	m.pos, m.rate = pos, rate
 	if c.heard && rate > 0 {
-		m.at = max(0, min(now, rate.Duration(int64(pos))+c.offset))
+		at := rate.Duration(int64(pos)) + c.offset
+		m.at, m.by = max(0, min(m.at, at)), min(m.by, at-c.lag)
 	}
 	return m
 }

@@ -46,8 +46,8 @@ type Facts struct {
 	Detector  bool          // there is one: it has told something in this call
 	Voice     bool          // it hears the voice now
 	VoiceFrom time.Duration // where the last stretch of voice began
-	VoiceTo   time.Duration // where it ended, if Voice is false
-	Voiced    time.Duration // the length of the stretches of this utterance, but for the one that goes on
+	VoiceTo   time.Duration // where it ended or, if Voice is true, up to where it was heard
+	Voiced    time.Duration // how long it was heard in this utterance, by the audio's positions alone
 
 	// The caller's words. An utterance lasts from the end of a turn to the end of
 	// the next, or until what was said without one is forgotten.
@@ -107,8 +107,9 @@ type builtin struct {
 	holds func(f *Facts) (bool, time.Duration)
 	wrong string // what is wrong with it, and how to mend it
 
-	end bool // it makes sense only where a turn is to end
-	tap bool // it needs a Tap
+	end  bool          // it makes sense only where a turn is to end
+	from time.Duration // how long after the beginning of a turn it holds at the earliest
+	tap  bool          // it needs a Tap
 }
 
 func (b *builtin) Holds(f *Facts) (bool, time.Duration) { return b.holds(f) }

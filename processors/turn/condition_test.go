@@ -19,9 +19,10 @@ func TestConditionsHoldForTheFactsThatTheyAreAbout(t *testing.T) {
 	}{
 		"speech that was long enough, and is over":   {turn.Speech(500 * ms), turn.Facts{Voiced: 600 * ms}, true, 0},
 		"speech that was too short, and is over":     {turn.Speech(500 * ms), turn.Facts{Voiced: 400 * ms}, false, 0},
-		"speech that goes on, and is long enough":    {turn.Speech(500 * ms), turn.Facts{Voice: true, VoiceFrom: now - 500*ms}, true, 0},
-		"speech that goes on, and will be":           {turn.Speech(500 * ms), turn.Facts{Voice: true, VoiceFrom: now - 300*ms}, false, now + 200*ms},
-		"speech in two stretches":                    {turn.Speech(500 * ms), turn.Facts{Voice: true, VoiceFrom: now - 300*ms, Voiced: 100 * ms}, false, now + 100*ms},
+		"speech that goes on, and is long enough":    {turn.Speech(500 * ms), turn.Facts{Voice: true, VoiceTo: now, Voiced: 500 * ms}, true, 0},
+		"speech that goes on, and will be":           {turn.Speech(500 * ms), turn.Facts{Voice: true, VoiceTo: now, Voiced: 300 * ms}, false, now + 200*ms},
+		"speech of which no more comes":              {turn.Speech(500 * ms), turn.Facts{Voice: true, VoiceFrom: now - time.Second, VoiceTo: now - 700*ms, Voiced: 300 * ms}, false, now - 500*ms},
+		"any speech, at its beginning":               {turn.Speech(0), turn.Facts{Voice: true, VoiceFrom: now, VoiceTo: now}, true, 0},
 		"any speech, where there was none":           {turn.Speech(0), turn.Facts{}, false, 0},
 		"silence while there is a voice":             {turn.Silence(time.Second), turn.Facts{Detector: true, Voice: true}, false, 0},
 		"silence after the voice":                    {turn.Silence(time.Second), turn.Facts{Detector: true, VoiceTo: now - 400*ms}, false, now + 600*ms},

@@ -21,7 +21,10 @@ type Config struct {
 	// Name is the processor's name. Default: "turn".
 	Name string
 
-	// Track is the caller's audio track; others are not looked at. Default: any.
+	// Track is the caller's track. What is of others is passed on and not looked
+	// at, muted neither; what is of no track is the caller's. Default: the first of
+	// which there is audio, a voice or a transcript; if more follow, ErrTracks is
+	// reported. A Processor is for one caller.
 	Track string
 
 	// Start is when the caller takes the turn. After a turn it must first cease
@@ -60,7 +63,7 @@ type Config struct {
 	Idle []Reminder
 
 	// MaxTurn is how long a turn may last. Then it is ended, and ErrEndless
-	// reported. Default: 2 min.
+	// reported. No shorter than the silence that End waits for. Default: 2 min.
 	MaxTurn time.Duration
 
 	// MaxQuiet is for how long no audio may come while the detector says that
@@ -226,6 +229,9 @@ func (c Config) validate(tapped bool) error {
 	} {
 		mistaken.Duration(d.name, d.value, leastTime, 0)
 	}
+	if full := c.withDefaults(); full.MaxTurn >= leastTime && soonest(full.End) > full.MaxTurn {
+		wrong("End: it cannot hold before %v, and MaxTurn has ended every turn after %v; make MaxTurn longer, or what End waits for shorter", soonest(full.End), full.MaxTurn)
+	}
 	last := time.Duration(0)
 	for i, p := range c.Idle {
 		if p.After <= last {
@@ -256,6 +262,10 @@ func check(field string, c Condition, tapped bool) error {
 		}
 		if c == nil {
 			wrong("there is no condition; leave it out")
+			return
+		}
+		if mistakes.IsNil(c) {
+			wrong("a nil %T is no condition; give it something to ask, or leave it out", c)
 			return
 		}
 		if p, ok := c.(parent); ok && len(p.members()) == 0 {
@@ -331,6 +341,28 @@ func released(c Condition) bool {
 		return c.name == "Released"
 	}
 	return false
+}
+
+// soonest returns how long after the beginning of a turn an end may hold at the
+// earliest, as far as that can be told.
+func soonest(c Condition) (from time.Duration) {
+	switch c := c.(type) {
+	case all:
+		for _, c := range c {
+			from = max(from, soonest(c))
+		}
+	case anyOf:
+		for i, c := range c {
+			if s := soonest(c); i == 0 || s < from {
+				from = s
+			}
+		}
+	case *builtin:
+		from = c.from
+	case *semantic:
+		from = c.cfg.Pause
+	}
+	return from
 }
 
 // Settings changes, in mid-call, how turns are taken. It is what a

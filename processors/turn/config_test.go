@@ -75,6 +75,13 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 		"a reminder without a unit":      {turn.Config{Idle: []turn.Reminder{{10, turn.Say("")}}}, []string{"Idle[0].After is 10ns", "write 10*time.Millisecond"}},
 		"conditions without a unit":      {turn.Config{Start: turn.Speech(300), End: turn.All(turn.Silence(600), turn.Transcript(200, time.Second)), Mute: turn.Greeting(10)}, []string{"Start: Speech(300ns): 300ns is less than 1ms (300 nanoseconds: was another unit meant?", "End: All[0]: Silence(600ns)", "write 600*time.Millisecond", "End: All[1]: Transcript(200ns, 1s)", "write 200*time.Millisecond", "Mute: Greeting(10ns)"}},
 		"the other time of a transcript": {turn.Config{End: turn.Transcript(0, 800)}, []string{"End: Transcript(0s, 800ns)", "write 800*time.Millisecond"}},
+		"a function that is none":        {turn.Config{Mute: turn.Func(nil)}, []string{"Mute: a nil turn.Func is no condition", "leave it out"}},
+		"one of them that is none":       {turn.Config{Start: turn.Any(turn.Voice(), turn.Not(turn.Func(nil)))}, []string{"Start: Any[1]: Not[0]: a nil turn.Func"}},
+		"a model that is none":           {turn.Config{End: turn.Semantic(turn.SemanticConfig{Model: turn.EndOfTurnFunc(nil)})}, []string{"End: Semantic: there is no model; set SemanticConfig.Model"}},
+		"a silence beyond the turn":      {turn.Config{End: turn.Silence(5 * time.Minute)}, []string{"End: it cannot hold before 5m0s", "MaxTurn has ended every turn after 2m0s", "make MaxTurn longer"}},
+		"a turn shorter than its end":    {turn.Config{MaxTurn: time.Second, End: turn.Any(turn.Silence(3*time.Minute), turn.All(turn.Released(), turn.Silence(2*time.Second))), Start: turn.Pressed()}, []string{"End: it cannot hold before 2s", "after 1s"}},
+		"a turn shorter than the usual":  {turn.Config{MaxTurn: 500 * time.Millisecond}, []string{"End: it cannot hold before 600ms", "after 500ms"}},
+		"a model that is never asked":    {semantic(turn.SemanticConfig{Pause: 3 * time.Minute, Patience: 4 * time.Minute}), []string{"End: it cannot hold before 3m0s", "after 2m0s"}},
 		"a wake phrase without a unit":   {turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"a"}, Timeout: 10})}, []string{"Start: Wake: Timeout is 10ns"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,6 +95,26 @@ func TestConfigurationsThatMakeNoSenseAreRefusedWithWhatWhereAndHow(t *testing.T
 					if !strings.Contains(err.Error(), want) {
 						t.Errorf("the error does not say %q: %v", want, err)
 					}
+				}
+			})
+		})
+	}
+}
+
+func TestAnEndThatMayHoldInTimeIsAccepted(t *testing.T) {
+	own := turn.Func(func(*turn.Facts) (bool, time.Duration) { return true, 0 })
+	for name, cfg := range map[string]turn.Config{
+		"a silence as long as the turn":  {MaxTurn: time.Second, End: turn.Silence(time.Second)},
+		"something that may come before": {MaxTurn: time.Second, End: turn.Any(turn.Silence(time.Minute), own)},
+		"the contrary":                   {MaxTurn: time.Second, End: turn.Not(turn.Voice())},
+		"only MaxTurn":                   {MaxTurn: time.Second, End: turn.Never()},
+		"a patient model":                {MaxTurn: time.Second, End: turn.Semantic(turn.SemanticConfig{Model: yes, Patience: time.Minute})},
+		"a service":                      {MaxTurn: time.Second, Start: turn.External(), End: turn.External()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if err := pipelinetest.New(t, turn.New(cfg)).End(); err != nil {
+					t.Error(err)
 				}
 			})
 		})

@@ -61,7 +61,9 @@
 // # Time
 //
 // It is reckoned by the positions of the caller's audio, so that a jam in the
-// network makes no pause of speech; while no audio comes, by the wall's clock.
+// network makes no pause of speech; while no audio comes, by the wall's clock. When
+// what has jammed comes at last, time stands until all of it has come. The length of
+// speech ([Speech]) counts by positions alone: a jam adds nothing to it.
 //
 // What the caller waits for after the last word is what the detector takes to tell
 // the end of the voice, and what End adds to it. [Silence] and [Semantic] count from
@@ -101,6 +103,10 @@
 //     only in part. A turn in progress ends where the mute begins.
 //   - What a detector says comes from before the turn, so a mute cannot keep it from
 //     working, only from being heard.
+//   - A Processor is for one caller, and so for one track: that of Config.Track, or
+//     else the first of which anything comes. Others are passed on and do not count,
+//     and are not muted; if none was named, ErrTracks is reported, once. Give each
+//     of several callers a Processor with a Track.
 //   - What is pressed, said, sung or typed by the caller begins the silence anew that
 //     Idle counts.
 package turn

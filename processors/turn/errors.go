@@ -18,6 +18,10 @@ var (
 	// function came within Config.MaxTool. It is taken to have ended.
 	ErrStuckTool = errors.New("a function did not tell of its end")
 
+	// ErrTracks tells that there is more than one track, and Config.Track does not
+	// say which is the caller's. It is taken to be the first. It is reported once.
+	ErrTracks = errors.New("there are several tracks, and one caller")
+
 	// ErrEndOfTurn tells that the model of Semantic failed or was too slow for one
 	// pause, and the fallback took its place.
 	ErrEndOfTurn = errors.New("the end-of-turn model did not answer")

@@ -167,6 +167,22 @@ func (c *call) then(when string, want ...string) {
 	}
 }
 
+// last returns the last frame of a kind that came out downstream since anybody
+// asked.
+func last[F frames.Frame](c *call) (found F) {
+	c.t.Helper()
+	missing := true
+	for _, f := range c.All() {
+		if f, ok := f.(F); ok {
+			found, missing = f, false
+		}
+	}
+	if missing {
+		c.t.Fatalf("no %T has come", found)
+	}
+	return found
+}
+
 // at returns the time of a position.
 func at(p audio.Position) time.Duration { return rate.Duration(int64(p)) }
 

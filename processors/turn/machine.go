@@ -125,6 +125,9 @@ type voice struct {
 	signOf  time.Duration // when there was last a sign of life: audio or news
 	audible bool          // audio comes by, so that it can be missed …
 	audio   mark          // … and has come up to here
+
+	from   mark          // where the stretch of voice that goes on began
+	before time.Duration // how long the voice was heard in this utterance before it
 }
 
 // bot is what is known of the agent's voice beside the facts.
@@ -231,6 +234,7 @@ func (m *machine) ask() answers {
 func (m *machine) settle(ends bool) {
 	for range 8 { // one thing leads to another, but not for ever
 		m.next = 0 // asked for by what follows
+		m.count()
 		m.watch()
 		m.mute()
 		if !m.step(m.ask(), ends) {
@@ -531,7 +535,8 @@ func (m *machine) newUtterance() {
 	m.words.clear()
 	m.voiced, m.polite, m.spared, m.tired, m.barred = false, false, false, false, false
 	f.Voiced, f.Text, f.Words, f.Final, f.Held = 0, "", 0, true, false
+	m.voice.before = 0
 	if f.Voice {
-		f.VoiceFrom, m.voiced, m.begun = f.Now, true, m.here
+		f.VoiceFrom, m.voice.from, m.voiced, m.begun = f.Now, m.here, true, m.here
 	}
 }

@@ -31,7 +31,7 @@ type modelled struct {
 }
 
 func (s *modelled) here() mark {
-	return mark{at: s.at, pos: audio.Position(testRate.Samples(s.at)), rate: testRate}
+	return mark{at: s.at, by: s.at, pos: audio.Position(testRate.Samples(s.at)), rate: testRate}
 }
 
 func (s *modelled) event(name string, ends bool, do func(m *machine)) {
@@ -170,7 +170,7 @@ func (s *modelled) words(final, located bool, text string) {
 	if located {
 		t.located = true
 		t.end = s.here()
-		t.start = mark{at: max(0, s.at-time.Second), rate: testRate, pos: max(0, t.end.pos-audio.Position(testRate.Samples(time.Second)))}
+		t.start = mark{at: max(0, s.at-time.Second), by: s.at - time.Second, rate: testRate, pos: max(0, t.end.pos-audio.Position(testRate.Samples(time.Second)))}
 	}
 	var v verdict
 	name := fmt.Sprintf("text %q final %v located %v", text, final, located)
@@ -270,40 +270,21 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 	}
 }
 
-func TestTheClockIsTheAudiosAndTheWallsWhileNoneComes(t *testing.T) {
-	begin := time.Now()
-	wall := begin
-	c := &clock{}
-	c.now(wall)
-	pos := audio.Position(0)
-	audio := func(d time.Duration) time.Duration {
-		n := testRate.Samples(d)
-		pos += audio.Position(n)
-		return c.audio(wall, pos, n, testRate)
+// An answer that was on its way when the next question came is about what is no
+// longer so.
+func TestAnAnswerToTheLastQuestionIsNoneToTheNext(t *testing.T) {
+	s := Semantic(SemanticConfig{Model: EndOfTurnFunc(nil)}).(*semantic)
+	f := &Facts{Now: time.Second, Turn: true, Detector: true, Text: "I would like"}
+	s.Holds(f)
+	first := s.ticket
+	f.Text += " a pizza"
+	s.Holds(f)
+	s.answer(first, 1, nil)
+	if holds, _ := s.Holds(f); holds {
+		t.Error("the answer to the first ends the turn")
 	}
-	is := func(what string, got, want time.Duration) {
-		t.Helper()
-		if got != want {
-			t.Errorf("%s, it is %v, want %v", what, got, want)
-		}
+	s.answer(s.ticket, 1, nil)
+	if holds, _ := s.Holds(f); !holds {
+		t.Error("the answer to the second does not")
 	}
-	is("at the first audio", audio(20*time.Millisecond), 0)
-	for range 100 {
-		audio(20 * time.Millisecond)
-	}
-	is("after 2 s of audio that came at once", c.now(wall), 2*time.Second)
-	wall = wall.Add(2 * time.Second) // the wall catches up
-	is("after a jam of 2 s", c.now(wall), 4*time.Second)
-	is("when audio comes again", audio(20*time.Millisecond), 4*time.Second)
-	wall = wall.Add(45 * time.Millisecond) // late by 25 ms
-	is("with jitter", audio(20*time.Millisecond), 4*time.Second+45*time.Millisecond)
-	is("with two at once", audio(20*time.Millisecond), 4*time.Second+45*time.Millisecond)
-	is("and a third", audio(20*time.Millisecond), 4*time.Second+60*time.Millisecond)
-	place := c.mark(wall, pos-16000, testRate)
-	is("a second before its end", place.at, 3*time.Second+60*time.Millisecond)
-	is("a place that is still to come", c.mark(wall, pos+16000, testRate).at, 4*time.Second+60*time.Millisecond)
-	pos = 0
-	is("when the positions begin anew", audio(20*time.Millisecond), 4*time.Second+80*time.Millisecond)
-	pos = 1 << 40
-	is("when they leap", audio(20*time.Millisecond), 4*time.Second+100*time.Millisecond)
 }

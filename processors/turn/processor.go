@@ -15,10 +15,10 @@ import (
 // Processor takes turns. Make one with [New], for each conversation. Its methods
 // may be called by any goroutine.
 type Processor struct {
-	name, callers string      // from the configuration
-	tapped        atomic.Bool // there is a Tap
-	placed        atomic.Bool // … in the pipeline
-	live          atomic.Bool // frames can be sent
+	name   string      // from the configuration
+	tapped atomic.Bool // there is a Tap
+	placed atomic.Bool // … in the pipeline
+	live   atomic.Bool // frames can be sent
 
 	mu       sync.Mutex // guards all below
 	config   Config     // as given
@@ -30,7 +30,9 @@ type Processor struct {
 	outbox   []effect      // what is to be done, in order
 	sending  bool          // somebody is at it
 	told     bool          // the last VADStarted that went on has had no VADStopped
-	track    string        // of the caller's audio
+	callers  string        // the caller's track, once it is known …
+	others   bool          // … and it was reported that there are others
+	track    string        // of the caller's audio: callers, or none
 	recent   recording
 	kept     []frames.Frame               // transcripts that are kept back …
 	released []frames.Frame               // … and those that are to be sent on
@@ -265,9 +267,25 @@ func (p *Processor) watchService(f frames.Frame) {
 	}
 }
 
-// isCallers reports whether a track is the caller's. What is of no track may be.
+// isCallers reports whether a track is the caller's: that of the configuration, or
+// else the first that anything comes of. What is of no track is the caller's, too.
 func (p *Processor) isCallers(track string) bool {
-	return p.callers == "" || track == "" || track == p.callers
+	if track == "" {
+		return true
+	}
+	p.mu.Lock()
+	if p.callers == "" {
+		p.callers = track
+	}
+	callers, out := p.callers, p.port
+	unexpected := track != callers && p.config.Track == "" && !p.others
+	p.others = p.others || unexpected
+	p.mu.Unlock()
+	if unexpected {
+		out.Report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf(
+			"%w: %q came first, and nothing that comes of %q counts; name the caller's in Config.Track, or give each caller a Processor of their own", ErrTracks, callers, track)))
+	}
+	return track == callers
 }
 
 // hear takes in the caller's audio, and returns what goes on.

@@ -137,7 +137,7 @@ func (s *semantic) fresh() Condition {
 
 func (s *semantic) check() (wrong mistakes.List) {
 	c := s.cfg
-	if c.Model == nil {
+	if mistakes.IsNil(c.Model) {
 		wrong.Add("Semantic: there is no model; set SemanticConfig.Model")
 	}
 	if !(c.Threshold >= 0 && c.Threshold <= 1) {

@@ -231,3 +231,38 @@ func TestAModelThatThinksHoldsUpNobody(t *testing.T) {
 		}
 	})
 }
+
+func TestAModelHearsNothingFromBeforeThePositionsBeganAnew(t *testing.T) {
+	m := &model{says: 1}
+	holding(t, judging(m), func(c *call) {
+		c.wait(2 * time.Second)
+		c.at = 0
+		c.wait(time.Second)
+		c.speaks(time.Second)
+		c.wait(400 * ms)
+		// 0.5 s before, 1 s of voice, and the pause until it is asked.
+		if got := m.asked[0].Format.Duration(len(m.asked[0].Samples)); !near(got, 1800*ms, 40*ms) {
+			t.Errorf("it got %v", got)
+		}
+	})
+}
+
+// Without a detector, a pause begins with the last transcript, and each is asked
+// about, though the words are the same.
+func TestAModelIsAskedAgainAfterEachPause(t *testing.T) {
+	m := &model{says: 0}
+	holding(t, judging(m), func(c *call) {
+		c.interim("so")
+		c.wait(time.Second)
+		c.then("it says incomplete", "interrupt", "started")
+		m.says = 1
+		c.text("so")
+		c.wait(280 * ms)
+		c.then("when the transcript is final", "so")
+		c.wait(20 * ms)
+		c.then("300 ms later", "stopped")
+		if len(m.asked) != 2 {
+			t.Errorf("it was asked %d times, want 2", len(m.asked))
+		}
+	})
+}

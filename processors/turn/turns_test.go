@@ -208,6 +208,29 @@ func TestTheAgentStaysAwakeWhileItSpeaks(t *testing.T) {
 	})
 }
 
+func TestTheAgentStaysAwakeWhileItSpeaksThoughNoAudioComes(t *testing.T) {
+	holding(t, turn.Config{Start: turn.Wake(turn.WakeConfig{Phrases: []string{"hey"}, Timeout: 2 * time.Second})}, func(c *call) {
+		c.mute = true
+		c.text("hey")
+		c.wait(time.Second)
+		c.botStarts()
+		c.wait(10 * time.Second)
+		c.botStops()
+		c.wait(1980 * ms)
+		c.story()
+		c.text("and then")
+		c.wait(time.Second)
+		c.then("not quite 2 s after a long answer", "interrupt", "started", "and then", "stopped")
+		c.botStarts()
+		c.wait(10 * time.Second)
+		c.botStops()
+		c.wait(2 * time.Second)
+		c.text("and then")
+		c.wait(3 * time.Second)
+		c.then("2 s after another")
+	})
+}
+
 func TestOnceAwakeForOneTurnOnly(t *testing.T) {
 	wake := turn.Wake(turn.WakeConfig{Phrases: []string{"hey"}, Once: true})
 	holding(t, turn.Config{Start: wake}, func(c *call) {

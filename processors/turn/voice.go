@@ -55,8 +55,27 @@ func (m *machine) hearVoice(at mark) {
 			m.begun = at
 		}
 	}
-	f.Voice, f.VoiceFrom = true, at.at
+	f.Voice, f.VoiceFrom, m.voice.from = true, at.at, at
 	m.idle.reset(m)
+}
+
+// count counts the voice that goes on, up to where it was heard: up to the audio's
+// end or, where none comes by, the present.
+func (m *machine) count() {
+	if !m.facts.Voice {
+		return
+	}
+	to := m.here
+	if m.voice.audible {
+		to = m.voice.audio
+	}
+	m.countTo(to)
+}
+
+func (m *machine) countTo(to mark) {
+	f := &m.facts
+	f.VoiceTo = max(f.VoiceFrom, to.at)
+	f.Voiced = m.voice.before + max(0, to.by-m.voice.from.by)
 }
 
 func (m *machine) voiceOff(at mark) {
@@ -73,9 +92,8 @@ func (m *machine) voiceOff(at mark) {
 	if !f.Voice {
 		return
 	}
-	f.Voice, f.VoiceTo = false, max(f.VoiceFrom, at.at)
-	f.Voiced += f.VoiceTo - f.VoiceFrom
-	m.ended = at
+	m.countTo(at)
+	f.Voice, m.voice.before, m.ended = false, f.Voiced, at
 	if m.state == quiet && !m.armed {
 		m.dismiss() // the rest of the last turn is not part of another utterance
 	}

@@ -47,6 +47,7 @@ type wake struct {
 	text  string        // the last that was looked at
 	said  bool          // the phrase is in this utterance
 	until time.Duration // awake until then
+	busy  bool          // awake, and somebody was speaking, or a function ran, when it was asked last
 }
 
 func (w *wake) String() string { return "Wake" }
@@ -79,10 +80,11 @@ func (w *wake) Holds(f *Facts) (bool, time.Duration) {
 	if w.cfg.Once {
 		return w.said, 0
 	}
-	awake := f.Now < w.until
-	if awake && (f.Turn || f.Voice || f.BotSpeaking || f.Tools > 0) {
+	if w.busy { // which lasted up to now
 		w.until = f.Now + w.cfg.Timeout
 	}
+	awake := f.Now < w.until
+	w.busy = awake && (f.Turn || f.Voice || f.BotSpeaking || f.Tools > 0)
 	if !awake {
 		return false, 0
 	}

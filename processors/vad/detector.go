@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/mistakes"
 )
 
 // Event tells that speech has begun or ended on a track.
@@ -15,10 +16,10 @@ type Event struct {
 	Speech bool // it has begun; otherwise it has ended
 
 	// Position is where, on the track's clock at Rate. A beginning is the first
-	// sample of the window before the first that counts, or of an earlier one, of
-	// up to half a second, if all from there on are at least 9 dB louder than what
-	// was before: a first consonant often does not count. An end is right behind
-	// the last sample of the last window that counts.
+	// sample of the window before the first that counts; or of the one before an
+	// earlier one, up to half a second back, if all from that on are at least 9 dB
+	// louder than the softest of the half second: a first consonant often does not
+	// count. An end is right behind the last sample of the last window that counts.
 	Position audio.Position
 	Rate     audio.SampleRate
 }
@@ -58,32 +59,31 @@ type Detector struct {
 	params  Params
 
 	track  string
-	format audio.Format   // of what was heard last; zero before
+	format audio.Format   // of what was heard last; zero before, and after Flush
 	next   audio.Position // behind it
 
 	// The stream's clock counts from base, a position on the track. Where the rate
 	// has changed in the middle of a window, that began before base.
-	stream    Stream
+	stream    Stream // nil before the first audio, and after Flush
 	base      audio.Position
 	judged    int64 // where the next window begins on that clock
 	window    []float32
 	filled    int
 	resampler *audio.Resampler
-	skip      int  // of its output: its delay
-	flushed   bool // nothing was heard since Flush
+	skip      int // of its output: its delay
 
 	mono, resampled []int16 // memory for a piece
 
 	level  float64           // that falls slowly
 	levels [lookBack]float32 // of the last windows, as they were, the newest first
 
-	// The windows that were heard since something changed, and what they are
-	// compared with.
-	state               state
-	run                 int // windows that count while starting; that do not while speaking
-	startRuns, stopRuns int
-	start, end          mark // of the speech
-	free                mark // from here on there was no speech yet
+	// How much was heard since something changed, and what it is compared with: in
+	// samples of the stream.
+	state         state
+	run           int64 // of windows that count while starting; that do not while speaking
+	enough, pause int64 // Params.Start and Params.Stop, in whole windows
+	start, end    mark  // of the speech
+	free          mark  // from here on there was no speech yet
 }
 
 // mark is a position, at the rate that the track had then: what is converted
@@ -117,9 +117,9 @@ const (
 	// what came before. Silence takes its place.
 	bridge = 100 * time.Millisecond
 
-	// farthest bounds positions, so that they can be reckoned with: a million
-	// years.
-	farthest audio.Position = 1 << 60
+	// farthest bounds positions, in seconds, so that they can be reckoned with at
+	// any rate: 35,000 years.
+	farthest = 1 << 40
 
 	// setBack is how far back a position may be before it is taken for another
 	// clock, and not for audio that comes twice.
@@ -131,8 +131,10 @@ func NewDetector(cfg Config) (*Detector, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Engine != nil && mistakes.IsNil(cfg.Engine) {
+		return nil, &ParamError{"Engine", fmt.Errorf("a nil %T hears nothing: make one, or leave it out for the default", cfg.Engine)}
+	}
 	d := &Detector{engine: cfg.Engine, observe: cfg.Observe, params: cfg.Params.withDefaults()}
-	d.forgetLevels()
 	if d.engine == nil {
 		d.engine = Silero()
 	}
@@ -169,24 +171,32 @@ func (d *Detector) Detect(dst []Event, a *frames.Audio) ([]Event, error) {
 	if err := a.Format.Validate(); err != nil {
 		return dst, err
 	}
-	if a.Position > farthest || a.Position < -farthest {
+	if most := audio.Position(a.Format.Rate) * farthest; a.Position > most || a.Position < -most {
 		return dst, fmt.Errorf("position %d is beyond any clock: positions count samples from the beginning of the track", a.Position)
 	}
+	samples := a.Samples
+	var complaint error
+	if extra := len(samples) % a.Format.Channels; extra != 0 {
+		complaint = fmt.Errorf("%d samples at %d are not whole frames of %d channels", len(samples), a.Position, a.Format.Channels)
+		samples = samples[:len(samples)-extra]
+	}
+	if len(samples) == 0 { // where nothing is, nothing is told of the clock either
+		return dst, complaint
+	}
 	d.track = a.Track
-	dst, complaint := d.tune(dst, a)
+	dst, failed := d.tune(dst, a)
+	complaint = errors.Join(complaint, failed)
 	if d.format != a.Format { // it could not be
 		return dst, complaint
 	}
-	samples := a.Samples
 	var err error
 	switch ahead := int64(a.Position - d.next); {
 	case ahead > 0:
 		dst, err = d.miss(dst, a.Position)
 	case ahead < -a.Format.Rate.Samples(setBack):
 		complaint = errors.Join(complaint, fmt.Errorf("%w from %d to %d: a new stream needs a track of its own", ErrRestart, d.next, a.Position))
-		dst, err = d.Flush(dst)
+		dst, err = d.finish(dst)
 		d.restart(a.Position)
-		d.free = d.mark(a.Position)
 	case ahead < 0:
 		twice := min(-ahead, a.Len())
 		complaint = errors.Join(complaint, fmt.Errorf("%w, from %d to %d: positions must count every sample once", ErrOverlap, a.Position, a.Position+audio.Position(twice)))
@@ -203,18 +213,24 @@ func (d *Detector) Detect(dst []Event, a *frames.Audio) ([]Event, error) {
 }
 
 // Flush hears the rest of what has arrived, as if it were followed by silence,
-// and ends speech that is going on. What follows may be anything.
+// and ends speech that is going on. What follows may be anything: other audio, at
+// any position and rate.
 func (d *Detector) Flush(dst []Event) ([]Event, error) {
 	if d.stream == nil {
 		return dst, nil
 	}
+	dst, err := d.finish(dst)
+	d.stream, d.format = nil, audio.Format{}
+	return dst, err
+}
+
+// finish hears the rest, and ends speech.
+func (d *Detector) finish(dst []Event) ([]Event, error) {
 	dst, err := d.silence(dst, int64(d.window2input()))
 	if d.state == speaking {
 		dst = d.stop(dst)
 	}
 	d.state, d.run = quiet, 0
-	d.restart(d.next)
-	d.flushed = true
 	return dst, err
 }
 
@@ -237,18 +253,12 @@ func (d *Detector) tune(dst []Event, a *frames.Audio) ([]Event, error) {
 		if err != nil {
 			return dst, fmt.Errorf("open engine for %v: %w", a.Format, err)
 		}
-		d.next, d.format = a.Position, a.Format
-		d.free = d.mark(d.next)
-		d.begin(stream, resampler)
+		d.format, d.stream, d.resampler = a.Format, stream, resampler
+		d.window = make([]float32, stream.Window())
+		d.restart(a.Position)
+		d.reckon()
 	case d.format.Rate == a.Format.Rate:
 		d.format = a.Format // channels are mixed before anything else
-	case d.flushed: // nothing is in the way of the engine that suits the rate best
-		stream, resampler, err := d.open(a.Format.Rate)
-		if err != nil {
-			return dst, fmt.Errorf("open engine for %v: %w", a.Format, err)
-		}
-		d.move(a)
-		d.begin(stream, resampler)
 	default:
 		resampler, err := newResampler(a.Format.Rate, d.stream.Rate())
 		if err != nil {
@@ -263,7 +273,6 @@ func (d *Detector) tune(dst []Event, a *frames.Audio) ([]Event, error) {
 		d.rebase(d.next)
 		return dst, err
 	}
-	d.flushed = false
 	return dst, nil
 }
 
@@ -273,6 +282,9 @@ func (d *Detector) open(rate audio.SampleRate) (Stream, *audio.Resampler, error)
 	stream, err := d.engine.Open(rate)
 	if err != nil {
 		return nil, nil, err
+	}
+	if mistakes.IsNil(stream) {
+		return nil, nil, fmt.Errorf("%T.Open returned neither a stream nor an error: return one of them", d.engine)
 	}
 	if w, r := stream.Window(), stream.Rate(); w <= 0 || w > int(audio.Rate48k) || r <= 0 {
 		return nil, nil, fmt.Errorf("it takes windows of %d samples at %v", w, r)
@@ -287,14 +299,6 @@ func newResampler(from, to audio.SampleRate) (*audio.Resampler, error) {
 		return nil, nil
 	}
 	return audio.NewResampler(from, to, 1)
-}
-
-// begin begins with a stream that has heard nothing, at next.
-func (d *Detector) begin(stream Stream, resampler *audio.Resampler) {
-	d.stream, d.resampler = stream, resampler
-	d.window, d.filled = make([]float32, stream.Window()), 0
-	d.rebase(d.next)
-	d.reckon()
 }
 
 // move goes on at the rate of a.
@@ -317,29 +321,26 @@ func (d *Detector) rebase(at audio.Position) {
 	}
 }
 
-// restart makes the engine forget what it heard.
+// restart begins anew at a position: nothing from before it is remembered.
 func (d *Detector) restart(at audio.Position) {
 	d.stream.Reset()
-	d.forgetLevels()
-	d.next, d.filled = at, 0
-	d.rebase(at)
-}
-
-func (d *Detector) forgetLevels() {
 	d.level = math.Inf(-1)
 	for i := range d.levels {
 		d.levels[i] = floorOfLevel
 	}
+	d.next, d.free, d.filled = at, d.mark(at), 0
+	d.rebase(at)
 }
 
-// reckon converts the parameters to windows.
+// reckon converts the parameters to samples of the stream.
 func (d *Detector) reckon() {
 	if d.stream == nil {
 		return
 	}
-	length := d.stream.Rate().Duration(int64(d.stream.Window()))
-	windows := func(t time.Duration) int { return max(1, int((t+length/2)/length)) }
-	d.startRuns, d.stopRuns = windows(d.params.Start), windows(d.params.Stop)
+	window := int64(len(d.window))
+	length := d.stream.Rate().Duration(window)
+	samples := func(t time.Duration) int64 { return window * max(1, int64((t+length/2)/length)) }
+	d.enough, d.pause = samples(d.params.Start), samples(d.params.Stop)
 }
 
 // miss accounts for audio that is missing up to a position.
@@ -350,18 +351,17 @@ func (d *Detector) miss(dst []Event, to audio.Position) ([]Event, error) {
 	if gap <= most {
 		return dst, err
 	}
-	length := audio.Position(len(d.window)).At(d.stream.Rate(), d.format.Rate)
-	windows := int(min((gap-most)/int64(max(1, length)), int64(maxStop/time.Millisecond)))
+	// The rest is not heard, but lasts as long as if it were.
+	rest := to - d.at(d.judged)
 	switch d.state {
 	case starting:
 		d.state, d.run = quiet, 0
 	case speaking:
-		if d.run += windows; d.run >= d.stopRuns {
+		if d.run += int64(rest.At(d.format.Rate, d.stream.Rate())); d.run >= d.pause {
 			dst = d.stop(dst)
 		}
 	}
 	d.restart(to)
-	d.free = d.mark(to)
 	return dst, err
 }
 
@@ -420,12 +420,14 @@ func (d *Detector) fill(dst []Event, samples []int16) ([]Event, error) {
 	return dst, failed
 }
 
+// at returns where on the track the stream's clock shows n.
+func (d *Detector) at(n int64) audio.Position {
+	return d.base + audio.Position(n).At(d.stream.Rate(), d.format.Rate)
+}
+
 // judge asks the engine about the window, which is full.
 func (d *Detector) judge(dst []Event) ([]Event, error) {
-	at := func(n int64) audio.Position {
-		return d.base + audio.Position(n).At(d.stream.Rate(), d.format.Rate)
-	}
-	w := Window{Track: d.track, Rate: d.format.Rate, From: at(d.judged), To: at(d.judged + int64(len(d.window)))}
+	w := Window{Track: d.track, Rate: d.format.Rate, From: d.at(d.judged), To: d.at(d.judged + int64(len(d.window)))}
 	d.judged += int64(len(d.window))
 	w.Volume = d.volume()
 	p, err := d.stream.Probability(d.window)
@@ -438,7 +440,7 @@ func (d *Detector) judge(dst []Event) ([]Event, error) {
 	}
 	w.Probability = p
 	enough := d.params.Confidence
-	if d.state != quiet {
+	if d.state != quiet { // as in Silero's own detector, before Start is over, too
 		enough = max(enough-Hysteresis, enough/2)
 	}
 	w.Counts = float64(p) >= enough && w.Volume >= d.params.MinVolume
@@ -477,12 +479,12 @@ func (d *Detector) step(dst []Event, w Window) []Event {
 	case d.state == speaking && w.Counts:
 		d.run, d.end = 0, d.mark(min(w.To, d.next))
 	case d.state == speaking:
-		if d.run++; d.run >= d.stopRuns {
+		if d.run += int64(len(d.window)); d.run >= d.pause {
 			dst = d.stop(dst)
 		}
 	}
 	if d.state == starting {
-		if d.run++; d.run >= d.startRuns {
+		if d.run += int64(len(d.window)); d.run >= d.enough {
 			d.state, d.run, d.end = speaking, 0, d.mark(min(w.To, d.next))
 			dst = append(dst, Event{Speech: true, Position: d.start.in(w.Rate), Rate: w.Rate})
 		}

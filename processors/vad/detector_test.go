@@ -2,6 +2,7 @@ package vad_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
 	"strings"
@@ -297,6 +298,221 @@ func TestAClockThatIsSetBackEndsTheSpeechAndBeginsAnew(t *testing.T) {
 	}
 }
 
+func TestBehindAGapItHearsAsIfItWereNew(t *testing.T) {
+	const rate = audio.Rate16k
+	f := audio.Mono(rate)
+	soft := track(rate, 8192, span{0, 8192})
+	audio.Gain(soft, -30)
+	for name, at := range map[string]int{"audio is missing": 10240 + 3200, "another clock": -100_000} { // where the soft sound follows a loud one
+		for engine, e := range engines(t) {
+			t.Run(name+", "+engine, func(t *testing.T) {
+				var want, got []vad.Window
+				fresh := detector(t, vad.Config{Engine: e, Observe: func(w vad.Window) { want = append(want, w) }})
+				d := detector(t, vad.Config{Engine: e, Observe: func(w vad.Window) { got = append(got, w) }})
+				feed(t, fresh, f, at, soft, len(soft))
+				feed(t, d, f, 0, track(rate, 10240, span{5120, 10240}), 320)
+				if _, err := d.Detect(nil, piece(f, at, soft)); (at < 0) != errors.Is(err, vad.ErrRestart) {
+					t.Errorf("the error is %v", err)
+				}
+				got = got[max(0, len(got)-len(want)):]
+				for i := range got { // speech may go on
+					got[i].Speaking, got[i].Counts, want[i].Speaking, want[i].Counts = false, false, false, false
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("windows (-new +behind the gap):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// TestMissingAudioLastsAsLongAsSilence has speech that ends anywhere in a window,
+// and a gap that is as long as the pause must be behind that window, or a sample
+// shorter.
+func TestMissingAudioLastsAsLongAsSilence(t *testing.T) {
+	const rate = audio.Rate16k
+	const window, pause = 512, 25 * 512 // 800 ms
+	f := audio.Mono(rate)
+	for end := 20 * window; end < 21*window; end += 64 {
+		counts := (end + window - 1) / window * window // the last window that does
+		for short := range 2 {
+			behind := counts + pause - short
+			d := detector(t, vad.Config{Engine: loud{window: window}})
+			got := feed(t, d, f, 0, track(rate, end, span{5120, end}), 320)
+			got = append(got, feed(t, d, f, behind, track(rate, 10*window, span{0, 10 * window}), 320)...)
+			want := []vad.Event{began(4608, rate), ended(end, rate), began(behind, rate)}
+			if short > 0 {
+				want = want[:1]
+			}
+			expect(t, fmt.Sprintf("speech to %d, and on at %d", end, behind), got, want...)
+		}
+	}
+	// So does silence itself, of so many windows,
+	d := detector(t, vad.Config{Engine: loud{window: window}})
+	feed(t, d, f, 0, track(rate, 10240, span{5120, 10240}), 320)
+	expect(t, "in a pause of 24 windows", feed(t, d, f, 10240, make([]int16, 24*window), 320))
+	expect(t, "and of another", feed(t, d, f, 10240+24*window, make([]int16, window), 320), ended(10240, rate))
+	// and what is missing and what is silent count together.
+	d = detector(t, vad.Config{Engine: loud{window: window}})
+	feed(t, d, f, 0, track(rate, 10240, span{5120, 10240}), 320)
+	expect(t, "in a pause of half a second and of 9 windows", feed(t, d, f, 10240+8000, make([]int16, 9*window), 320))
+	expect(t, "and of another", feed(t, d, f, 10240+8000+9*window, make([]int16, window), 320), ended(10240, rate))
+}
+
+func TestAFrameWithoutSamplesChangesNothing(t *testing.T) {
+	const rate = audio.Rate16k
+	mono, stereo := audio.Mono(rate), audio.Stereo(rate)
+	samples := track(rate, 60_000, span{16_000, 48_000})
+	want := feed(t, detector(t, vad.Config{Engine: loud{window: 512}}), mono, 0, samples, 320)
+	for name, a := range map[string]*frames.Audio{
+		"none":                      piece(mono, 32_000, nil),
+		"none, at the beginning":    piece(mono, 0, []int16{}),
+		"none, far away":            piece(mono, 1_000_000, nil),
+		"none, at another rate":     piece(audio.Mono(48_000), 0, nil),
+		"half a frame of two sides": piece(stereo, 0, make([]int16, 1)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := detector(t, vad.Config{Engine: loud{window: 512}})
+			got, err := d.Detect(nil, a)
+			got = append(got, feed(t, d, mono, 0, samples[:32_000], 320)...)
+			got, again := d.Detect(got, a)
+			got = append(got, feed(t, d, mono, 32_000, samples[32_000:], 320)...)
+			expect(t, "events", got, want...)
+			for _, err := range []error{err, again} {
+				if half := len(a.Samples) > 0; (err != nil) != half || half && !strings.Contains(err.Error(), "1 samples at 0 are not whole frames of 2 channels") {
+					t.Errorf("the error is %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestOfAFrameThatIsNotWholeIsHeardWhatIs(t *testing.T) {
+	f := audio.Stereo(audio.Rate16k)
+	samples := audio.Remix(nil, track(f.Rate, 40_000, span{10_000, 20_000}), 1, 2)
+	want := feed(t, detector(t, vad.Config{Engine: loud{window: 512}}), f, 0, samples, 320)
+	d := detector(t, vad.Config{Engine: loud{window: 512}})
+	got, err := d.Detect(nil, piece(f, 0, samples[:2*15_000+1]))
+	if err == nil || !strings.Contains(err.Error(), "30001 samples at 0 are not whole frames of 2 channels") {
+		t.Errorf("the error is %v", err)
+	}
+	expect(t, "events", append(got, feed(t, d, f, 15_000, samples[2*15_000:], 320)...), want...)
+}
+
+func TestPositionsThatAreTakenAreRightAtEveryOtherRate(t *testing.T) {
+	rates := []audio.SampleRate{8000, 44_100, 192_000, 768_000}
+	for _, from := range rates {
+		for _, to := range rates {
+			for _, at := range []audio.Position{1 << 60, audio.Position(from)<<40 - audio.Position(from), -audio.Position(from) << 40} {
+				var last vad.Window
+				d := detector(t, vad.Config{Engine: loud{window: 400}, Observe: func(w vad.Window) { last = w }})
+				a := piece(audio.Mono(from), int(at), make([]int16, from/10))
+				if _, err := d.Detect(nil, a); err != nil {
+					if at == 1<<60 {
+						continue // that it may refuse
+					}
+					t.Fatalf("%v at %d: %v", from, at, err)
+				}
+				b := piece(audio.Mono(to), int(a.End().At(from, to)), make([]int16, to/5))
+				_, err := d.Detect(nil, b)
+				if waits := b.End() - last.To; err != nil || waits < 0 || waits > audio.Position(400).At(from, to)+audio.Position(to/100) { // and the resampler's delay
+					t.Errorf("%v at %d and then %v to %d: it has heard up to %d, error %v", from, at, to, b.End(), last.To, err)
+				}
+			}
+		}
+	}
+}
+
+// scripted is an engine that says of one window after the other, of 512 samples at
+// 16 kHz, what it is told to; 0 afterwards.
+type scripted []float32
+
+type scriptedStream struct{ says scripted }
+
+func (e scripted) Open(audio.SampleRate) (vad.Stream, error) { return &scriptedStream{e}, nil }
+func (s *scriptedStream) Rate() audio.SampleRate             { return audio.Rate16k }
+func (s *scriptedStream) Window() int                        { return 512 }
+func (s *scriptedStream) Reset()                             {}
+
+func (s *scriptedStream) Probability([]float32) (p float32, err error) {
+	if len(s.says) > 0 {
+		p, s.says = s.says[0], s.says[1:]
+	}
+	return p, nil
+}
+
+func TestBehindAWindowThatCountsALessLikelyOneDoes(t *testing.T) {
+	const start = 6 // windows are 200 ms
+	for _, c := range []struct {
+		confidence    float64
+		first, others float32
+		speech        bool
+	}{
+		{0.7, 0.71, 0.56, true},
+		{0.7, 0.71, 0.54, false}, // 0.15 less
+		{0.7, 0.69, 0.69, false}, // there is none that counts
+		{0.4, 0.41, 0.26, true},
+		{0.4, 0.41, 0.24, false},
+		{0.2, 0.21, 0.11, true},
+		{0.2, 0.21, 0.09, false}, // below 0.3, half of it
+	} {
+		says := scripted{0, 0, 0, c.first}
+		for range start - 1 {
+			says = append(says, c.others)
+		}
+		d := detector(t, vad.Config{Engine: says, Params: vad.Params{Confidence: c.confidence}})
+		got := feed(t, d, audio.Mono(audio.Rate16k), 0, track(audio.Rate16k, 512*len(says), span{3 * 512, 512 * len(says)}), 512)
+		var want []vad.Event
+		if c.speech {
+			want = []vad.Event{began(2*512, audio.Rate16k)}
+		}
+		expect(t, fmt.Sprintf("%+v", c), got, want...)
+	}
+}
+
+// TestABeginningIsLookedForHalfASecondBack has windows that do not count but are
+// heard, between silence and those that count.
+func TestABeginningIsLookedForHalfASecondBack(t *testing.T) {
+	const rate = audio.Rate16k
+	const window, at = 512, 40 * 512
+	for heard := range 16 {
+		samples := track(rate, at+10*window, span{at - heard*window, at + 10*window})
+		audio.Gain(samples[:at], -20)
+		want := at - (heard+1)*window
+		if heard == 15 { // for half a second and longer: it was like that before
+			want = at - window
+		}
+		d := detector(t, vad.Config{Engine: loud{window: window}})
+		expect(t, fmt.Sprintf("behind %d windows", heard), feed(t, d, audio.Mono(rate), 0, samples, 320), began(want, rate))
+	}
+}
+
+func TestSpeechNeverEndsBeforeItBegins(t *testing.T) {
+	const rate = audio.Rate16k
+	// An engine that is late: what it says of silence in the place of missing audio.
+	d := detector(t, vad.Config{Engine: scripted{0, 0, 0, 0, 1}, Params: vad.Params{Start: time.Millisecond, Stop: 100 * time.Millisecond, MinVolume: math.Inf(-1)}})
+	got := feed(t, d, audio.Mono(rate), 0, track(rate, 1000, span{0, 1000}), 1000)
+	got = append(got, feed(t, d, audio.Mono(rate), 5000, make([]int16, 1000), 1000)...)
+	if len(got) != 2 || !got[0].Speech || got[1].Speech || got[1].Position < got[0].Position {
+		t.Errorf("events %v", got)
+	}
+}
+
+func TestABeginningIsNotSoughtBelowWhatWasOnAnotherClock(t *testing.T) {
+	const rate = audio.Rate16k
+	f := audio.Mono(rate)
+	samples := track(rate, 8192, span{0, 8192})
+	audio.Gain(samples[:5*512], -20) // heard, and does not count
+	expect(t, "of a new detector", feed(t, detector(t, vad.Config{Engine: loud{window: 512}}), f, 0, samples, len(samples)), began(0, rate))
+	d := detector(t, vad.Config{Engine: loud{window: 512}})
+	feed(t, d, f, 100_000, track(rate, 20_000, span{0, 20_000}), 20_000) // ends within a window
+	got, err := d.Detect(nil, piece(f, 0, samples))
+	if !errors.Is(err, vad.ErrRestart) {
+		t.Errorf("the error is %v", err)
+	}
+	expect(t, "of one that was set back", got, ended(120_000, rate), began(0, rate))
+}
+
 func TestSpeechGoesOnWhenTheFormatChanges(t *testing.T) {
 	stereo48, mono16 := audio.Stereo(audio.Rate48k), audio.Mono(audio.Rate16k)
 	d := detector(t, vad.Config{Engine: loud{rate: 16000, window: 512}})
@@ -373,6 +589,39 @@ func TestFlushEndsTheSpeechWhereTheAudioEnds(t *testing.T) {
 	}
 }
 
+func TestSpeechThatIsOnlySureWithTheFlushEndsWhereTheAudioEnds(t *testing.T) {
+	const rate = audio.Rate16k
+	const end = 15*512 + 100 // in the sixth window of the tone
+	d := detector(t, vad.Config{Engine: loud{window: 512}})
+	got := feed(t, d, audio.Mono(rate), 0, track(rate, end, span{10 * 512, end}), 320)
+	expect(t, "before it", got)
+	got, err := d.Flush(got)
+	if err != nil {
+		t.Error(err)
+	}
+	expect(t, "with it", got, began(9*512, rate), ended(end, rate))
+}
+
+func TestAfterAFlushAnythingMayFollow(t *testing.T) {
+	const rate = audio.Rate16k
+	f := audio.Mono(rate)
+	voice := track(rate, 40_000, span{0, 10_000})
+	for name, at := range map[string]int{"the same": 0, "an overlap": 15_000, "what is next": 16_000, "what is later": 1_000_000, "what was long before": -100_000} {
+		t.Run(name, func(t *testing.T) {
+			want := feed(t, detector(t, vad.Config{Engine: loud{window: 512}}), f, at, voice, 320)
+			if len(want) != 2 || want[0] != began(at, rate) {
+				t.Fatalf("a new detector finds %v", want)
+			}
+			d := detector(t, vad.Config{Engine: loud{window: 512}})
+			feed(t, d, f, 0, track(rate, 16_000, span{8000, 16_000}), 320)
+			if _, err := d.Flush(nil); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, "events", feed(t, d, f, at, voice, 320), want...)
+		})
+	}
+}
+
 func TestParametersThatCannotWorkAreRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 	for _, c := range []struct {
 		params vad.Params
@@ -389,7 +638,7 @@ func TestParametersThatCannotWorkAreRefusedWithTheFieldAndTheRemedy(t *testing.T
 		{vad.Params{Stop: 8}, "Stop", "multiply by time.Second"},
 		{vad.Params{Stop: time.Hour}, "Stop", "more than 1m"},
 		{vad.Params{MinVolume: 0.6}, "MinVolume", "what Pipecat calls 0.6 is -50"},
-		{vad.Params{MinVolume: -200}, "MinVolume", "math.Inf(-1)"},
+		{vad.Params{MinVolume: -200}, "MinVolume", "minus infinity turns the limit off"},
 		{vad.Params{MinVolume: math.NaN()}, "MinVolume", "dBFS"},
 	} {
 		_, err := vad.NewDetector(vad.Config{Params: c.params})

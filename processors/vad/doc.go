@@ -24,9 +24,10 @@
 //	         VADStarted            VADStopped           with positions on the track
 //
 // A window counts as speech if its probability is at least Params.Confidence and
-// its volume at least Params.MinVolume. Speech is told of when windows have
-// counted for Params.Start, and its end when none has for Params.Stop. docs/vad.md
-// says which to change when, and what to expect in noise.
+// its volume at least Params.MinVolume; behind one that counts, a probability that
+// is lower by Hysteresis suffices. Speech is told of when windows have counted for
+// Params.Start, and its end when none has for Params.Stop. docs/vad.md says which
+// to change when, and what to expect in noise.
 //
 // # Positions, not times
 //
@@ -57,8 +58,10 @@
 //
 // Audio at positions that were heard before is ignored ([ErrOverlap]). A clock that
 // goes back by more than a second ends the speech and begins anew ([ErrRestart]).
-// Both, and formats that are none, are reported as Error frames, at most once in
-// ten seconds of a track's audio for each kind; the audio is passed on in any case.
+// Both, formats that are none, and samples that are not whole frames of all
+// channels, of which the whole ones are heard, are reported as Error frames, at
+// most once in ten seconds of a track's audio for each kind; the audio is passed on
+// in any case.
 // A rate or a number of channels may change from frame to frame: the engine goes on
 // at the rate at which it began on the track, and what comes is converted to that.
 package vad

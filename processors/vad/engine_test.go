@@ -174,6 +174,7 @@ func TestAWindowThatCannotBeJudgedIsRefusedAndForgotten(t *testing.T) {
 				"is +Inf":                spoilt(float32(math.Inf(1))),
 				"is -Inf":                spoilt(float32(math.Inf(-1))),
 				"divide 16-bit samples":  spoilt(20000),
+				"full scale is ±1":       spoilt(-30), // of soft ones, too
 				"a window of 0 samples":  nil,
 				"a window of 1 samples":  {0},
 				"a window of 16000 samp": make([]float32, 16000),

@@ -3,7 +3,7 @@ package vad
 import "errors"
 
 // ErrNoONNXRuntime is that the engine on ONNX Runtime is not part of the program.
-var ErrNoONNXRuntime = errors.New("this program was built without ONNX Runtime: build it with 'go build -tags onnxruntime' (Linux or macOS; see docs/vad.md), or use vad.Silero(), which computes the same and needs nothing")
+var ErrNoONNXRuntime = errors.New("this program was built without ONNX Runtime: build it with 'go build -tags onnxruntime' (Linux or macOS; see docs/vad.md), or use Silero (vad.Silero(), --engine silero), which computes the same and needs nothing")
 
 // ONNXConfig says where ONNX Runtime is.
 type ONNXConfig struct {

@@ -11,8 +11,9 @@ import (
 // see [Settings].
 type Params struct {
 	// Confidence is the probability from which on a window counts as speech.
-	// Once speech has begun, a window still counts that is less likely by
-	// Hysteresis. More than 0, less than 1. Default: 0.7.
+	// Behind one that counts, a window suffices that is less likely by
+	// Hysteresis: while Start is waited for, and until Stop is over. More than 0,
+	// less than 1. Default: 0.7.
 	Confidence float64
 
 	// Start is how long speech must last, without a window that does not count,
@@ -34,7 +35,7 @@ type Params struct {
 }
 
 // Hysteresis is by how much less than Params.Confidence a window suffices for
-// speech to go on.
+// speech to go on; below a confidence of 0.3, half of that suffices.
 const Hysteresis = 0.15
 
 const (
@@ -51,7 +52,7 @@ const (
 	floorOfLevel = -100.0
 )
 
-// ParamError says which field of [Params], or of [Settings], cannot work, and why.
+// ParamError says which field of [Config], or of [Settings], cannot work, and why.
 type ParamError struct {
 	Field string // "Confidence"
 	Err   error
@@ -93,7 +94,7 @@ func (p Params) check() error {
 	duration := func(field string, d, most time.Duration) {
 		switch {
 		case d < 0:
-			bad(field, "%v is negative: the shortest is one window, which any small time asks for", d)
+			bad(field, "%v is negative: the shortest is one window, which %v and more ask for", d, leastTime)
 		case d < leastTime:
 			bad(field, "%v is no time that can be heard: multiply by time.Second or time.Millisecond", d)
 		case d > most:
@@ -103,7 +104,7 @@ func (p Params) check() error {
 	duration("Start", p.Start, maxStart)
 	duration("Stop", p.Stop, maxStop)
 	if !(p.MinVolume >= leastVolume && p.MinVolume < 0 || math.IsInf(p.MinVolume, -1)) {
-		bad("MinVolume", "%v is not a level from %d to less than 0 dBFS: math.Inf(-1) turns the limit off, and what Pipecat calls 0.6 is -50", p.MinVolume, leastVolume)
+		bad("MinVolume", "%v is not a level from %d to less than 0 dBFS: minus infinity turns the limit off, and what Pipecat calls 0.6 is -50", p.MinVolume, leastVolume)
 	}
 	return errors.Join(errs...)
 }

@@ -49,7 +49,7 @@ func (p *Processor) Start(context.Context, *pipeline.Port) error {
 	if err != nil {
 		return pipeline.Classify(frames.ErrorInvalidRequest, err)
 	}
-	if _, err := d.engine.Open(audio.Rate16k); err != nil {
+	if _, _, err := d.open(audio.Rate16k); err != nil {
 		return fmt.Errorf("open VAD engine: %w", err)
 	}
 	return nil

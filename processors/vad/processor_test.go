@@ -178,6 +178,9 @@ func TestAConfigurationThatCannotWorkEndsTheRunAtItsStart(t *testing.T) {
 	}{
 		"a parameter": {vad.Config{Params: vad.Params{Confidence: 1.5}}, "Confidence: 1.5"},
 		"an engine":   {vad.Config{Engine: broken{}}, "open VAD engine: no batteries"},
+		"no stream":   {vad.Config{Engine: mute{}}, "open VAD engine: vad_test.mute.Open returned neither a stream nor an error: return one of them"},
+		"no windows":  {vad.Config{Engine: loud{}}, "open VAD engine: it takes windows of 0 samples"},
+		"a nil one":   {vad.Config{Engine: (*broken)(nil)}, "Engine: a nil *vad_test.broken hears nothing: make one, or leave it out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -193,6 +196,10 @@ func TestAConfigurationThatCannotWorkEndsTheRunAtItsStart(t *testing.T) {
 type broken struct{}
 
 func (broken) Open(audio.SampleRate) (vad.Stream, error) { return nil, errors.New("no batteries") }
+
+type mute struct{}
+
+func (mute) Open(audio.SampleRate) (vad.Stream, error) { return nil, nil }
 
 func TestBadAudioIsPassedOnAndReportedWithoutFloodingAnybody(t *testing.T) {
 	f := audio.Mono(audio.Rate16k)

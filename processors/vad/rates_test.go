@@ -137,6 +137,38 @@ func TestAFlushedDetectorTakesTheEngineThatSuitsTheNextRate(t *testing.T) {
 	}
 }
 
+func TestAFlushedDetectorForgetsTheRateThatItBeganAt(t *testing.T) {
+	var rates []audio.SampleRate
+	d := detector(t, vad.Config{Engine: opened{loud{window: 400}, &rates}})
+	feed(t, d, audio.Mono(8000), 0, track(8000, 16000), 160)
+	feed(t, d, audio.Mono(16000), 32000, track(16000, 16000), 320)
+	if _, err := d.Flush(nil); err != nil {
+		t.Fatal(err)
+	}
+	feed(t, d, audio.Mono(16000), 48000, track(16000, 16000), 320)
+	if len(rates) != 2 || rates[1] != 16000 {
+		t.Errorf("the engine was opened for %v, want 8 and then 16 kHz", rates)
+	}
+}
+
+func TestTheEngineGoesOnAtItsRateBehindAClockThatWasSetBack(t *testing.T) {
+	var rates []audio.SampleRate
+	d := detector(t, vad.Config{Engine: opened{loud{window: 512}, &rates}})
+	feed(t, d, audio.Mono(16000), 100_000, track(16000, 16000), 320)
+	// Most of a window is heard, and not judged, when the rate changes.
+	got, err := d.Detect(nil, piece(audio.Mono(16000), 0, track(16000, 16_300, span{0, 16_300})))
+	if !errors.Is(err, vad.ErrRestart) {
+		t.Errorf("the error is %v", err)
+	}
+	got = append(got, feed(t, d, audio.Mono(8000), 8150, track(8000, 24_000, span{0, 8000}), 160)...)
+	if len(rates) != 1 {
+		t.Errorf("in mid-speech the engine was opened for %v", rates)
+	}
+	if len(got) != 2 || got[0] != began(0, 16000) || got[1].Position < 16_150 || got[1].Position > 16_150+300 {
+		t.Errorf("events %v", got)
+	}
+}
+
 // opened notes the rates for which an engine is opened.
 type opened struct {
 	loud

@@ -238,7 +238,7 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 	if !s.voiced {
 		s.voiced, s.from = true, v.spoken
 		c.saysOf(s.reply.about)
-		v.answered(c)
+		v.answered(c, s.reply.about)
 		if c == v.listening {
 			v.endDrain() // one speaks at a time
 		}

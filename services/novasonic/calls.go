@@ -27,9 +27,8 @@ var errBargeIn = errors.New("the caller interrupted")
 // asked for it: another one would not know its id, and end.
 type call struct {
 	id, name string
-	by       *connection // who made it …
-	turn     int         // … in answer to what; see conversation.turn
-	c        *connection // the same; nil once it is gone, or the user has taken the turn since
+	task     task
+	c        *connection // who made it; nil once that is gone, or the user has taken the turn since
 	said     *entry      // its place in the transcript
 	began    time.Time
 	cancel   context.CancelCauseFunc
@@ -37,6 +36,14 @@ type call struct {
 	result   json.RawMessage // nil until it has returned
 	toldAt   time.Time       // when a stream was sent that, the last time
 	words    *entry          // how it is told in words; nil if it is not. The first of some has those of all
+}
+
+// task is what calls are made for: what was said in a turn (see conversation.turn), on
+// the stream that called the first of them. Those that were made because of what
+// others returned are of the same one. Whoever is told one of the results is told all.
+type task struct {
+	by   *connection
+	turn int
 }
 
 // toolUse starts a call. It runs on a goroutine of its own, since the
@@ -52,6 +59,11 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 	v.overtake(c)
 	// What was said before a call ("let me check") is an answer of its own: the
 	// wait for the tool is no hole in the middle of one.
+	about := v.calledFor(c)
+	what := task{c, v.turn}
+	if n := len(about); n > 0 {
+		what = about[n-1].task
+	}
 	if r := c.reply; r != nil && !r.closed && !v.speaking(c, r) {
 		v.closeReply(r)
 	}
@@ -62,9 +74,9 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 		c.answer(e.ToolUseID, result)
 		return
 	}
-	v.answered(c)
+	v.answered(c, about)
 	callCtx, cancel := context.WithCancelCause(ctx)
-	k := &call{id: e.ToolUseID, name: e.Name, by: c, turn: v.turn, c: c, began: time.Now(), cancel: cancel}
+	k := &call{id: e.ToolUseID, name: e.Name, task: what, c: c, began: time.Now(), cancel: cancel}
 	k.said = v.past.add(Assistant, spoken.Call(e.Name, e.Arguments, nil))
 	tools := c.cfg.Tools
 	if t, ok := tools.Lookup(e.Name); ok {
@@ -79,6 +91,32 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 		_ = v.post(ctx, toolReturned{k, e.Arguments, result, time.Since(k.began)})
 	})
 }
+
+// calledFor are the results because of which a stream calls a tool now: those of the
+// answer that it is in, or of the call right before; or those that an answer would be
+// about which begins now, unless it has had the time to deal with what was typed since.
+func (v *conversation) calledFor(c *connection) []*call {
+	r := c.reply
+	if r != nil && !r.closed && !r.cut {
+		return r.about
+	}
+	last := c.called
+	again := last.turn == v.turn && !last.at.IsZero() && (r == nil || r.since.Before(last.at)) &&
+		!slices.ContainsFunc(c.results, func(k *call) bool { return k.toldAt.After(last.at) })
+	c.called.turn, c.called.at = v.turn, time.Now()
+	switch {
+	case again:
+	case c == v.listening && v.awaitsTyped(forgiveAfter) && time.Since(v.askedAt) >= soonestCall:
+		c.called.about = nil
+	default:
+		c.called.about = v.outcomes(c)
+	}
+	return c.called.about
+}
+
+// soonestCall is how long after it was asked for something the model calls a tool at
+// the soonest: 266 ms were measured behind the end of speech.
+const soonestCall = 250 * time.Millisecond
 
 // speaking reports whether an answer has audio under way: a block is open, or
 // was announced.
@@ -140,7 +178,7 @@ func (v *conversation) tellResult(k *call) {
 
 // tellInWords tells the stream that listens what tools have returned that
 // another one called: it would not accept ids that it did not give. What was
-// called in one answer is told at once, when all of it is known, as it would have
+// called for one task is told at once, when all of it is known, as it would have
 // been answered.
 func (v *conversation) tellInWords(results ...*call) {
 	v.returned = append(v.returned, results...)
@@ -151,7 +189,7 @@ func (v *conversation) tellInWords(results ...*call) {
 		var same []*call
 		var texts []string
 		v.returned = slices.DeleteFunc(slices.Clone(v.returned), func(o *call) bool {
-			if !o.with(k) {
+			if o.task != k.task {
 				return false
 			}
 			same, texts = append(same, o), append(texts, resultText(o.name, o.result))
@@ -174,14 +212,10 @@ func (k *call) unsay() {
 	k.words = nil
 }
 
-// with reports whether two calls were made in one answer.
-func (k *call) with(o *call) bool { return k.by == o.by && k.turn == o.turn }
-
-// isPending reports whether a call that was made in the same answer as k has not
-// returned.
+// isPending reports whether a call for the same task as k has not returned.
 func (v *conversation) isPending(k *call) bool {
 	for _, o := range v.calls {
-		if o.with(k) {
+		if o.task == k.task {
 			return true
 		}
 	}

@@ -85,6 +85,7 @@ type connection struct {
 	audioOpen  bool           // the AUDIO block is open
 	from       audio.Position // where it began to hear the user
 	heardSince time.Time      // when that was
+	again      bool           // what it heard first was said before, and not only silence
 	swap       *SwapStatus    // the move in which it was replaced, until that is over
 	cutAt      time.Time      // when that was
 	quietSince time.Time      // since when it owes nothing but texts of record
@@ -105,6 +106,12 @@ type connection struct {
 	// may have read nothing of them.
 	results []*call
 	expects time.Time
+
+	called struct { // the last tool that it has called in no answer
+		at    time.Time
+		turn  int     // see conversation.turn
+		about []*call // the results because of which
+	}
 }
 
 // utterance is where the user spoke, on the ring's clock.
@@ -390,6 +397,12 @@ func (c *connection) deaf(user audio.Position) bool {
 	}
 	given, _ := c.reached()
 	return user-given >= audio.Position(c.cfg.InputRate.Samples(deafAfter))
+}
+
+// catchingUp reports whether the stream may be about to tell of what the user said
+// before it took over: nobody knows what is in that until then.
+func (c *connection) catchingUp() bool {
+	return c.again && c.speech.number == 0 && time.Since(c.heardSince) < unsureFor
 }
 
 // deafAfter is how long a stream may take no audio before another is opened in

@@ -38,6 +38,10 @@ var (
 	// ErrNotAccepted is a stream which the service did not accept in time.
 	ErrNotAccepted = errors.New("the service did not accept the stream in time")
 
+	// ErrContinuing is the end of a stream after which the conversation goes on, on
+	// another one.
+	ErrContinuing = errors.New("continuing on another stream")
+
 	// errConfused is a stream on which the service does what makes no sense.
 	errConfused = errors.New("the service does not keep to the protocol")
 

@@ -161,7 +161,7 @@ func TestAConversationOutlivesItsStream(t *testing.T) {
 				if got, want := streams[1].History, []sonictest.Message{{Role: "USER", Text: "one two three"[:3]}, {Role: "ASSISTANT", Text: "You said one."}}; !slices.Equal(got, want) {
 					t.Errorf("the second stream was told %+v, want %+v", got, want)
 				}
-				if errs := r.ear.errors(); len(errs) != 1 || errs[0].Fatal {
+				if errs := r.ear.errors(); len(errs) != 1 || errs[0].Fatal || !errors.Is(errs[0].Err, novasonic.ErrContinuing) {
 					t.Errorf("errors: %v, want one that is not fatal", errs)
 				}
 			})

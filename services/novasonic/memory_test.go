@@ -44,6 +44,7 @@ func TestRingKeepsTheNewestSamplesAtTheirPositions(t *testing.T) {
 func TestSoundIsFoundWhereItIs(t *testing.T) {
 	loud := func(n int) []int16 { return slices.Repeat([]int16{3000, -3000}, n/2) }
 	soft := func(n int) []int16 { return slices.Repeat([]int16{20, -20}, n/2) }
+	noisy := func(n int) []int16 { return slices.Repeat([]int16{300, -300}, n/2) }
 	for name, tc := range map[string]struct {
 		pieces      [][]int16
 		first, last audio.Position
@@ -53,6 +54,8 @@ func TestSoundIsFoundWhereItIs(t *testing.T) {
 		"with a short pause":   {[][]int16{soft(8000), loud(1600), soft(3200), loud(800)}, 8000, 8000},
 		"over":                 {[][]int16{soft(8000), loud(1600), soft(8000)}, 8000, 17600},
 		"after a long pause":   {[][]int16{soft(8000), loud(1600), soft(8000), loud(1600)}, 8000, 17600},
+		"as the call begins":   {[][]int16{soft(160), loud(4000)}, 160, 160},
+		"a noisy line":         {[][]int16{noisy(16000)}, 16000, 16000},
 		"in pieces of no unit": {[][]int16{soft(7998), loud(2), loud(1600), soft(14)}, 7840, 7840},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -447,7 +447,7 @@ func TestHistoryHasNoMoreOfASentenceThatDoesNotGoOnThanWasHeard(t *testing.T) {
 // owesWords has the service be told in words what a tool has returned.
 func (d *desk) owesWords() {
 	now := time.Now()
-	result := &call{id: "a", by: d.c, turn: 1, result: []byte("{}"), words: d.v.past.add(User, "the result"), toldAt: now}
+	result := &call{id: "a", task: task{d.c, 1}, result: []byte("{}"), words: d.v.past.add(User, "the result"), toldAt: now}
 	d.c.results, d.c.expects = []*call{result}, now
 }
 
@@ -462,7 +462,7 @@ func TestAResultThatATextHasSupersededDoesNotTakeTheNextOnesPlace(t *testing.T) 
 			d.heard(d.says("s", "To what was typed.", wire.StopEndTurn))
 			time.Sleep(saysMoreWithin)
 			d.v.forgive()
-			next := &call{id: "b", by: d.c, turn: 2, c: d.c, result: []byte("{}")}
+			next := &call{id: "b", task: task{d.c, 2}, c: d.c, result: []byte("{}")}
 			d.v.toTell = append(d.v.toTell, next)
 			if d.v.tellResults(); len(d.c.results) != 1 {
 				t.Fatalf("%d results were told, want the one that has just come", len(d.c.results))

@@ -303,3 +303,62 @@ func TestABargeInOverTheAudioOfADeadStreamIsQuick(t *testing.T) {
 		}
 	})
 }
+
+// Far from the service, a stream that takes over is some time behind what it hears
+// again, and nobody knows yet what is in that.
+func TestAResultInWordsWaitsForWhatIsHeardAgain(t *testing.T) {
+	slow := weather(func(context.Context, city) (string, error) { time.Sleep(2 * time.Second); return "fog", nil })
+	sc := sonictest.Config{Distance: 70 * time.Millisecond, Behaviour: sonictest.Behaviour{UserSpeech: sonictest.Off}, Brain: sonictest.BrainFunc(func(_ *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		switch {
+		case turn.Kind == sonictest.Written:
+			return sonictest.Say("I read it.")
+		case turn.Kind == sonictest.ToolResults:
+			return sonictest.Answer{}
+		case turn.Text == "one":
+			return sonictest.Call("get_weather", `{"city":"Ulm"}`)
+		}
+		return sonictest.Say("You said something that took you a long time.")
+	})}
+	call(t, sc, novasonic.Config{Tools: tool.Set{slow}}, func(r *rig) {
+		r.says("1")
+		r.waitsFor("call", isA[*frames.FunctionCallInProgress])
+		r.waits(time.Second)
+		r.strike(0, sonictest.StallWrites()) // nothing is told of what it hears from now on
+		r.waits(time.Second)
+		r.says("23456789012345678901")
+		r.waits(25 * time.Second)
+		if n := len(of[*frames.Interruption](r)); n != 0 {
+			t.Errorf("the agent was cut off in mid-sentence by a tool's result, %d interruptions", n)
+		}
+		if got := spoken(r); !slices.Equal(got, []string{"You said something that took you a long time.", "I read it."}) {
+			t.Errorf("the agent said %q", got)
+		}
+	})
+}
+
+// An answer that the caller has interrupted, and of which no marker tells, is over
+// when a stream that no longer listens tells what it has heard: what it says of that
+// is no part of it.
+func TestAnOldStreamsAnswerToAFragmentIsNoPartOfTheOneBefore(t *testing.T) {
+	sc := sonictest.Config{Brain: sonictest.BrainFunc(func(_ *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Text == "one" {
+			return sonictest.Say("This is a rather long answer that goes on for several seconds, so that there is a lot of time to interrupt it.")
+		}
+		return sonictest.Say("You said " + turn.Text + ".")
+	}), Behaviour: sonictest.Behaviour{Interruption: sonictest.Interruption{NoMarker: true, AudioPartial: true}}, Faults: []sonictest.Fault{
+		{Streams: []int{1}, Input: "audioInput", Nth: 1, Do: sonictest.StallReads()},
+	}}
+	nc := novasonic.Config{Continuation: novasonic.Continuation{Prepare: 6 * time.Second, Prefer: 12 * time.Second, Force: 12 * time.Second, Jitter: -1, Limit: 3 * time.Minute}}
+	call(t, sc, nc, func(r *rig) {
+		r.struck.Store(1, true)
+		r.waits(4 * time.Second)
+		r.says("1")
+		r.waits(3 * time.Second)
+		r.says("2345678901234567890123456789")
+		r.waits(25 * time.Second)
+		got := spoken(r)
+		if len(got) != 2 || !strings.HasPrefix(got[0], "This is a rather long answer") || got[1] != "You said two three four five six seven eight nine zero one two three four five six seven eight nine zero one two three four five six seven eight nine." {
+			t.Errorf("the agent said %q", got)
+		}
+	})
+}

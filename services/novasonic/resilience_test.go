@@ -358,3 +358,49 @@ func TestASpeakingEventIsAFrameOfItsOwnInEachDirection(t *testing.T) {
 		}
 	})
 }
+
+// A stream that was slow to open has had no time to tell of what it is only just
+// given to hear.
+func TestAStreamThatWasSlowToOpenIsNotDoubtedForIt(t *testing.T) {
+	sc := sonictest.Config{Brain: saysBack, Distance: 30 * time.Millisecond, Faults: []sonictest.Fault{
+		{Streams: []int{0}, Output: "textOutput", Do: sonictest.Reset()},
+		{Streams: []int{1}, Do: sonictest.SlowHeaders(7 * time.Second)},
+	}}
+	call(t, sc, novasonic.Config{}, func(r *rig) {
+		r.struck.Store(0, true)
+		r.waits(5 * time.Second)
+		r.says("1")
+		r.waits(15 * time.Second)
+		if n := len(r.streams()); n != 2 {
+			t.Errorf("%d streams were opened, want 2", n)
+		}
+		if got := spoken(r); !slices.Equal(got, []string{"You said one."}) {
+			t.Errorf("the agent said %q", got)
+		}
+	})
+}
+
+// What is given up is not heard in part, because a stream had not been given all of
+// it when it died.
+func TestWhatIsGivenUpIsGivenUpWhole(t *testing.T) {
+	minds := sonictest.Exception("validationException", "This request has been blocked by our content filters.")
+	sc := sonictest.Config{Brain: saysBack, Distance: 50 * time.Millisecond, Faults: []sonictest.Fault{
+		{Streams: []int{0}, Output: "textOutput", Do: minds},
+		{Streams: []int{1}, Input: "audioInput", Nth: 2, Do: minds},
+	}}
+	call(t, sc, novasonic.Config{}, func(r *rig) {
+		r.struck.Store(0, true)
+		r.struck.Store(1, true)
+		r.waits(5 * time.Second)
+		r.says("12345678901234567890")
+		r.waits(15 * time.Second)
+		r.says("2")
+		r.waits(5 * time.Second)
+		if n := len(r.streams()); n != 3 {
+			t.Errorf("%d streams were opened, want 3", n)
+		}
+		if got := spoken(r); !slices.Equal(got, []string{"You said two."}) {
+			t.Errorf("the agent said %q", got)
+		}
+	})
+}

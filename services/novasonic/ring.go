@@ -73,6 +73,10 @@ const (
 	// speaks pauses within it. The background is what a tenth of it is below.
 	floorSpan = 5 * time.Second
 
+	// floorLeast is how much has to be known of it: who speaks as the call begins has
+	// not paused yet. Until then everything counts as a sound.
+	floorLeast = time.Second
+
 	// soundRatio is how far above the background, as a power, a sound begins: 6 dB.
 	// Detectors of speech ask for more; what this finds is only heard again.
 	soundRatio = 4
@@ -92,7 +96,7 @@ func (r *ring) threshold() float32 {
 	last := int64(r.end) / int64(r.block)
 	n := min(last, int64(floorSpan/levelBlock), int64(len(r.levels)))
 	switch {
-	case n == 0:
+	case n < int64(floorLeast/levelBlock):
 		return leastSound
 	case r.loudAt > 0 && last-r.loudAt < max(1, n/50):
 		return r.loud
@@ -117,6 +121,19 @@ func (r *ring) firstSound(since audio.Position) audio.Position {
 		}
 	}
 	return r.end
+}
+
+// soundEnd returns where the last sound since a position ends: there, if there has
+// been none.
+func (r *ring) soundEnd(since audio.Position) audio.Position {
+	threshold := r.threshold()
+	since = max(since, r.start())
+	for b := int64(r.end)/int64(r.block) - 1; b*int64(r.block) >= int64(since); b-- {
+		if r.levels[b%int64(len(r.levels))] > threshold {
+			return audio.Position((b + 1) * int64(r.block))
+		}
+	}
+	return since
 }
 
 // lastSound returns where the sound that lasts until now, or was there less

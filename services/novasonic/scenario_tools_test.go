@@ -47,6 +47,16 @@ func forecaster() sonictest.Brain {
 	})
 }
 
+// bonnForFive is a forecaster that calls a tool for who types or says "five" as well.
+func bonnForFive() sonictest.Brain {
+	return sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Text == "five" {
+			return sonictest.Call("get_weather", `{"city":"Bonn"}`)
+		}
+		return forecaster().Answer(c, turn)
+	})
+}
+
 // almanac is a tool that takes its time, and counts.
 type almanac struct {
 	takes map[string]time.Duration // by city; negative: for ever
@@ -79,6 +89,7 @@ func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
 	for name, tc := range map[string]struct {
 		keys      string
 		ulm, bonn time.Duration
+		drain     time.Duration // how long its stream may drain
 		also      string        // what the user says at 45 s
 		result    int           // the stream that gets the result, as such or in words
 		agent     []string      // what is heard of the agent before the end
@@ -87,6 +98,7 @@ func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
 		"returns before the cut":                    {keys: "1", ulm: 3 * time.Second, agent: []string{"I hear of fog."}},
 		"returns after the cut":                     {keys: "1", ulm: 8 * time.Second, agent: []string{"I hear of fog."}},
 		"returns just after the cut":                {keys: "1", ulm: 4300 * time.Millisecond, agent: []string{"I hear of fog."}},
+		"returns just before its stream is left":    {keys: "1", ulm: 14600 * time.Millisecond, drain: 10 * time.Second, agent: []string{"I hear of fog."}},
 		"returns after its stream's end":            {keys: "1", ulm: 30 * time.Second, result: 1, agent: []string{"I read of fog."}},
 		"returns after two moves":                   {keys: "1", ulm: 60 * time.Second, result: 2, agent: []string{"I read of fog."}, until: 110 * time.Second},
 		"never returns":                             {keys: "1", ulm: -1, result: -1},
@@ -100,6 +112,7 @@ func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
 			nc := brief()
 			nc.Continuation.Prepare = 34 * time.Second
 			nc.Continuation.Prefer = 38 * time.Second
+			nc.Continuation.Drain = tc.drain
 			nc.Tools = tool.Set{book.tool()}
 			want := outcome{agent: append(slices.Clone(tc.agent), youSaid("4"))}
 			play(t, short(forecaster()), nc, want, func(s *scene) {
@@ -255,6 +268,70 @@ func TestScenarioAResultOfWhichNothingWasHeardIsToldToTheNextStream(t *testing.T
 	}
 }
 
+func TestScenarioACallBehindAnOutcomeIsForWhatWasSaidBeforeAMute(t *testing.T) {
+	t.Parallel()
+	// The last answer was about a result, and the detector never tells of the end of
+	// speech; but it is over, since a tool is called for it.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 2 * time.Second}}
+	// The first model tells nothing of speech, and takes no text: the second result
+	// is for the history.
+	nc := novasonic.Config{Model: novasonic.ModelV1, Tools: tool.Set{book.tool()}}
+	want := outcome{agent: []string{"I hear of fog."}, streams: 2, doomed: []int{0}, errors: 1}
+	play(t, sonictest.Config{Brain: forecaster()}, nc, want, func(s *scene) {
+		s.room.detects.Store(true)
+		s.at(2 * time.Second)
+		s.says("1")
+		s.at(10 * time.Second)
+		s.says("1")
+		s.waits(100 * time.Millisecond)
+		s.caller.mute(true)
+		s.waits(1200 * time.Millisecond)
+		s.strike(0, sonictest.Reset())
+		s.waits(10 * time.Second)
+		if n := book.calls.Load(); n != 2 {
+			t.Errorf("the tool was called %d times", n)
+		}
+	})
+}
+
+func TestScenarioACallThatFollowsFromAResultAnswersNothingThatIsBeingSaid(t *testing.T) {
+	t.Parallel()
+	// The first result makes the model call another tool, in the middle of a sentence
+	// of the user's; and then its stream dies.
+	const long = "2345678923456789"
+	for _, after := range []time.Duration{0, time.Second, 2 * time.Second} {
+		t.Run(after.String(), func(t *testing.T) {
+			book := &almanac{takes: map[string]time.Duration{"Ulm": 3 * time.Second, "Bonn": 20 * time.Second}}
+			nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+			sc := sonictest.Config{Latency: sonictest.Latency{ToolUse: 2 * time.Second, Jitter: -1}}
+			sc.Behaviour.Interruption.CallsStand = true
+			sc.Brain = sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+				if turn.Kind == sonictest.ToolResults && strings.Contains(turn.Latest.Content, "fog") {
+					return sonictest.Call("get_weather", `{"city":"Bonn"}`)
+				}
+				return forecaster().Answer(c, turn)
+			})
+			want := outcome{agent: []string{youSaid(long), "I read of fog and sun."}, doomed: []int{0}, again: 10 * time.Second, errors: 1}
+			play(t, sc, nc, want, func(s *scene) {
+				s.at(2 * time.Second)
+				s.says("1")
+				s.waitsFor("result", isA[*frames.FunctionCallResult])
+				s.waits(500 * time.Millisecond)
+				s.begins(long)
+				for book.calls.Load() < 2 {
+					s.waits(20 * time.Millisecond)
+				}
+				s.waits(after)
+				s.strike(0, sonictest.Reset())
+				s.waits(40 * time.Second)
+				if n := book.calls.Load(); n != 2 {
+					t.Errorf("the tools were called %d times", n)
+				}
+			})
+		})
+	}
+}
+
 func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAMute(t *testing.T) {
 	t.Parallel()
 	// A detector that hears nothing more never tells of the end of speech.
@@ -284,14 +361,8 @@ func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAnotherCall(t *testin
 	// is deaf.
 	book := &almanac{takes: map[string]time.Duration{"Ulm": 3 * time.Second, "Bonn": 300 * time.Millisecond}}
 	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
-	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
-		if turn.Text == "five" {
-			return sonictest.Call("get_weather", `{"city":"Bonn"}`)
-		}
-		return forecaster().Answer(c, turn)
-	})
 	want := outcome{agent: []string{"I hear of fog.", "I read of sun."}, again: 20 * time.Second, deaf: 20 * time.Second, errors: -1}
-	play(t, sonictest.Config{Brain: brain, Latency: sonictest.Latency{Jitter: -1}}, nc, want, func(s *scene) {
+	play(t, sonictest.Config{Brain: bonnForFive(), Latency: sonictest.Latency{Jitter: -1}}, nc, want, func(s *scene) {
 		s.at(2 * time.Second)
 		s.says("1")
 		s.waitsFor("result", isA[*frames.FunctionCallResult])
@@ -314,6 +385,30 @@ func TestScenarioAResultThatWasSpokenOfIsNotToldAgainBehindAnotherCall(t *testin
 		if texts != 2 { // "five", and what Bonn's weather is
 			t.Errorf("the streams were told %d texts", texts)
 		}
+	})
+}
+
+func TestScenarioACallBehindATextIsTheTexts(t *testing.T) {
+	t.Parallel()
+	// What is typed behind a result in words takes its place: the model says nothing of
+	// the result, and calls another tool. What that returns is spoken of once.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 4 * time.Second, "Bonn": 300 * time.Millisecond}}
+	nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+	want := outcome{agent: []string{"I hear of sun."}, doomed: []int{0}, again: time.Second, errors: 1}
+	play(t, sonictest.Config{Brain: bonnForFive(), Latency: sonictest.Latency{Jitter: -1}}, nc, want, func(s *scene) {
+		s.at(2 * time.Second)
+		s.says("1")
+		s.at(4 * time.Second)
+		s.strike(0, sonictest.Reset())
+		s.isToldInWords(1)
+		s.waits(720 * time.Millisecond)
+		s.sends(&frames.Text{Text: "five"})
+		s.hears()
+		s.waits(3 * time.Second)
+		if err := s.sonic.Rotate(context.Background(), "a test"); err != nil {
+			t.Fatal(err)
+		}
+		s.waits(20 * time.Second)
 	})
 }
 
@@ -369,6 +464,60 @@ func TestScenarioSilenceOnItsWayToAStreamThatDiesIsHeardByTheNext(t *testing.T) 
 				s.waitsFor("call", isA[*frames.FunctionCallInProgress])
 				s.strike(0, sonictest.Reset())
 				s.waits(10 * time.Second)
+			})
+		})
+	}
+}
+
+func TestScenarioAResultAndTheCallThatItLedToAreToldTogether(t *testing.T) {
+	t.Parallel()
+	// The stream fails with the second call at work. Who is told the first result alone
+	// would make that call again.
+	silent := func(stream, nth int) []sonictest.Fault {
+		return []sonictest.Fault{
+			{Streams: []int{stream}, Output: "toolUse", Nth: nth, Do: sonictest.StallReads()},
+			{Streams: []int{stream}, Output: "toolUse", Nth: nth, Do: sonictest.StallWrites()},
+		}
+	}
+	dead := func(stream, nth int) sonictest.Fault {
+		return sonictest.Fault{Streams: []int{stream}, Output: "toolUse", Nth: nth, Do: sonictest.Reset()}
+	}
+	for name, tc := range map[string]struct {
+		faults []sonictest.Fault
+		doomed []int
+		also   string // what the user says before the second call, and has answered
+	}{
+		"it falls silent": {faults: silent(0, 2), doomed: []int{0}},
+		"it falls silent, with an answer in between":    {faults: silent(0, 2), doomed: []int{0}, also: "5"},
+		"it was told the first result in words":         {faults: []sonictest.Fault{dead(0, 1), dead(1, 1)}, doomed: []int{0, 1}},
+		"it was told in words, by one that fell silent": {faults: append(silent(0, 1), dead(1, 1)), doomed: []int{0, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := &almanac{takes: map[string]time.Duration{"Ulm": time.Second, "Bonn": 5 * time.Second}}
+			nc := novasonic.Config{Tools: tool.Set{book.tool()}}
+			brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+				if told := turn.Latest.Content + turn.Text; strings.Contains(told, "fog") && !strings.Contains(told, "sun") {
+					return sonictest.Call("get_weather", `{"city":"Bonn"}`)
+				}
+				return forecaster().Answer(c, turn)
+			})
+			sc := sonictest.Config{Brain: brain, Latency: sonictest.Latency{Jitter: -1}, Faults: tc.faults}
+			want := outcome{agent: []string{"I read of fog and sun."}, doomed: tc.doomed, deaf: 10 * time.Second, again: 10 * time.Second, errors: -1}
+			if tc.also != "" {
+				want.agent = slices.Insert(want.agent, 0, youSaid(tc.also))
+			}
+			play(t, sc, nc, want, func(s *scene) {
+				s.at(2 * time.Second)
+				s.says("1")
+				if tc.also != "" {
+					s.waitsFor("call", isA[*frames.FunctionCallInProgress])
+					s.waits(800 * time.Millisecond)
+					s.says(tc.also)
+				}
+				s.waits(40 * time.Second)
+				if n := book.calls.Load(); n != 2 {
+					t.Errorf("tools were called %d times, want twice", n)
+				}
 			})
 		})
 	}
@@ -465,6 +614,17 @@ func TestScenarioResultsInWordsAreToldOneAfterTheOther(t *testing.T) {
 	})
 }
 
+// isToldInWords waits until a stream is told something in words.
+func (s *scene) isToldInWords(stream int) {
+	s.t.Helper()
+	for {
+		s.waits(time.Millisecond)
+		if l := s.streams(); len(l) > stream && len(l[stream].Texts) > 0 {
+			return
+		}
+	}
+}
+
 func TestScenarioAResultInWordsThatTheUserOvertookIsToldAgain(t *testing.T) {
 	t.Parallel()
 	// The user speaks as soon as the second stream is told, which dies when it has
@@ -477,12 +637,7 @@ func TestScenarioAResultInWordsThatTheUserOvertookIsToldAgain(t *testing.T) {
 		s.says("1")
 		s.at(4 * time.Second)
 		s.strike(0, sonictest.Reset())
-		for {
-			s.waits(time.Millisecond)
-			if l := s.streams(); len(l) > 1 && len(l[1].Texts) > 0 {
-				break
-			}
-		}
+		s.isToldInWords(1)
 		s.begins("3")
 		s.waitsFor("answer", func(f frames.Frame) bool {
 			text, ok := f.(*frames.LLMText)

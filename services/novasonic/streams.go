@@ -54,6 +54,7 @@ func (v *conversation) situation() continuity.Situation {
 		AgentSpeaking: v.answering() || v.playing(),
 		ToolPending:   v.awaitsTool() && !v.speech.doubting,
 		Deaf:          v.listening.deaf(v.ring.end),
+		Finishing:     v.speaks(v.draining),
 	}
 }
 
@@ -235,6 +236,7 @@ func (v *conversation) cut(d continuity.Decision) {
 	bytes := next.remember(history)
 	next.listen(from)
 	next.hear(replay, from)
+	next.again = v.ring.firstSound(from) < v.ring.end
 	v.listening = next
 	if old != nil {
 		v.draining, old.role = old, draining
@@ -505,7 +507,7 @@ func (v *conversation) orphaned(d continuity.Decision) {
 		v.log.Warn("the next stream is told less of the history", "reason", verdict.Reason.String(), "error", d.Err)
 	}
 	v.shared.update(func(s *Stats) { s.Reconnects++ })
-	v.report(pipeline.Classify(verdict.Class, fmt.Errorf("%v ended after %v, continuing on another: %w", c, age, d.Err)))
+	v.report(pipeline.Classify(verdict.Class, fmt.Errorf("%v ended after %v, %w: %w", c, age, ErrContinuing, d.Err)))
 	v.tellSwap(d.Move, SwapBegun, func(s *SwapStatus) { s.From, s.Err = c.number, d.Err })
 }
 
@@ -552,6 +554,9 @@ func (v *conversation) suspect(minds bool, err error) (some, givenUp bool) {
 				e.text = ""
 			}
 			v.letGo(v.ring.end)
+			// Nor is the rest of it heard because the stream was not given all.
+			end := min(v.ring.soundEnd(v.deafFrom), v.speech.answeredTo)
+			v.deafFrom, v.heardTo = max(v.deafFrom, end), max(v.heardTo, end)
 			v.report(pipeline.Classify(frames.ErrorInvalidRequest, fmt.Errorf("what the user said last is given up, since the service ended one stream after another that heard it: %w", err)))
 		}
 	}

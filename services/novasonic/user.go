@@ -145,7 +145,7 @@ func (v *conversation) sayNotes() {
 		return
 	}
 	now := time.Now()
-	if v.answering() || v.playing() || v.unanswered() || v.userSpeaking() || c.owesOutcome() {
+	if v.answering() || v.playing() || v.unanswered() || v.userSpeaking() || c.owesOutcome() || c.catchingUp() {
 		v.quiet = now
 	}
 	if now.Sub(v.quiet) < noteQuiet {
@@ -368,16 +368,17 @@ func (v *conversation) hearAgain() {
 }
 
 // answered notes that everything the user has said or typed so far is being
-// answered, and need not be asked again on another stream. What the user is
-// saying now is another matter, if it is not what the answer is to, and so is what
-// was typed behind a result that the answer is about.
-func (v *conversation) answered(c *connection) {
+// answered, and need not be asked again on another stream: by an answer, or a call of
+// a tool, that is about some results or none. What the user is saying now is another
+// matter, if it is not what the answer is to, and so is what was typed behind a result
+// that the answer is about.
+func (v *conversation) answered(c *connection, about []*call) {
 	if c != v.listening {
 		return
 	}
-	outcome := c.reply != nil && len(c.reply.about) > 0
+	outcome := len(about) > 0
 	typed := outcome || len(v.asked) > 0
-	if !outcome || c.reply.closed || c.reply.cut {
+	if !outcome {
 		for _, e := range v.asked {
 			e.pending = false
 		}
@@ -486,7 +487,7 @@ func (v *conversation) doubt(ctx context.Context) {
 		v.rotate(ctx, continuity.Doubt, "the service has stopped taking audio")
 	}
 	if c == nil || v.speaks(v.draining) || time.Since(c.lastEvent) < speechlessFor ||
-		time.Since(c.opened) < speechlessFor || time.Since(s.doubted) < s.doubtsPause || time.Since(s.examined) < doubtLooks {
+		time.Since(c.heardSince) < speechlessFor || time.Since(s.doubted) < s.doubtsPause || time.Since(s.examined) < doubtLooks {
 		return
 	}
 	s.examined = time.Now()
@@ -650,20 +651,21 @@ func (v *conversation) userSaid(c *connection, text string) {
 		return // seen after turns that were typed
 	}
 	s := &v.speech
-	if c != v.listening && (c.speech.end == 0 || c.speech.end > s.answeredTo) {
-		return // the stream that listens hears it again
-	}
 	if c == v.listening {
 		v.turn++
 		v.takeTurn(c)
 	}
-	if r := c.reply; r != nil && c == v.listening && v.isNewTurn(c, r) {
+	if r := c.reply; r != nil && v.isNewTurn(c, r) {
 		// The user has spoken over what is still heard. That is a barge-in,
-		// marker or not: some builds send none.
-		if v.playing() && !r.cut {
+		// marker or not: some builds send none. What an old stream says from here
+		// on is another answer, too.
+		if c == v.listening && v.playing() && !r.cut {
 			v.bargeIn(c)
 		}
 		v.closeReply(r)
+	}
+	if c != v.listening && (c.speech.end == 0 || c.speech.end > s.answeredTo) {
+		return // the stream that listens hears it again
 	}
 	e := v.past.add(User, text)
 	if c == v.listening {

@@ -115,15 +115,55 @@ func TestAConversationInABrowser(t *testing.T) {
 	}
 }
 
+// TestThePageSaysWhatToDo has calls refused in Chromium, by the keyboard alone.
+func TestThePageSaysWhatToDo(t *testing.T) {
+	program := node(t, "puppeteer-core")
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("PARLEY_REQUIRE_TOOLS") == "1" {
+			t.Fatal("chromium is not installed, and PARLEY_REQUIRE_TOOLS is set")
+		}
+		t.Skip("SKIPPED: chromium is not installed, so no browser shows the page")
+	}
+	one, _ := parleyServes(t, "--calls", "1")
+	secret, _ := parleyServes(t, "--token", "sesame")
+	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "pagefails.mjs", chromium, one, secret)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("pagefails.mjs: %v\n%s%s", err, out, stderr.Bytes())
+	}
+	var page struct{ Focus, Second, Button, Stranger, Gone string }
+	if err := json.Unmarshal(out, &page); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if page.Focus != "talk" || page.Button != "Start talking" {
+		t.Errorf("the focus is on %q, and the button that began the call says %q when it was to end it", page.Focus, page.Button)
+	}
+	for what, said := range map[string][2]string{
+		"too many calls": {page.Second, "The call was refused: too many calls: try again later."},
+		"no token":       {page.Stranger, "The call was refused: not authenticated. Is the token in the address right (?token=…)?"},
+		"no server":      {page.Gone, "The server cannot be reached. Is it running?"},
+	} {
+		if said[0] != said[1] {
+			t.Errorf("%s: the page says %q, want %q", what, said[0], said[1])
+		}
+	}
+}
+
 // parleyServes builds and runs `parley serve`, and returns its address. logged ends it
-// and returns its log.
-func parleyServes(t *testing.T) (url string, logged func() string) {
+// and returns its log. args are flags of it.
+func parleyServes(t *testing.T, args ...string) (url string, logged func() string) {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "parley")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/parley-go/parley/cmd/parley").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	cmd := exec.Command(binary, "serve", "--addr", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--rotate-every", "12s")
+	cmd.Args = append(cmd.Args, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

@@ -56,8 +56,8 @@ func newInput(t *Transport, r *recording, clock *playout.Clock) *Input {
 // Name returns "file input".
 func (in *Input) Name() string { return "file input" }
 
-// Sole says that a pipeline hears one caller on a track.
-func (in *Input) Sole() string {
+// Exclusive says that a pipeline hears one caller on a track.
+func (in *Input) Exclusive() string {
 	return fmt.Sprintf("input of the track %q", in.transport.config.Track)
 }
 

@@ -27,7 +27,7 @@ func (o *Output) Start(ctx context.Context, out *pipeline.Port) error {
 // it comes out at the other end, every processor has dealt with that.
 type fence struct {
 	frames.System
-	frames.Joint
+	frames.Barrier
 	n int64
 }
 

@@ -20,9 +20,12 @@ func (in *Input) pace(out *pipeline.Port) (func(ctx context.Context, now time.Du
 	if in.transport.config.Pace == Fast {
 		return in.fast(out)
 	}
-	start, timer := in.clock.Start(), time.NewTimer(0)
+	// Each piece is there when its last sample has been spoken, and a moment later:
+	// at that instant the output plays a chunk, and which of both came first would
+	// decide whether that is still heard when the piece interrupts. So a call in
+	// virtual time goes the same way each time.
+	start, timer := in.clock.Start().Add(in.transport.config.Chunk/16), time.NewTimer(0)
 	return func(ctx context.Context, now time.Duration) error {
-		// Each piece is there when its last sample has been spoken.
 		timer.Reset(time.Until(start.Add(now)))
 		select {
 		case <-timer.C:

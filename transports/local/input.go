@@ -28,8 +28,8 @@ type Input struct {
 // Name returns "local input".
 func (in *Input) Name() string { return "local input" }
 
-// Sole says that a pipeline hears one caller on a track.
-func (in *Input) Sole() string {
+// Exclusive says that a pipeline hears one caller on a track.
+func (in *Input) Exclusive() string {
 	return fmt.Sprintf("input of the track %q", in.transport.config.Track)
 }
 

@@ -28,3 +28,15 @@ func TestAFarEndOwesNothingWhileTheSinkHoldsAChunk(t *testing.T) {
 		}
 	})
 }
+
+func TestAPanicLeavesTheLockFree(t *testing.T) {
+	o := New(Config{}, nowhere{})
+	func() {
+		defer func() { recover() }()
+		o.wait(t.Context(), func() bool { panic("a bug") }, func() {})
+	}()
+	if !o.mu.TryLock() {
+		t.Fatal("the run cannot end: the lock is held for ever")
+	}
+	o.mu.Unlock()
+}

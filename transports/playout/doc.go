@@ -85,8 +85,9 @@
 // [frames.PlayBackground] plays a sound behind the agent's voice, once or in a
 // loop, softer while the agent speaks if that is wished; [frames.StopBackground]
 // ends it. It is mixed last: interruptions and holds do not touch it, nothing
-// waits for it, and it is no speech in the sense of the reports. Up to eight play
-// at a time.
+// waits for it, and it is no speech in the sense of the reports. What a [Flusher]
+// discards of it is played again, unless it was stopped. Up to eight play at a
+// time.
 //
 // # Order
 //

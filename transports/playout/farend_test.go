@@ -84,6 +84,41 @@ func TestWhatTheFarEndConfirmsIsWhatWasHeard(t *testing.T) {
 	})
 }
 
+func TestAFarEndThatConfirmsWhatItGetsIsNotTakenToHavePlayedIt(t *testing.T) {
+	for _, lead := range []time.Duration{-1, 60 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			far := &hasty{}
+			far.output = playout.New(playout.Config{Lead: lead}, far)
+			got := upstream(t, far.output, func(ctx context.Context, out *pipeline.Port) error {
+				time.Sleep(210 * time.Millisecond)
+				if err := out.Send(out.Generation(), speech(0, 480), frames.Downstream); err != nil {
+					return err
+				}
+				time.Sleep(time.Second)
+				return out.Send(ctx, end(), frames.Downstream)
+			})
+			// It is given at 220 ms, and no peer can have played it before 240 ms.
+			if want := "220ms BotStartedSpeaking"; !strings.HasPrefix(got, want) {
+				t.Errorf("lead %v: want %q:\n%s", lead, want, got)
+			}
+			if want := "240ms Playout(voice heard 480)"; !strings.Contains(got, want) {
+				t.Errorf("lead %v: upstream lacks %q:\n%s", lead, want, got)
+			}
+		})
+	}
+}
+
+// hasty confirms each chunk when it gets it.
+type hasty struct {
+	wire
+	output *playout.Output
+}
+
+func (h *hasty) Play(ctx context.Context, c playout.Chunk) error {
+	h.output.Confirm(c.Position + audio.Position(len(c.Samples)))
+	return h.wire.Play(ctx, c)
+}
+
 func TestAFarEndIsNoFurtherBehindForAMachineThatWasAsleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far := &sleeper{}

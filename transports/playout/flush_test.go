@@ -2,6 +2,7 @@ package playout_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -120,10 +121,8 @@ func TestTheBackgroundSurvivesAFlush(t *testing.T) {
 			if err := out.Send(ctx, &frames.PlayBackground{Format: mono24k, Samples: rising, Track: "music"}, frames.Downstream); err != nil {
 				return err
 			}
-			silent := speech(0, 24_000) // speech as soft as can be, so that only the music is heard
-			clear(silent.Samples)
 			for range 2 {
-				if err := out.Send(out.Generation(), silent, frames.Downstream); err != nil {
+				if err := out.Send(out.Generation(), muted(24_000), frames.Downstream); err != nil {
 					return err
 				}
 				time.Sleep(507 * time.Millisecond)
@@ -148,6 +147,99 @@ func TestTheBackgroundSurvivesAFlush(t *testing.T) {
 			t.Errorf("it was heard up to %d only", last)
 		}
 	})
+}
+
+// muted is speech as soft as can be, so that only the background is heard.
+func muted(n int) *frames.AudioOutput {
+	f := speech(0, n)
+	clear(f.Samples)
+	return f
+}
+
+func TestTheEndOfASoundSurvivesAFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := &phone{}
+		rising := make([]int16, 24_000)
+		for i := range rising {
+			rising[i] = int16(10 + i/3)
+		}
+		upstream(t, playout.New(playout.Config{}, peer), func(ctx context.Context, out *pipeline.Port) error {
+			time.Sleep(10 * time.Millisecond)
+			if err := out.Send(ctx, &frames.PlayBackground{Format: mono24k, Samples: rising, Track: "music"}, frames.Downstream); err != nil {
+				return err
+			}
+			if err := out.Send(out.Generation(), muted(72_000), frames.Downstream); err != nil {
+				return err
+			}
+			time.Sleep(1050 * time.Millisecond) // it is mixed to its end, and not heard
+			out.Interrupt("barge-in")
+			time.Sleep(time.Second)
+			return out.Send(ctx, end(), frames.Downstream)
+		})
+		if peer.flushes != 1 {
+			t.Errorf("it was flushed %d times", peer.flushes)
+		}
+		last := int16(10)
+		for i, s := range peer.heard {
+			if s == 0 {
+				continue
+			}
+			// The clock goes back to a whole chunk, so up to one less may be lost.
+			if s < last || s > last+160 {
+				t.Fatalf("at %v it jumps from %d to %d", audio.Rate24k.Duration(int64(i)), last, s)
+			}
+			last = s
+		}
+		if want := rising[len(rising)-1]; last != want {
+			t.Errorf("it was heard up to %d, want %d", last, want)
+		}
+	})
+}
+
+func TestASoundThatIsStoppedByABargeInIsSilentAtOnce(t *testing.T) {
+	for name, do := range map[string]func(interrupt func(), stop func() error) error{
+		"behind the interruption": func(interrupt func(), stop func() error) error { interrupt(); return stop() },
+		"before the interruption": func(interrupt func(), stop func() error) error { defer interrupt(); return stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peer := &phone{}
+				var stopped time.Time
+				upstream(t, playout.New(playout.Config{}, peer), func(ctx context.Context, out *pipeline.Port) error {
+					time.Sleep(10 * time.Millisecond)
+					hum := &frames.PlayBackground{Format: mono24k, Samples: []int16{1000}, Loop: true, Track: "thinking"}
+					if err := out.Send(ctx, hum, frames.Downstream); err != nil {
+						return err
+					}
+					if err := out.Send(out.Generation(), muted(72_000), frames.Downstream); err != nil {
+						return err
+					}
+					time.Sleep(497 * time.Millisecond)
+					stopped = time.Now()
+					err := do(func() { out.Interrupt("barge-in") }, func() error {
+						return out.Send(ctx, &frames.StopBackground{Track: "thinking"}, frames.Downstream)
+					})
+					if err != nil {
+						return err
+					}
+					time.Sleep(time.Second)
+					return out.Send(ctx, end(), frames.Downstream)
+				})
+				if peer.flushes != 1 {
+					t.Errorf("it was flushed %d times", peer.flushes)
+				}
+				at := int(audio.Rate24k.Samples(stopped.Sub(peer.start)))
+				if audio.IsSilent(peer.heard[at-480 : at]) {
+					t.Error("it was not heard before it was stopped")
+				}
+				for i, v := range slices.Backward(peer.heard[at:]) {
+					if v != 0 {
+						t.Fatalf("it was heard up to %v after that", audio.Rate24k.Duration(int64(i)))
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestWhatIsHeldAndThenInterruptedIsToldToBe(t *testing.T) {

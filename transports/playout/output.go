@@ -155,7 +155,7 @@ type Output struct {
 	slipped  time.Duration
 	playing  bool           // Run is at work
 	flushes  int            // of the sink
-	reached  audio.Position // how far the clock has been, before flushes put it back
+	reached  audio.Position // how far the clock has been, before flushes put it back; the Lead at first
 
 	// What Stats returns, apart: frames are sent with mu held, so that they are
 	// in order with interruptions, and whoever gets them may ask.
@@ -184,33 +184,34 @@ func New(cfg Config, sink Sink) *Output {
 			fade:      cfg.Format.Rate.Samples(cfg.Fade),
 		},
 		mixer:   mixer{format: cfg.Format, keep: kept(cfg, sink)},
+		reached: audio.Position(cfg.Format.Rate.Samples(cfg.Lead)),
 		told:    Stats{Format: cfg.Format},
 		changed: make(chan struct{}, 1),
 		sendOn:  make(chan struct{}, 1),
 	}
 }
 
-// kept is how many values of the background may be taken back by a flush.
+// kept is how many chunks of the background may be taken back by a flush.
 func kept(cfg Config, sink Sink) int {
 	if _, ok := sink.(Flusher); !ok {
 		return 0
 	}
-	return int(cfg.Format.Rate.Samples(cfg.Lead+unconfirmed)) * cfg.Format.Channels
+	return int((cfg.Lead + unconfirmed) / max(cfg.Chunk, minChunk))
 }
 
 // Name returns the name from the configuration.
 func (o *Output) Name() string { return o.config.Name }
 
-// Sole says that a second output behind this one would have nothing to play.
-func (o *Output) Sole() string { return "output of what is to be heard" }
+// Exclusive says that a second output behind this one would have nothing to play.
+func (o *Output) Exclusive() string { return "output of what is to be heard" }
 
 // Format returns what the sink gets.
 func (o *Output) Format() audio.Format { return o.config.Format }
 
 // Start checks the configuration and opens the sink.
 func (o *Output) Start(ctx context.Context, _ *pipeline.Port) error {
-	if o.sink == nil {
-		return errors.New("configure playout: there is no sink")
+	if mistakes.IsNil(o.sink) {
+		return errors.New("configure playout: there is no sink: give New something to play to")
 	}
 	if err := o.config.validate(); err != nil {
 		return fmt.Errorf("configure playout: %w", err)
@@ -277,9 +278,9 @@ func (o *Output) ProcessSystem(ctx context.Context, f frames.Frame, dir frames.D
 			return fmt.Errorf("play background %q: %w", f.Track, err)
 		}
 	case *frames.StopBackground:
-		o.mu.Lock()
-		o.mixer.stop(f.Track, f.Fade)
-		o.unlock()
+		if err := o.stopBackground(f); err != nil {
+			return fmt.Errorf("stop background %q: %w", f.Track, err)
+		}
 	case *frames.PausePlayout:
 		o.hold()
 	case *frames.ResumePlayout:
@@ -366,6 +367,12 @@ func (o *Output) background(f *frames.PlayBackground) error {
 	return o.mixer.play(f)
 }
 
+func (o *Output) stopBackground(f *frames.StopBackground) error {
+	o.mu.Lock()
+	defer o.unlock()
+	return o.mixer.stop(f.Track, f.Fade)
+}
+
 func (o *Output) release() {
 	o.mu.Lock()
 	o.player.release()
@@ -397,22 +404,29 @@ func (o *Output) abandoned() bool {
 // sees the cancelled context.
 func (o *Output) wait(ctx context.Context, ready func() bool, do func()) error {
 	for {
-		o.mu.Lock()
-		if err := context.Cause(ctx); err != nil {
-			o.unlock()
+		if done, err := o.attempt(ctx, ready, do); done || err != nil {
 			return err
 		}
-		if ready() {
-			do()
-			o.unlock()
-			return nil
-		}
-		o.unlock()
 		select {
 		case <-o.changed:
 		case <-ctx.Done():
 		}
 	}
+}
+
+// attempt calls do if ready says so, and reports whether it did. A panic of either
+// leaves the lock free: the run, which it ends, needs it to end.
+func (o *Output) attempt(ctx context.Context, ready func() bool, do func()) (bool, error) {
+	o.mu.Lock()
+	defer o.unlock()
+	if err := context.Cause(ctx); err != nil {
+		return false, err
+	}
+	if !ready() {
+		return false, nil
+	}
+	do()
+	return true, nil
 }
 
 func signal(c chan struct{}) {

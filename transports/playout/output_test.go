@@ -460,12 +460,16 @@ func TestAConfigurationThatMakesNoSenseIsRefusedAtTheStart(t *testing.T) {
 		"write 500*time.Millisecond": {StopDelay: 500},
 		"write 1*time.Millisecond":   {MaxLate: 1},
 		"0 channels is not between 1 and 64\nChunk is 2s: 1ms to 1s, or 0 for the default\nEndSilence is -1s": {Format: audio.Format{Rate: 8000}, Chunk: 2 * time.Second, EndSilence: -time.Second},
-		"configure playout: there is": {},
+		"configure playout: there is no sink: give New something to play to":                                  {},
+		"configure playout: there is no sink: give New":                                                       {},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var sink playout.Sink = &tape{}
-			if want == "configure playout: there is" {
+			switch want {
+			case "configure playout: there is no sink: give New something to play to":
 				sink = nil
+			case "configure playout: there is no sink: give New":
+				sink = playout.SinkFunc(nil)
 			}
 			err := play(t, playout.New(cfg, sink), nil, script{run: func(ctx context.Context, out *pipeline.Port) error { <-ctx.Done(); return nil }})
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "\n") != strings.Count(want, "\n") {
@@ -559,10 +563,71 @@ func TestASinkWithALeadIsFilledAheadAndFlushedByAnInterruption(t *testing.T) {
 		if back != 1 {
 			t.Errorf("the clock jumped %d times", back)
 		}
-		if s := output.Stats(); s.Speech != 4584 {
-			t.Errorf("%d samples of speech, want 4584", s.Speech)
+		if s := output.Stats(); s.Speech != 4584 || s.SpeechEnd != 9864 {
+			t.Errorf("%d samples of speech up to %d, want 4584 up to 9864", s.Speech, s.SpeechEnd)
 		}
 	})
+}
+
+func TestAClockThatAFlushHasPutBackIsNotLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Of two seconds that are ahead all are taken back, which is more than MaxLate.
+		output := playout.New(playout.Config{Lead: 2 * time.Second}, &wire{})
+		got := upstream(t, output, func(ctx context.Context, out *pipeline.Port) error {
+			time.Sleep(10 * time.Millisecond)
+			if err := out.Send(out.Generation(), speech(0, 240_000), frames.Downstream); err != nil {
+				return err
+			}
+			time.Sleep(3 * time.Second)
+			out.Interrupt("barge-in")
+			if err := out.Send(out.Generation(), speech(240_000, 480), frames.Downstream); err != nil {
+				return err
+			}
+			time.Sleep(3 * time.Second)
+			return out.Send(ctx, end(), frames.Downstream)
+		})
+		if s := output.Stats(); s.Slipped != 0 {
+			t.Errorf("the clock was put back by %v", s.Slipped)
+		}
+		// What is said next is given at once, and so heard at once.
+		if want := "3.02s BotStartedSpeaking(@72480)"; !strings.Contains(got, want) {
+			t.Errorf("upstream lacks %q:\n%s", want, got)
+		}
+	})
+}
+
+func TestAMessageThatWasInterruptedOnItsWayOutIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &slowMessenger{}
+		err := play(t, playout.New(playout.Config{}, sink), nil, script{run: func(ctx context.Context, out *pipeline.Port) error {
+			for _, m := range []string{"one", "two"} {
+				if err := out.Send(out.Generation(), &frames.TransportMessage{Message: m}, frames.Downstream); err != nil {
+					return err
+				}
+			}
+			time.Sleep(100 * time.Millisecond) // the first is on its way, and the second waits for it
+			out.Interrupt("barge-in")
+			if err := out.Send(out.Generation(), &frames.TransportMessage{Message: "three"}, frames.Downstream); err != nil {
+				return err
+			}
+			time.Sleep(5 * time.Second)
+			return out.Send(ctx, end(), frames.Downstream)
+		}})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		if diff := cmp.Diff([]string{"message one at 1s", "message three at 2s"}, sink.did); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// slowMessenger takes a second over each message, whatever happens meanwhile.
+type slowMessenger struct{ tape }
+
+func (s *slowMessenger) Message(ctx context.Context, m any) error {
+	time.Sleep(time.Second)
+	return s.tape.Message(ctx, m)
 }
 
 // A sink that cannot flush plays what it holds, whatever happens. What it holds

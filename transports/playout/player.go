@@ -435,7 +435,7 @@ func (p *player) flush(heard audio.Position, takenBack bool) (settled []event, s
 	p.items, p.events, p.queued, p.marks = nil, nil, 0, 0
 	p.speaking, p.told, p.finished = false, false, true
 	p.held, p.rising, p.paused = false, false, false
-	p.last, p.speechEnd = p.voice, p.voice.End
+	p.speechEnd = p.voice.End
 	p.position = next
 	p.stats.Output = p.position
 	return settled, survivors

@@ -219,6 +219,32 @@ func TestInterruptionOfASinkThatCanFlushCountsOnlyWhatWasHeard(t *testing.T) {
 	}
 }
 
+func TestSpeechThatIsTakenBackBeforeItsFirstSampleHasNotStarted(t *testing.T) {
+	for heard, want := range map[audio.Position]int{7: 0, 8: 0, 9: 1} {
+		p := newPlayer(mono8k, 4)
+		chunks(t, p, 2)
+		p.addAudio(speech("a", "r", 0, 1, 100)) // from 8 on
+		for range 3 {
+			if _, err := p.build(make([]int16, 4)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settled, _ := p.flush(heard, true)
+		started, stopped := 0, 0
+		for _, e := range settled {
+			switch e.kind {
+			case eventStarted:
+				started++
+			case eventStopped:
+				stopped++
+			}
+		}
+		if started != want || stopped != want {
+			t.Errorf("heard up to %d, the speech has started %d times and stopped %d times, want %d", heard, started, stopped, want)
+		}
+	}
+}
+
 func TestAudioOfAnotherRateKeepsItsPositions(t *testing.T) {
 	for _, in := range []audio.SampleRate{audio.Rate8k, audio.Rate16k, audio.Rate22k, audio.Rate24k, audio.Rate44k, audio.Rate48k} {
 		t.Run(in.String(), func(t *testing.T) {
@@ -274,6 +300,58 @@ func TestStereoIsMixedForAMonoSink(t *testing.T) {
 	}
 	if want := "heard a 3 @3"; told[1] != want {
 		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// at returns speech of a rate.
+func at(rate audio.SampleRate, position, n int, response string) *frames.AudioOutput {
+	return &frames.AudioOutput{
+		Audio:    frames.Audio{Format: audio.Mono(rate), Samples: ramp(1, n), Track: "a", Position: audio.Position(position)},
+		Response: response,
+	}
+}
+
+var rates = []struct{ in, out audio.SampleRate }{{24000, 8000}, {24000, 16000}, {16000, 24000}, {8000, 24000}, {22050, 24000}, {44100, 8000}, {8000, 44100}}
+
+func TestAnAnswerBeginsWithTheFirstSampleThatIsOfIt(t *testing.T) {
+	for _, r := range rates {
+		resampler, err := audio.NewResampler(r.in, r.out, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1000; n < 1010; n++ { // samples of the answer before
+			p := newPlayer(audio.Mono(r.out), 12_000)
+			p.addAudio(at(r.in, 0, n, "r"))
+			p.addAudio(at(r.in, n, 1000, "s"))
+			c, err := p.build(make([]int16, 12_000))
+			if err != nil || len(c.Spans) < 2 || c.Spans[0].Response != "r" || c.Spans[1].Response != "s" {
+				t.Fatalf("%v: spans %+v, %v", r, c.Spans, err)
+			}
+			// Behind the filter's delay, sample i of the output is heard at the time of
+			// the input's i·in/out.
+			i := int(c.Spans[1].Begin) - resampler.Delay()
+			if in, out := int(r.in), int(r.out); i*in < n*out || (i-1)*in >= n*out {
+				t.Errorf("%v: sample %d of the output is said to be the first behind %d of the input", r, i, n)
+			}
+		}
+	}
+}
+
+func TestAFrameAmongAudioOfAnotherRateKeepsItsPlace(t *testing.T) {
+	for _, r := range rates {
+		p := newPlayer(audio.Mono(r.out), 12_000)
+		p.addAudio(at(r.in, 0, 1000, "r"))
+		p.addMark(text("between"))
+		p.addAudio(at(r.in, 1000, 1000, "s")) // which begins where the mark is
+		c, err := p.build(make([]int16, 12_000))
+		if err != nil || len(c.Spans) < 2 {
+			t.Fatalf("%v: spans %+v, %v", r, c.Spans, err)
+		}
+		for _, e := range p.events {
+			if e.kind == eventMark && (e.due-c.Spans[1].Begin < -1 || e.due-c.Spans[1].Begin > 1) {
+				t.Errorf("%v: it is due at %d, and what is behind it begins at %d", r, e.due, c.Spans[1].Begin)
+			}
+		}
 	}
 }
 

@@ -63,7 +63,8 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 		o.unlock()
 		return nil
 	}
-	// What was taken back by a flush is behind, and not late.
+	// What was taken back by a flush is behind, and not late; nor is what is due
+	// before the beginning, for a Lead.
 	late -= o.config.Format.Rate.Duration(int64(max(0, o.reached-o.player.position)))
 	if o.config.MaxLate > 0 && late > o.config.MaxLate {
 		o.slipped += late
@@ -189,7 +190,7 @@ func (o *Output) interrupt(ctx context.Context, out *pipeline.Port) {
 	settled, survivors := o.player.flush(heard, takeBack)
 	if takeBack {
 		o.flushes++
-		o.mixer.rewind(int64(from - o.player.position))
+		o.mixer.rewind(int(int64(from-o.player.position) / o.player.chunk))
 		o.flushSink(ctx, flusher, out)
 	}
 	for _, e := range settled {

@@ -36,8 +36,9 @@ type Call struct {
 	input    *Input
 	output   *playout.Output
 	sender   *sender
-	receiver *receiver // nil until the pipeline runs
-	said     chan any  // by the peer: frames, and []byte to be answered
+	receiver *receiver     // nil until the pipeline runs
+	said     chan any      // by the peer: frames, and []byte to be answered
+	moved    chan struct{} // the connection is another, or in another state
 	rates    *rate.Limiter
 
 	negotiating sync.Mutex // of offers
@@ -46,9 +47,9 @@ type Call struct {
 
 	mu         sync.Mutex // of all below
 	peer       *peer
-	candidates int
-	outbox     []message // until there is a channel
-	dropped    uint64    // messages, since a peer did not read
+	candidates []pion.ICECandidateInit // that have followed since the last offer
+	outbox     []message               // until there is a channel
+	dropped    uint64                  // messages, since a peer did not read
 	report     remote
 	cancel     func() // ends the run before it hears; nil afterwards
 	left       string // why the peer is gone
@@ -94,7 +95,7 @@ type message func(language) ([]byte, error)
 func newCall(id string, r *http.Request, data json.RawMessage, cfg Config) (*Call, error) {
 	c := &Call{
 		ID: id, Request: r, Data: data, config: cfg, clock: &playout.Clock{},
-		said: make(chan any, maxSaid), rates: rate.NewLimiter(rate.Limit(cfg.MaxMessageRate), 5*cfg.MaxMessageRate),
+		said: make(chan any, maxSaid), moved: make(chan struct{}, 1), rates: rate.NewLimiter(rate.Limit(cfg.MaxMessageRate), 5*cfg.MaxMessageRate),
 		offers: rate.NewLimiter(1, maxOffers),
 		gone:   make(chan struct{}), connected: make(chan struct{}),
 	}
@@ -180,6 +181,34 @@ func (c *Call) current() *peer {
 	return c.peer
 }
 
+// use makes a peer, whose offer has been answered, the one that the call has, and
+// returns the one that it had. It is told of the candidates that have come since the
+// offer before its own: they may have overtaken it on their way, or come while it was
+// answered. pion leaves out those of another offer, which most name (ufrag), and what
+// it knows already.
+func (c *Call) use(p *peer) (old *peer) {
+	c.mu.Lock()
+	candidates := c.candidates
+	old, c.peer, c.candidates = c.peer, p, nil
+	c.mu.Unlock()
+	for _, i := range candidates {
+		_ = p.pc.AddICECandidate(i) // who sent it was told what is wrong with it
+	}
+	return old
+}
+
+// follow keeps candidates for the next offer, and returns the peer that they are for
+// otherwise, unless there are too many.
+func (c *Call) follow(candidates []pion.ICECandidateInit) (p *peer, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.candidates)+len(candidates) > maxCandidates {
+		return nil, false
+	}
+	c.candidates = append(c.candidates, candidates...)
+	return c.peer, true
+}
+
 // tell takes what a peer says on its channel. It waits until there is room.
 func (c *Call) tell(p *peer, what any) {
 	if c.current() != p {
@@ -206,14 +235,27 @@ func (c *Call) write(m message) error {
 	return nil
 }
 
+// moves has the input look at the connection.
+func (c *Call) moves() {
+	select {
+	case c.moved <- struct{}{}:
+	default:
+	}
+}
+
 // Input is the processor that hears the peer. See [Server].
-type Input struct{ call *Call }
+type Input struct {
+	call *Call
+	away bool // the peer is, and the agent is held; Run's own
+}
 
 // Name returns "webrtc input".
 func (in *Input) Name() string { return "webrtc input" }
 
-// Sole says that a pipeline hears one caller on a track.
-func (in *Input) Sole() string { return fmt.Sprintf("input of the track %q", in.call.config.Track) }
+// Exclusive says that a pipeline hears one caller on a track.
+func (in *Input) Exclusive() string {
+	return fmt.Sprintf("input of the track %q", in.call.config.Track)
+}
 
 // Process passes everything on.
 func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {
@@ -244,6 +286,10 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 		select {
 		case <-due:
 		case <-r.arrived:
+		case <-in.call.moved:
+			if err := in.attend(ctx, out); err != nil {
+				return err
+			}
 		case what := <-in.call.said:
 			over, err := in.take(ctx, what, out)
 			if over || err != nil {
@@ -265,6 +311,19 @@ func (in *Input) Run(ctx context.Context, out *pipeline.Port) error {
 			return nil
 		}
 	}
+}
+
+// attend holds the agent while there is no connection: who comes back wants to hear it.
+func (in *Input) attend(ctx context.Context, out *pipeline.Port) error {
+	away := in.call.current().pc.ConnectionState() != pion.PeerConnectionStateConnected
+	if away == in.away {
+		return nil
+	}
+	in.away = away
+	if away {
+		return out.Send(ctx, &frames.PausePlayout{}, frames.Downstream)
+	}
+	return out.Send(ctx, &frames.ResumePlayout{}, frames.Downstream)
 }
 
 // hear sends all audio that there is, and returns when there is more.

@@ -23,8 +23,9 @@
 //
 // Candidates may be in the offer or follow one by one (trickle). With its pc_id a
 // peer negotiates anew in the same call: after a change of its network, or with
-// restart_pc from a new connection. The call goes on meanwhile; only one that has
-// had no connection for [Config.Grace] is over.
+// restart_pc from a new connection. The call goes on meanwhile, with the agent held in
+// mid-word ([frames.PausePlayout]) from when the loss is noticed, after 5 to 7 s; only one
+// that has had no connection for [Config.Grace] is over.
 //
 // # What is heard
 //
@@ -33,6 +34,8 @@
 // Opus packets have of the one before, or by concealment) after as long as packets
 // were overtaken lately. Where the peer pauses, silence goes on in real time, and
 // pauses are stretched or shortened to keep its clock with ours: see [ReceiverStats].
+// Keys among the audio (telephone events, RFC 4733), as gateways to telephones send
+// them, are [frames.DTMFInput].
 //
 // # What is said
 //

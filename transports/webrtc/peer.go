@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ import (
 type peer struct {
 	call    *Call
 	api     *pion.API
+	seen    func(context.Context) []netip.AddrPort // of this side, from outside
 	pc      *pion.PeerConnection
 	closed  chan struct{}
 	finish  sync.Once
@@ -42,12 +44,12 @@ type peer struct {
 }
 
 // newPeer returns a connection whose remote side is not known yet.
-func newPeer(c *Call, api *pion.API, cfg pion.Configuration, changed func(*peer)) (*peer, error) {
+func newPeer(c *Call, api *pion.API, cfg pion.Configuration, seen func(context.Context) []netip.AddrPort, changed func(*peer)) (*peer, error) {
 	pc, err := api.NewPeerConnection(cfg)
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{call: c, api: api, pc: pc, closed: make(chan struct{})}
+	p := &peer{call: c, api: api, seen: seen, pc: pc, closed: make(chan struct{})}
 	pc.OnConnectionStateChange(func(pion.PeerConnectionState) { changed(p) })
 	pc.OnDataChannel(p.open)
 	pc.OnTrack(p.begin)
@@ -70,17 +72,18 @@ func (p *peer) answer(ctx context.Context, offer string) (string, error) {
 	if err := p.pc.SetLocalDescription(answer); err != nil {
 		return "", err
 	}
+	seen := p.seen(ctx)
 	select {
 	case <-gathered:
 	case <-ctx.Done(): // what there is by now has to do
 	}
-	return named(p.pc.LocalDescription().SDP, offer)
+	return complete(p.pc.LocalDescription().SDP, offer, seen)
 }
 
-// named gives the sections of an answer the names (mid) that they have in the offer.
-// Those that are rejected must have one, too (RFC 8829, section 5.3.1), and pion
-// leaves it out.
-func named(answer, offer string) (string, error) {
+// complete adds to an answer what pion leaves out: the names (mid) of sections, which
+// those that are rejected must have, too (RFC 8829, section 5.3.1), as they are in the
+// offer; and candidates for the addresses under which this side is seen.
+func complete(answer, offer string, seen []netip.AddrPort) (string, error) {
 	var a, o sdp.SessionDescription
 	if err := errors.Join(a.UnmarshalString(answer), o.UnmarshalString(offer)); err != nil {
 		return "", err
@@ -93,8 +96,25 @@ func named(answer, offer string) (string, error) {
 			a.MediaDescriptions[i] = m.WithValueAttribute(sdp.AttrKeyMID, mid)
 		}
 	}
+	for _, m := range a.MediaDescriptions {
+		i := slices.IndexFunc(m.Attributes, func(a sdp.Attribute) bool { return a.Key == sdp.AttrKeyCandidate })
+		if i < 0 {
+			continue
+		}
+		for _, addr := range seen {
+			m.Attributes = slices.Insert(m.Attributes, i, sdp.NewAttribute(sdp.AttrKeyCandidate, reflexive(addr)))
+		}
+		break // the others are carried with it
+	}
 	b, err := a.Marshal()
 	return string(b), err
+}
+
+// reflexive returns the candidate for an address under which this side is seen (RFC
+// 8839, section 5.1). The one behind it is nobody's business.
+func reflexive(addr netip.AddrPort) string {
+	const priority = 100<<24 | 65535<<8 | 255 // RFC 8445, section 5.1.2
+	return fmt.Sprintf("seen%v 1 udp %d %v %d typ srflx raddr 0.0.0.0 rport 0", addr.Port(), priority, addr.Addr(), addr.Port())
 }
 
 // speak lets the peer hear the agent, on the first audio that it has offered, unless it
@@ -168,8 +188,12 @@ func (p *peer) begin(track *pion.TrackRemote, receiver *pion.RTPReceiver) {
 func (p *peer) read(track *pion.TrackRemote) {
 	buf := make([]byte, 1500)
 	var known *receiver
+	var keys keypad
 	for {
 		n, _, err := track.Read(buf)
+		if errors.Is(err, pion.ErrCodecNotFound) {
+			continue // a packet of a type that was not negotiated, and not the end
+		}
 		if err != nil {
 			return
 		}
@@ -184,6 +208,13 @@ func (p *peer) read(track *pion.TrackRemote) {
 		}
 		var packet rtp.Packet
 		if packet.Unmarshal(buf[:n]) != nil || len(packet.Payload) == 0 {
+			continue
+		}
+		if isKeys(track.Codec()) {
+			r.skip(packet.SequenceNumber)
+			if key := keys.press(&packet); key != nil && p.call.rates.Allow() {
+				p.call.tell(p, key)
+			}
 			continue
 		}
 		r.push(packet.SequenceNumber, packet.Timestamp, append([]byte(nil), packet.Payload...), now)

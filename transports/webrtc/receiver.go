@@ -38,6 +38,7 @@ type receiver struct {
 	mu      sync.Mutex
 	dec     *opus.Decoder
 	waiting []packet // by number; none of them is due yet, or pull has not come
+	skipped []int64  // numbers above that of the last one that was decoded, in order
 	known   bool     // there has been a packet since the last reset
 
 	// Of the packets behind which the next one is expected.
@@ -126,7 +127,7 @@ func (r *receiver) reset() {
 
 func (r *receiver) forget() {
 	r.dec.Reset()
-	r.waiting, r.known, r.paused, r.filled = nil, false, false, 0
+	r.waiting, r.skipped, r.known, r.paused, r.filled = nil, nil, false, false, 0
 	r.transit, r.overtaken = extreme{}, extreme{}
 }
 
@@ -180,6 +181,31 @@ func (r *receiver) put(number uint16, timestamp uint32, payload []byte, now time
 	}
 	r.waiting = slices.Insert(r.waiting, i, p)
 	return true
+}
+
+// skip says that a packet has no audio: its number stands for none that is missing.
+func (r *receiver) skip(number uint16) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.known {
+		return
+	}
+	n := r.highest + int64(int16(number-uint16(r.highest)))
+	i, twice := slices.BinarySearch(r.skipped, n)
+	if !twice && n > r.number && n-r.number <= maxNumbers {
+		r.skipped = slices.Insert(r.skipped, i, n)
+	}
+}
+
+// missing returns how many packets with audio there are between the last one that was
+// decoded and another.
+func (r *receiver) missing(number int64) int64 {
+	for len(r.skipped) > 0 && r.skipped[0] <= r.number+1 {
+		r.number = max(r.number, r.skipped[0])
+		r.skipped = r.skipped[1:]
+	}
+	skipped, _ := slices.BinarySearch(r.skipped, number)
+	return number - r.number - 1 - int64(skipped)
 }
 
 // begin expects what follows the first packet, from it on.
@@ -249,7 +275,7 @@ func (r *receiver) take(now time.Time) (samples []int16, wake time.Time, ok bool
 		return r.conceal(piece), time.Time{}, true
 	}
 	p := r.waiting[0]
-	lost := p.number - r.number - 1
+	lost := r.missing(p.number)
 	// What silence stood in for is not over.
 	if back := r.next - (p.time - lost*p.duration); back > 0 {
 		r.next -= min(back, r.filled)

@@ -87,21 +87,26 @@ func (s *sender) play(c playout.Chunk, silence bool) error {
 		}
 		// A packet without sound, of the kind of the last one: see opus.Pause.
 		s.packet.Payload = append(s.packet.Payload[:0], s.packet.Payload[0]&^3)
-		return s.write(c, false)
+		s.write(c, false)
+		return nil
 	}
 	payload, err := s.enc.Encode(s.packet.Payload[:0], c.Samples)
 	if err != nil {
 		return err
 	}
 	s.packet.Payload = payload
-	return s.write(c, paused)
+	s.write(c, paused)
+	return nil
 }
 
-func (s *sender) write(c playout.Chunk, first bool) error {
+// write sends a packet. One that cannot be sent is lost, as others are on their way:
+// a connection that is being replaced takes none any more, and the call goes on. That
+// one is lost for good is told by its state.
+func (s *sender) write(c playout.Chunk, first bool) {
 	s.packet.SequenceNumber++
 	s.packet.Timestamp = s.base + uint32(c.Position)
 	s.packet.Marker = first // of a spurt of talk (RFC 3551, section 4.1)
 	s.packets++
 	s.bytes += uint64(len(s.packet.Payload))
-	return s.track.WriteRTP(&s.packet)
+	_ = s.track.WriteRTP(&s.packet)
 }

@@ -21,10 +21,12 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/stun/v4"
 	"github.com/pion/transport/v4"
 	pion "github.com/pion/webrtc/v4"
 
 	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/audio/opus"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/transports/internal/reception"
 	"github.com/parley-go/parley/transports/playout"
@@ -43,10 +45,10 @@ type Config struct {
 	PublicIPs []string
 
 	// ICEServers are STUN and TURN servers with which this host finds out under
-	// which addresses it can be reached, each time that it is called, for up to 3 s.
-	// What they find has ports of its own, a new one for each call, beside that of
-	// Addr. A server with a public address needs none, and one whose public address
-	// is known is better off with PublicIPs.
+	// which addresses it can be reached, when it is called, for up to 3 s. Those of
+	// the form stun: over UDP are asked from Addr; what others find has ports of its
+	// own, a new one for each call. A server with a public address needs none, and
+	// one whose public address is known is better off with PublicIPs.
 	ICEServers []ICEServer
 
 	// Authenticate says whether a request, an offer or a candidate, is let in. With
@@ -202,7 +204,8 @@ type Server struct {
 	pipeline func(*Call) (*pipeline.Pipeline, error)
 	api      *pion.API
 	ice      pion.Configuration
-	mux      ice.UDPMux
+	mux      *ice.UniversalUDPMuxDefault
+	stun     []*stun.URI // servers that are asked from the port of all
 	addr     net.Addr
 	desk     *reception.Reception
 
@@ -229,7 +232,17 @@ func NewServer(cfg Config, agent func(*Call) (*pipeline.Pipeline, error)) (*Serv
 	}
 	s := &Server{config: cfg, pipeline: agent, desk: reception.New(cfg.MaxCalls), calls: map[string]*Call{}}
 	for _, i := range cfg.ICEServers {
-		s.ice.ICEServers = append(s.ice.ICEServers, pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential})
+		other := pion.ICEServer{Username: i.Username, Credential: i.Credential}
+		for _, url := range i.URLs {
+			if u, err := stun.ParseURI(url); err == nil && u.Scheme == stun.SchemeTypeSTUN && u.Proto == stun.ProtoTypeUDP {
+				s.stun = append(s.stun, u)
+			} else {
+				other.URLs = append(other.URLs, url) // pion knows what to do, or what is wrong
+			}
+		}
+		if len(other.URLs) > 0 || len(i.URLs) == 0 {
+			s.ice.ICEServers = append(s.ice.ICEServers, other)
+		}
 	}
 	settings, err := s.settings()
 	if err != nil {
@@ -239,6 +252,9 @@ func NewServer(cfg Config, agent func(*Call) (*pipeline.Pipeline, error)) (*Serv
 	reports := &interceptor.Registry{}
 	if err := errors.Join(
 		media.RegisterCodec(pion.RTPCodecParameters{RTPCodecCapability: opusCodec, PayloadType: opusPayload}, pion.RTPCodecTypeAudio),
+		// Some gateways give keys the clock of a telephone, not that of Opus.
+		media.RegisterCodec(keyCodec(opus.Clock, 110), pion.RTPCodecTypeAudio),
+		media.RegisterCodec(keyCodec(8000, 126), pion.RTPCodecTypeAudio),
 		register(reports),
 	); err != nil {
 		s.mux.Close()
@@ -287,13 +303,16 @@ func (s *Server) settings() (pion.SettingEngine, error) {
 		conn, err = cfg.net.ListenUDP("udp4", addr)
 		e.SetNet(cfg.net)
 	} else {
-		conn, err = net.ListenUDP("udp", addr)
+		conn, err = listen(addr)
 	}
 	if err != nil {
 		return e, fmt.Errorf("open UDP port: %w: choose another address, or port 0 for a free one", err)
 	}
 	s.addr = conn.LocalAddr()
-	s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn, Net: cfg.net})
+	s.mux = ice.NewUniversalUDPMuxDefault(ice.UniversalUDPMuxParams{Logger: logs.NewLogger("ice"), UDPConn: conn, Net: cfg.net})
+	if p, ok := conn.(*port); ok {
+		close(p.ready)
+	}
 	e.LoggerFactory = logs
 	e.SetICEUDPMux(s.mux)
 	e.SetIncludeLoopbackCandidate(true) // for callers on this machine
@@ -546,6 +565,7 @@ func (s *Server) connect(ctx context.Context, c *Call, sdp string) (string, erro
 		if c.current() != p {
 			return
 		}
+		c.moves()
 		switch p.pc.ConnectionState() {
 		case pion.PeerConnectionStateConnected:
 			c.once.Do(func() { close(c.connected) })
@@ -555,7 +575,7 @@ func (s *Server) connect(ctx context.Context, c *Call, sdp string) (string, erro
 			c.leave(hungUp)
 		}
 	}
-	p, err := newPeer(c, s.api, s.ice, changed)
+	p, err := newPeer(c, s.api, s.ice, s.seen, changed)
 	if err != nil {
 		return "", err
 	}
@@ -564,10 +584,8 @@ func (s *Server) connect(ctx context.Context, c *Call, sdp string) (string, erro
 		p.close()
 		return "", refuse(http.StatusBadRequest, "the offer cannot be answered: %v", err)
 	}
-	c.mu.Lock()
-	old := c.peer
-	c.peer, c.candidates = p, 0
-	c.mu.Unlock()
+	old := c.use(p)
+	c.moves()
 	if old != nil {
 		// One that answers, and never encrypts, would not be lost.
 		p.late = time.AfterFunc(s.config.ConnectTimeout, func() {
@@ -593,13 +611,12 @@ func (s *Server) renegotiate(ctx context.Context, c *Call, o offer) (string, err
 	if o.Restart {
 		return s.connect(ctx, c, o.SDP)
 	}
-	sdp, err := c.current().answer(ctx, o.SDP)
-	c.mu.Lock()
-	c.candidates = 0
-	c.mu.Unlock()
+	p := c.current()
+	sdp, err := p.answer(ctx, o.SDP)
 	if err != nil {
 		return "", refuse(http.StatusBadRequest, "the offer cannot be answered: %v", err)
 	}
+	c.use(p)
 	return sdp, nil
 }
 
@@ -609,15 +626,16 @@ func (s *Server) trickled(t trickle) error {
 	if c == nil {
 		return errNoCall
 	}
-	c.mu.Lock()
-	c.candidates += len(t.Candidates)
-	many, p := c.candidates > maxCandidates, c.peer
-	c.mu.Unlock()
-	if many {
+	var candidates []pion.ICECandidateInit
+	for _, i := range t.Candidates {
+		candidates = append(candidates, pion.ICECandidateInit{Candidate: i.Candidate, SDPMid: i.Mid, SDPMLineIndex: i.Line})
+	}
+	p, ok := c.follow(candidates)
+	if !ok {
 		return refuse(http.StatusBadRequest, "there are more than %d candidates", maxCandidates)
 	}
-	for _, i := range t.Candidates {
-		if err := p.pc.AddICECandidate(pion.ICECandidateInit{Candidate: i.Candidate, SDPMid: i.Mid, SDPMLineIndex: i.Line}); err != nil {
+	for _, i := range candidates {
+		if err := p.pc.AddICECandidate(i); err != nil {
 			return refuse(http.StatusBadRequest, "a candidate is not understood: %v", err)
 		}
 	}

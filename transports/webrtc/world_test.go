@@ -3,10 +3,12 @@ package webrtc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,9 +182,10 @@ type client struct {
 	texts   []string
 	packets []heardPacket
 
-	packet     rtp.Packet
-	restartICE bool
-	direction  string // of the audio in the offer, if it is to be another
+	packet      rtp.Packet
+	payloadType atomic.Uint32 // of the packets, if it is to be another
+	restartICE  bool
+	direction   string // of the audio in the offer, if it is to be another
 }
 
 // heardPacket is a packet that a client got.
@@ -201,13 +204,15 @@ func (w *world) dial(ip, label string) *client {
 func (w *world) redial(n *vnet.Net, label string) *client {
 	w.t.Helper()
 	media := &pion.MediaEngine{}
-	if err := media.RegisterDefaultCodecs(); err != nil {
+	if err := errors.Join(media.RegisterDefaultCodecs(), media.RegisterCodec(keyCodec(48000, 105), pion.RTPCodecTypeAudio)); err != nil {
 		w.t.Fatal(err)
 	}
 	reports := &interceptor.Registry{}
 	if err := register(reports); err != nil {
 		w.t.Fatal(err)
 	}
+	c := &client{w: w, net: n, opened: make(chan struct{}), over: make(chan struct{}), state: make(chan pion.PeerConnectionState, 32)}
+	reports.Add(&retyper{c: c})
 	var e pion.SettingEngine
 	e.LoggerFactory = loggers{w.server.config.Logger}
 	e.SetNet(n)
@@ -218,7 +223,7 @@ func (w *world) redial(n *vnet.Net, label string) *client {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c := &client{w: w, net: n, pc: pc, opened: make(chan struct{}), over: make(chan struct{}), state: make(chan pion.PeerConnectionState, 32)}
+	c.pc = pc
 	w.t.Cleanup(func() {
 		// Where the server has closed, what is below the data channels has to end
 		// first: pion holds a lock that its end needs, while it waits for an answer

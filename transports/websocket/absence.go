@@ -291,6 +291,9 @@ func (k *kept) again(received uint64) []queued {
 	}
 	all := k.sent
 	k.sent, k.bytes, k.count, k.written = nil, 0, received, received
+	for i := range all {
+		all[i].lent = true
+	}
 	return all
 }
 
@@ -316,9 +319,8 @@ func (l *link) arrived(w *wire, n uint64) {
 // forget lets go of messages that have arrived. l.mu is held.
 func (l *link) forget(n uint64) {
 	for k := &l.kept; len(k.sent) > 0 && k.sent[0].number <= n; {
-		m := k.pop()
-		if m.audio && m.number <= k.written {
-			l.spare = append(l.spare, m.Data)
+		if m := k.pop(); m.number <= k.written {
+			l.reuse(m)
 		}
 	}
 }

@@ -140,8 +140,10 @@ type Input struct {
 // Name returns "websocket input".
 func (in *Input) Name() string { return "websocket input" }
 
-// Sole says that a pipeline hears one caller on a track.
-func (in *Input) Sole() string { return fmt.Sprintf("input of the track %q", in.call.config.Track) }
+// Exclusive says that a pipeline hears one caller on a track.
+func (in *Input) Exclusive() string {
+	return fmt.Sprintf("input of the track %q", in.call.config.Track)
+}
 
 // Process passes everything on.
 func (in *Input) Process(ctx context.Context, f frames.Frame, dir frames.Direction, out *pipeline.Port) error {

@@ -67,6 +67,10 @@ type queued struct {
 	early    bool   // it does not wait for the greeting
 	greeting bool   // it is what both sides count from
 	number   uint64 // among all that are counted; 0 before it is written
+
+	// lent says that a connection which is over may still be writing it: its buffer is
+	// not used again.
+	lent bool
 }
 
 // LinkStats counts what went over a call's connections.
@@ -289,12 +293,19 @@ func (l *link) done(w *wire, m queued) {
 	if m.number > 0 {
 		l.kept.written = m.number
 	}
-	if m.audio && !l.kept.keeps(m) {
-		l.spare = append(l.spare, m.Data)
+	if !l.kept.keeps(m) {
+		l.reuse(m)
 	}
 	if len(l.queue) == 0 {
 		close(l.empty)
 		l.empty = make(chan struct{})
+	}
+}
+
+// reuse keeps the buffer of a message with audio that is written no more. l.mu is held.
+func (l *link) reuse(m queued) {
+	if m.audio && !m.lent {
+		l.spare = append(l.spare, m.Data)
 	}
 }
 
@@ -342,7 +353,7 @@ func (l *link) drop(most int) {
 		if m.audio && most > 0 {
 			most--
 			l.audio--
-			l.spare = append(l.spare, m.Data)
+			l.reuse(m)
 			continue
 		}
 		kept = append(kept, m)

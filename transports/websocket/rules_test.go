@@ -45,6 +45,56 @@ func TestBothEndsKeepTheRules(t *testing.T) {
 	}
 }
 
+// TestABufferThatADeadConnectionWritesIsNotUsedAgain has a message with audio written
+// once more, over another connection, while the first one still reads it.
+func TestABufferThatADeadConnectionWritesIsNotUsedAgain(t *testing.T) {
+	for name, end := range map[string]func(l *link, w *wire, m queued){
+		"it is written and has arrived": func(l *link, w *wire, m queued) {
+			l.done(w, m)
+			l.arrived(w, m.number)
+		},
+		"it is dropped": func(l *link, _ *wire, _ queued) { l.flush() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLink(PCM(), Config{Playout: playout.Config{Chunk: defaultChunk}}.withDefaults())
+			l.listening.Store(true)
+			l.kept.most, l.kept.audio = keptBytes, true
+			dead, alive := &wire{ready: make(chan struct{}, 1)}, &wire{ready: make(chan struct{}, 1)}
+			l.wire = dead
+			encode := func(dst []byte) (Message, error) {
+				return Message{Binary: true, Data: append(dst[:0], 1, 2, 3)}, nil
+			}
+			send := func() {
+				if err := l.sendAudio(encode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			send()
+			first, _ := l.next(dead)
+			l.mu.Lock()
+			l.first(l.kept.again(0))
+			l.wire = alive
+			l.mu.Unlock()
+			m := queued{}
+			if name != "it is dropped" {
+				m, _ = l.next(alive)
+				if &m.Data[0] != &first.Data[0] {
+					t.Fatal("it is not the same message")
+				}
+			}
+			end(l, alive, m)
+			for range 3 {
+				send()
+			}
+			for _, later := range l.queue {
+				if &later.Data[0] == &first.Data[0] {
+					t.Error("its buffer is used for other audio, while the first connection may be writing it")
+				}
+			}
+		})
+	}
+}
+
 func TestACloseFrameHasRoomForTheReason(t *testing.T) {
 	for _, s := range []string{"", "short", strings.Repeat("x", 123), strings.Repeat("x", 124), strings.Repeat("ä", 100), "x" + strings.Repeat("ä", 100), strings.Repeat("日本", 60)} {
 		got := cut(s)

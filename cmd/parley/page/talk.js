@@ -10,21 +10,29 @@ const transports = { webrtc, websocket };
 let call = null;
 
 $("talk").addEventListener("click", async () => {
+  if (waits()) return;
   if (call) {
     call.hangUp();
     return;
   }
   $("problem").hidden = true;
-  $("talk").disabled = true;
+  waits(true);
   try {
     call = await begin();
     pressed(true);
   } catch (error) {
     problem(explain(error));
   } finally {
-    $("talk").disabled = false;
+    waits(false);
   }
 });
+
+// waits has the button wait until the call has begun, or tells whether it does. A button
+// that is disabled would lose the keyboard's focus.
+function waits(on) {
+  if (on !== undefined) $("talk").setAttribute("aria-disabled", on);
+  return $("talk").getAttribute("aria-disabled") === "true";
+}
 
 addEventListener("pagehide", () => call?.hangUp());
 
@@ -67,6 +75,7 @@ async function begin() {
   const [track] = microphone.getAudioTracks();
   try {
     const wanted = $("transport").value;
+    let told = null; // why the server let the call through in no other way
     for (const name of wanted === "auto" ? ["webrtc", "websocket"] : [wanted]) {
       const page = conversation();
       try {
@@ -79,7 +88,9 @@ async function begin() {
           mute: (on) => (track.enabled = !on),
         };
       } catch (error) {
-        if (wanted !== "auto" || name === "websocket" || error.refused) throw error;
+        // Of a WebSocket a browser does not tell why it was refused.
+        if (wanted !== "auto" || name === "websocket" || error.refused) throw error.untold && told ? told : error;
+        if (error.told) told = error;
         console.info(`${name}: ${error.message}`);
       }
     }

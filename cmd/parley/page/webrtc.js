@@ -63,9 +63,13 @@ async function negotiate(peer, url, more) {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ sdp: peer.localDescription.sdp, type: "offer", ...more }),
+  }).catch(() => {
+    throw new Error("The server cannot be reached. Is it running?"); // each browser has words of its own
   });
   if (response.ok) return response.json();
-  const error = new Error(`The call was refused: ${(await response.text()).trim()}.`);
+  const mend = response.status === 401 ? " Is the token in the address right (?token=…)?" : "";
+  const error = new Error(`The call was refused: ${(await response.text()).trim()}.${mend}`);
+  error.told = true; // by the server
   error.refused = response.status < 500;
   throw error;
 }

@@ -45,6 +45,7 @@ function open(rate, resume) {
     socket.onclose = (event) => {
       clearTimeout(late);
       const error = new Error(event.reason ? `The call was refused: ${event.reason}.` : "The call was refused. Is the server running, and is the token in the address right (?token=…)?");
+      error.untold = !event.reason;
       error.final = event.code >= 4000; // there is no such call any more
       reject(error);
     };

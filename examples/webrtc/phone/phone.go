@@ -38,7 +38,7 @@ const (
 
 // ErrLate is that packets could not be sent when they were due: the caller stammers,
 // and what comes of the call says nothing about the other side.
-var ErrLate = errors.New("this machine is too busy to speak in real time")
+var ErrLate = errors.New("this machine is too busy to speak in real time: try again when it has less to do")
 
 // Call calls the server at an address such as "http://localhost:8080/webrtc", plays a
 // recording in real time, and hangs up behind it, unless the other side does so

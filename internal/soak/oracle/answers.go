@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"strconv"
@@ -316,6 +317,7 @@ func (t *trial) answered() {
 	}
 	for _, a := range t.answers {
 		t.wholeAnswer(a)
+		t.saidToItsEnd(a)
 	}
 	for _, r := range t.requests {
 		t.answeredOnce(r, false, r.replies)
@@ -347,7 +349,10 @@ func (t *trial) heardWhole(a *answer) {
 			return
 		}
 	}
-	from, to := a.about.spoken.From, a.about.spoken.To
+	// Of whose beginning there was less than that, nobody could know as the stream took
+	// over.
+	const soundless = 10 * time.Millisecond
+	from, to := a.about.spoken.From+t.Track.Rate().Samples(soundless), a.about.spoken.To
 	received := a.s.received(from, to)
 	if w := a.s.swap; received < to-from && !t.lost(from, to) && (w == nil || t.duration(to-from-received) > w.Lost) {
 		t.violate(InPart, a.first, "%v answered request %d, of which it had received %d samples of %d", a.s, a.about.ID, received, to-from)
@@ -394,10 +399,10 @@ func (t *trial) answeredOnce(r *request, outcome bool, by []*answer) {
 // reference is how long after the end of a request the first sample of its
 // answer is heard, at most, if nothing happens.
 func (t *trial) reference() time.Duration {
-	return time.Second + t.frame() + t.OutputChunk
+	return time.Second + t.frame() + t.OutputChunk + t.roundTrip()
 }
 
-// outage is for how long nobody listened, in a time.
+// outage is for how long nobody listened to what was being said, in a time.
 func (t *trial) outage(from, to time.Time) time.Duration {
 	var sum time.Duration
 	if len(t.listeners) > 0 && t.firstFailed() != nil {
@@ -405,7 +410,7 @@ func (t *trial) outage(from, to time.Time) time.Duration {
 	}
 	for _, s := range t.listeners {
 		if k := s.took; k != nil && k.failure {
-			sum += max(0, earlier(k.at, to).Sub(later(k.down, from)))
+			sum += max(0, earlier(k.at.Add(t.catchingUp(s)), to).Sub(later(k.down, from)))
 		}
 	}
 	if n := len(t.listeners); n > 0 {
@@ -568,6 +573,29 @@ func (t *trial) wholeAnswer(a *answer) {
 	default:
 		t.violate(Missing, due, "samples %d to %d of %s, and all after them, were not heard, though nobody interrupted", from, missing.Sent, a.name(missing))
 	}
+}
+
+// saidToItsEnd checks that no stream was left that was in the middle of an answer
+// which the caller heard, unless it was about to be ended by the service.
+func (t *trial) saidToItsEnd(a *answer) {
+	s := a.s
+	if a.heard == 0 || a.about == nil || a.Done != 0 || a.Interrupted || s.End.Kind != sonictest.ClosedBoth || s.failed(s.ended) {
+		return
+	}
+	over := t.HungUp
+	if t.Err != nil || over.IsZero() {
+		over = t.Ended
+	}
+	due := s.Opened.Add(cmp.Or(t.Service.Limits.Life, 8*time.Minute))
+	for _, k := range t.Service.Credentials {
+		if !k.Expires.IsZero() && k.AccessKeyID == s.AccessKey {
+			due = earlier(due, k.Expires)
+		}
+	}
+	if !s.ended.Before(over) || !s.ended.Before(due.Add(-1500*time.Millisecond)) || t.cutShort(a, a.last) {
+		return
+	}
+	t.violate(Missing, s.ended, "%v was left in the middle of an answer: of %v nothing more was heard", s, a)
 }
 
 // unheardFrom returns the first sample that was sent and not heard, and none

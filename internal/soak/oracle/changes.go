@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-go/parley/audio"
@@ -44,7 +45,7 @@ func (t *trial) findSwaps() {
 	for _, s := range t.heirs[min(1, len(t.heirs)):] {
 		for _, f := range t.cuts {
 			w := f.Frame.(*novasonic.Swap)
-			if f.At.Sub(s.began()).Abs() <= cutSlack && (s.swap == nil || w.To == numbers[s]) {
+			if f.At.Sub(s.began()).Abs() <= cutSlack+t.priming(s) && (s.swap == nil || w.To == numbers[s]) {
 				s.swap = w
 			}
 		}
@@ -96,9 +97,9 @@ func (t *trial) compare(s *stream, w *novasonic.Swap) {
 	if k.failure && k.evident && !failing && begun.After(k.down.Add(slack)) {
 		wrong("the reason", w.Reason, "a failure")
 	}
-	tolerance := t.frame() + 10*time.Millisecond
+	tolerance := t.frame() + t.priming(s) + 10*time.Millisecond
 	// A stream that failed as it took over did not hear all that it was given.
-	whole := !s.failed(s.heard.Add(t.frame()))
+	whole := !s.failed(s.heard.Add(t.frame() + t.roundTrip() + t.catchingUp(s)))
 	far := func(a, b time.Duration) bool { return whole && (a-b).Abs() > tolerance }
 	if replayed := t.duration(k.replayed); far(w.Replayed, replayed) {
 		wrong("what was replayed", w.Replayed, replayed)
@@ -170,6 +171,13 @@ func (t *trial) steps() {
 func (t *trial) demands() {
 	for i, d := range t.Asked {
 		end := d.At.Add(changePatience)
+		if now := t.listenerAt(d.At); now != nil {
+			for _, s := range t.heirs { // while one drains, no third one is opened
+				if s != now && s.began().Before(now.began()) && s.ended.After(d.At) {
+					end = later(end, s.ended.Add(changePatience))
+				}
+			}
+		}
 		if d.Err != nil || t.refused(d, end) || end.After(t.Ended) || !t.HungUp.IsZero() && end.After(t.HungUp) {
 			continue
 		}
@@ -186,9 +194,13 @@ func (t *trial) demands() {
 		}
 		switch {
 		case d.What == novasonic.SwapRequest && !moved:
-			t.violate(NoChange, d.At, "the application asked to move to another stream, and nothing happened for %v", changePatience)
+			t.violate(NoChange, d.At, "the application asked to move to another stream, and nothing happened for %v", end.Sub(d.At))
+		case d.Instructions != "":
+			if last != nil && !strings.Contains(last.Instructions, d.Instructions) {
+				t.violate(NoChange, d.At, "the application changed the instructions to %q, and %v later %v has %q", d.Instructions, end.Sub(d.At), last, last.Instructions)
+			}
 		case d.What == novasonic.SwapChange && last != nil && last.Voice != d.Voice:
-			t.violate(NoChange, d.At, "the application changed the voice to %s, and %v later %v has %s", d.Voice, changePatience, last, last.Voice)
+			t.violate(NoChange, d.At, "the application changed the voice to %s, and %v later %v has %s", d.Voice, end.Sub(d.At), last, last.Voice)
 		}
 	}
 }

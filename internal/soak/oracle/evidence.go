@@ -62,10 +62,14 @@ type Typed struct {
 
 // Asked is something that the application asked for: SwapRequest or SwapChange.
 type Asked struct {
-	At    time.Time
-	What  novasonic.SwapReason
-	Voice string // with SwapChange: the voice from then on
-	Err   error
+	At   time.Time
+	What novasonic.SwapReason
+
+	// With SwapChange: what is different from then on.
+	Voice        string
+	Instructions string
+
+	Err error
 }
 
 // Fault is something that was made to go wrong on a stream.

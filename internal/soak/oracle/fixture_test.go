@@ -266,7 +266,7 @@ func (f *fixture) cuts(number int) *novasonic.Swap {
 // anything. What follows it hears the caller from 1.3 s on, and what came before
 // all at once.
 func (f *fixture) begins(kind FaultKind) {
-	failed := sonictest.StreamLog{Number: 3, Opened: noon.Add(-10 * time.Millisecond), Accepted: time.Millisecond, PromptName: "prompt", Voice: "matthew"}
+	failed := sonictest.StreamLog{Number: 3, Opened: noon, Accepted: time.Millisecond, PromptName: "prompt", Voice: "matthew"}
 	failed.End = sonictest.End{Kind: sonictest.Faulted, At: time.Second, Message: "RST_STREAM"}
 	f.Streams = append(f.Streams, failed)
 	f.Faults = append(f.Faults, Fault{Stream: 3, Name: "first", Kind: kind, Cause: sonictest.Fault{After: time.Second, Do: sonictest.Reset()}})

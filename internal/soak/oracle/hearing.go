@@ -250,7 +250,8 @@ func (t *trial) tookOver(s *stream) {
 		k.failure, k.down = true, old.silent
 	}
 	if slices.ContainsFunc(t.streams, func(o *stream) bool { return o != s && t.between(old, o, s) && o.struck.fault.Kind != Ends }) {
-		k.evident = false // another was to listen, and nobody could know what it received
+		// Another was to listen, and nobody could know what it received.
+		k.evident, k.down = false, earlier(k.down, old.silent)
 	}
 	f := &t.result.Figures
 	f.Replayed = append(f.Replayed, t.duration(k.replayed))
@@ -258,11 +259,11 @@ func (t *trial) tookOver(s *stream) {
 
 	// Live audio goes to one stream. What the old one received later than the
 	// new one its first was on its way then, or it has failed.
-	if !k.failure && old.silent.After(s.heard.Add(t.frame())) {
+	if !k.failure && old.silent.After(s.heard.Add(t.frame()+t.roundTrip())) {
 		t.violate(Shared, old.silent, "%v still received the caller's audio, up to sample %d, %v after %v had begun to", old, last.to, old.silent.Sub(s.heard), s)
 	}
 	// And all of it, without waiting.
-	if live := t.sentBy(s.heard); !k.failure && live > k.cut+t.Track.Rate().Samples(t.frame()) && s.heard.Sub(t.sentAt(k.cut)) > t.frame() {
+	if live := t.sentBy(s.heard); !k.failure && live > k.cut+t.Track.Rate().Samples(t.frame()) && s.heard.Sub(t.sentAt(k.cut)) > t.frame()+t.priming(s) {
 		t.violate(Deaf, s.heard, "sample %d reached %v %v after it was sent, though %v had not failed", k.cut, s, s.heard.Sub(t.sentAt(k.cut)), old)
 	}
 }
@@ -323,7 +324,7 @@ func (t *trial) hole(from, to int64) {
 	length := t.duration(to - from)
 	last := len(t.listeners) - 1
 	switch {
-	case to == t.all() && !speech && (last < 0 || !t.listeners[last].ended.After(t.sentAt(from).Add(t.frame()))):
+	case to == t.all() && !speech && (last < 0 || !t.listeners[last].ended.After(t.sentAt(from).Add(t.frame()+t.roundTrip()))):
 		return // the conversation was being ended
 	case t.lost(from, to):
 		t.result.Figures.LostSpeech += length
@@ -365,7 +366,7 @@ func (t *trial) failing(from, to time.Time) bool {
 		return true
 	}
 	for _, s := range t.listeners {
-		if k := s.took; k != nil && k.failure && !k.evident && !k.down.After(to.Add(t.frame())) && !k.at.Before(from) {
+		if k := s.took; k != nil && k.failure && !k.evident && !k.down.After(to.Add(t.frame()+t.roundTrip())) && !k.at.Before(from) {
 			return true
 		}
 	}
@@ -377,7 +378,7 @@ func (t *trial) failing(from, to time.Time) bool {
 func (t *trial) firstFailed() *stream {
 	first := t.listeners[0]
 	for _, o := range t.streams {
-		if o != first && o.End.Kind != sonictest.Refused && o.Opened.Before(first.Opened) && o.failed(first.heard) {
+		if o != first && o.End.Kind != sonictest.Refused && !o.Opened.After(first.Opened) && o.failed(first.heard) {
 			return o
 		}
 	}

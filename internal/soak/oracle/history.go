@@ -69,8 +69,9 @@ func (t *trial) shape(s *stream) {
 
 // told is the history of a stream, understood.
 type told struct {
-	s  *stream
-	at time.Time
+	s     *stream
+	at    time.Time // when it was sent, at the earliest …
+	taken time.Time // … and when it had been taken, and its audio began
 
 	requests []int          // their IDs, in order
 	place    map[int]int    // of each request, among all that was told
@@ -91,7 +92,7 @@ var note = regexp.MustCompile(`K\d{5}|^\[`)
 // read understands a history. Lines that tell of tools are left to
 // outcomesTold.
 func (t *trial) read(s *stream) told {
-	h := told{s: s, at: s.began(), place: map[int]int{}}
+	h := told{s: s, at: s.began().Add(-t.priming(s)), taken: s.began(), place: map[int]int{}}
 	place := 0
 	var spelled []string // words of requests that were spoken, which may be told in several lines
 	flush := func() {
@@ -211,7 +212,7 @@ func (t *trial) knownBefore(r *request, h told) bool {
 	if r.spoken == nil {
 		return !r.writtenTo(h.s) && r.to.Before(h.at.Add(-slack)) && !t.waits(r, h)
 	}
-	if h.s.received(r.spoken.From, r.spoken.To) > 0 {
+	if h.s.received(r.spoken.From, r.spoken.To) > 0 || h.s.onItsWay(r.spoken.From) {
 		return false
 	}
 	for _, s := range t.listeners {
@@ -223,6 +224,12 @@ func (t *trial) knownBefore(r *request, h told) bool {
 		}
 	}
 	return false
+}
+
+// onItsWay tells whether a stream failed while what was said before that sample was
+// replayed to it: it would have received that as well.
+func (s *stream) onItsWay(sample int64) bool {
+	return len(s.runs) > 0 && s.runs[0].from <= sample && s.runs[len(s.runs)-1].to <= sample && s.failed(s.ended)
 }
 
 // waits tells whether a typed request was still to be asked when a stream was
@@ -260,27 +267,28 @@ func (t *trial) saidByAgent(h told) {
 func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]int) {
 	share, ever := t.heardShare(s, h.at)
 	// Where the stream had failed, and nobody could know, it seems to go on for a while.
-	over := 0 < share && share == ever && ever < 1 && !(a.s.failed(h.at) && h.at.Sub(a.last) < pause)
+	over := 0 < share && share == ever && ever < 1 && !(a.s.failed(later(h.at, h.taken)) && h.at.Sub(a.last) < pause)
 	full := time.Duration(0)
 	if len(s.PCM) > 0 {
 		full = t.OutputRate.Duration(int64(len(s.PCM)))
 	}
-	hurry := float64(tolerable) / float64(max(full, tolerable))
+	wrong := tolerable + t.roundTrip()
+	hurry := float64(wrong) / float64(max(full, wrong))
 	// It goes on if nothing has ended it yet.
 	ended := t.endOf(a)
-	cut := a.cutBy != nil && !ended.After(h.at.Add(t.OutputChunk)) || over
+	cut := a.cutBy != nil && !ended.After(h.at.Add(t.OutputChunk+t.roundTrip())) || over
 	n := slices.IndexFunc(h.lines, func(l assistedLine) bool { return !l.answered && l.text == s.Text })
 	if n < 0 {
 		n = slices.IndexFunc(h.lines, func(l assistedLine) bool { return !l.answered && l.tells(s.Text) })
 	}
 	if n < 0 {
 		// Of what a stream had sent when it failed, there may be hardly a word.
-		scrap := a.s.failed(h.at) && ever < 1 && ever*float64(len(s.Text)) <= 24
+		scrap := a.s.failed(later(h.at, h.taken)) && ever < 1 && ever*float64(len(s.Text)) <= 24
 		// And where the service says that it was cut after the first word, it is
 		// believed within a second.
 		least := 24.0
 		if slices.ContainsFunc(h.lines, func(l assistedLine) bool { return l.cut && l.nameless() && strings.HasPrefix(s.Text, l.text+" ") }) {
-			least = 40
+			least, cut = 40, true
 		}
 		must := share*float64(len(s.Text)) > least || !cut && !scrap && share > 0
 		if must && a.about != nil {
@@ -305,8 +313,9 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 	marked := !t.Service.Behaviour.Interruption.NoMarker
 	switch {
 	case !marked && (l.cut || a.Interrupted):
-	case a.cutBy != nil && ended.Sub(h.at).Abs() <= t.OutputChunk+slack: // it was cut just then
-	case share >= 1 && a.s.failed(h.at) && len(l.text) >= len(s.Text)-25: // nobody had said that there was no more of it
+	case a.cutBy != nil && ended.Sub(h.at).Abs() <= t.OutputChunk+slack+t.roundTrip(): // it was cut just then
+	case a.cutBy != nil && a.heard == 0 && !h.at.Before(ended) && h.at.Sub(ended) <= tolerable: // or was about to be: the caller had just begun to speak
+	case share >= 1 && a.s.failed(later(h.at, h.taken)) && len(l.text) >= len(s.Text)-25: // nobody had said that there was no more of it
 	case share >= 1 && !inFull && !((cut || a.Interrupted || t.spokenOver(a)) && share*float64(full) <= float64(full+tolerable) && len(l.text) >= len(s.Text)-25):
 		t.badHistory(h.s, "%s was heard whole, and the history has %q (interrupted: %v)", a.name(s), l.text, l.cut)
 	case share < 1 && cut && inFull && share < 1-hurry:
@@ -321,14 +330,14 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 }
 
 // tolerable is by how much the service's idea of what was heard may be wrong: it
-// does not know how long audio is on its way.
+// does not know how long audio is on its way. At a distance it is wrong by more.
 const tolerable = 700 * time.Millisecond
 
-// spokenOver tells whether the caller began to speak as the end of an answer was
-// heard: who then stops it may not know that there is hardly any left.
+// spokenOver tells whether the caller began to speak, or typed, as the end of an
+// answer was heard: who then stops it may not know that there is hardly any left.
 func (t *trial) spokenOver(a *answer) bool {
 	return slices.ContainsFunc(t.requests, func(r *request) bool {
-		return r.spoken != nil && r.from.Before(a.last) && a.last.Sub(r.from) <= tolerable
+		return r.from.Before(a.last) && a.last.Sub(r.from) <= tolerable
 	})
 }
 

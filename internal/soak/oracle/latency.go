@@ -19,7 +19,7 @@ func (t *trial) thinking() time.Duration {
 		}
 		sum += max(0, d.set)
 	}
-	return sum
+	return sum + t.roundTrip()
 }
 
 // endpointing is the pause that ends an utterance.
@@ -65,6 +65,9 @@ func (t *trial) latency() {
 		bound := t.frame() + t.OutputChunk + boundPlanned
 		f := &t.result.Figures
 		k := a.s.took
+		if k != nil && !first[a.s] {
+			bound += t.catchingUp(a.s)
+		}
 		if o := t.firstFailed(); k == nil && o != nil {
 			k = &takeover{at: a.s.heard, failure: true, down: o.struck.at, evident: o.struck.fault.Kind == Ends}
 		}
@@ -160,6 +163,10 @@ func (t *trial) due(a *answer) (time.Time, bool) {
 // inputRate is the rate of what the stream hears.
 func (s *stream) inputRate() audio.SampleRate { return s.Audio[0].Rate }
 
+// healthy is the age from which on the failure of a stream is not one of a row, behind
+// which there is a pause that grows.
+const healthy = 5 * time.Second
+
 // simple tells whether nothing but one failure stood between a request and the
 // stream that answered it.
 func (t *trial) simple(r *request, k *takeover) bool {
@@ -169,6 +176,8 @@ func (t *trial) simple(r *request, k *takeover) bool {
 		case s.struck == nil || s.struck.at.After(k.at) || s.ended.Before(earlier(r.from, k.down)):
 		case s.struck.fault.Kind == Refuses || s.struck.fault.Kind == Delays:
 			return false
+		case s.took != nil && s.took.failure && s.struck.at.Sub(s.Opened) < healthy:
+			return false // one of a row
 		default:
 			failed++
 		}

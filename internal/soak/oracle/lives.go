@@ -57,7 +57,8 @@ func (t *trial) ending(s *stream) {
 		}
 	case sonictest.Dropped:
 		// One that was still being opened when it was not needed any more.
-		if failed || s.Accepted == 0 && !t.HungUp.IsZero() && s.ended.After(t.HungUp) || t.Err != nil && s.ended.After(t.Ended.Add(-time.Second)) {
+		opening := s.Accepted == 0 || s.Accepted > e.At
+		if failed || opening && (t.roundTrip() > 0 || !t.HungUp.IsZero() && s.ended.After(t.HungUp)) || t.Err != nil && s.ended.After(t.Ended.Add(-time.Second)) {
 			return
 		}
 	}
@@ -79,6 +80,9 @@ func (t *trial) atOnce() {
 		ended := s.ended
 		if s.struck != nil && s.struck.fault.Kind != Delays && s.struck.at.Before(ended) {
 			ended = s.struck.at
+		}
+		if len(s.Audio) == 0 { // it may have been let go as it failed, on its way there
+			ended = ended.Add(-t.roundTrip())
 		}
 		all = append(all, change{s.Opened, 1, s}, change{ended, -1, s})
 	}

@@ -125,7 +125,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 		{"the answer is by a stream that heard a word twice", func(f *fixture) { f.Streams[0].Answers[0].Turn.Utterance.Words[1].Heard = 1.6 }, InPart},
 		{"the answer is by a stream that lacks the first samples", func(f *fixture) {
 			b := &f.Streams[1].Audio[0]
-			cutOut(b, 0, f.said[3].From+10-f.firstSample(&f.Streams[1]))
+			cutOut(b, 0, f.said[3].From+90-f.firstSample(&f.Streams[1]))
 		}, InPart},
 		{"answers come in the wrong order", func(f *fixture) {
 			a, b := f.pieceOf(1, 0, 0), f.pieceOf(1, 2, 0)
@@ -142,6 +142,14 @@ func TestEveryViolationIsFound(t *testing.T) {
 		{"the end of an answer is not heard, and nobody interrupted", func(f *fixture) {
 			p := &f.Evidence.Heard[0]
 			p.Samples = p.Samples[:len(p.Samples)-160]
+		}, Missing},
+		{"a stream is left in the middle of an answer", func(f *fixture) {
+			a := &f.Streams[0].Answers[2] // the outcome of request 2
+			said, p := &a.Sentences[0], &f.Evidence.Heard[f.pieceOf(0, 2, 0)]
+			said.Sent, p.Samples, a.Done = 1600, p.Samples[:1600], 0
+			out := f.Streams[0].Output
+			last := slices.IndexFunc(out, func(o sonictest.OutputLog) bool { return o.Answer == 2 }) + 1
+			f.Streams[0].Output = out[:last+1]
 		}, Missing},
 		{"a sentence in the middle is not heard", func(f *fixture) {
 			f.Evidence.Heard = slices.Delete(f.Evidence.Heard, f.pieceOf(1, 0, 0), f.pieceOf(1, 0, 0)+1)
@@ -288,6 +296,9 @@ func TestEveryViolationIsFound(t *testing.T) {
 		{"a change of voice does not happen", func(f *fixture) {
 			f.Asked = append(f.Asked, Asked{At: noon.Add(2 * time.Second), What: novasonic.SwapChange, Voice: "tiffany"})
 		}, NoChange},
+		{"a change of instructions does not happen", func(f *fixture) {
+			f.Asked = append(f.Asked, Asked{At: noon.Add(2 * time.Second), What: novasonic.SwapChange, Instructions: "Be brief."})
+		}, NoChange},
 		{"a move that was asked for does not happen", func(f *fixture) {
 			f.Ended, f.HungUp = noon.Add(time.Hour), noon.Add(time.Hour)
 			f.Asked = append(f.Asked, Asked{At: noon.Add(80 * time.Second), What: novasonic.SwapRequest})
@@ -392,6 +403,34 @@ func TestWhatAStreamHeardAndCouldNotTellNeedNotBeInTheHistory(t *testing.T) {
 	}
 }
 
+func TestWhatAStreamWouldHaveHeardNextNeedNotBeInItsHistory(t *testing.T) {
+	const spoken = 5000 // where a request begins
+	for name, tc := range map[string]struct {
+		from, to int64 // what the stream has heard of the caller
+		failed   bool
+		want     bool
+	}{
+		"it failed during the replay":            {4000, 4800, true, true},
+		"it failed where the request begins":     {4000, 5000, true, true},
+		"it was well":                            {4000, 4800, false, false},
+		"it had heard of the request":            {4000, 5800, true, false},
+		"it was given what came after, and died": {5600, 6400, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{StreamLog: &sonictest.StreamLog{}, ended: noon, runs: []run{{from: tc.from, to: tc.to}}}
+			if tc.failed {
+				s.struck = &strike{Fault{Kind: Ends}, noon}
+			}
+			if got := s.onItsWay(spoken); got != tc.want {
+				t.Errorf("on its way: %v, want %v", got, tc.want)
+			}
+		})
+	}
+	if (&stream{StreamLog: &sonictest.StreamLog{}}).onItsWay(spoken) {
+		t.Error("nothing is on its way to a stream that heard nothing")
+	}
+}
+
 func TestAResultMayBeToldAgainIfNothingOfItWasHeard(t *testing.T) {
 	f := wellDone()
 	f.Streams[1].Texts = append(f.Streams[1].Texts, sonictest.TextLog{At: time.Second, Text: f.Runs[0].Result})
@@ -433,6 +472,53 @@ func TestAnAnswerOfWhichNothingWasHeardEndedWithWhatWasHeardThen(t *testing.T) {
 	j := &trial{answers: []*answer{{cutBy: by, heard: 1, last: noon.Add(time.Second)}, {heard: 1, last: noon.Add(time.Minute)}, queued}}
 	if got := j.endOf(queued).Sub(noon); got != time.Second {
 		t.Errorf("it ended %v after the caller began to speak, want 1s", got)
+	}
+}
+
+// TestADistantServiceIsJudgedByWhatTheClientCouldKnow has the conversation of the
+// fixture with a service that is far away: its own logs have what was sent to it later,
+// and what it did earlier.
+func TestADistantServiceIsJudgedByWhatTheClientCouldKnow(t *testing.T) {
+	const d = 150 * time.Millisecond
+	f := wellDone()
+	f.Streams = fromTheClient(f.Streams, -d)
+	f.Faults[0].Cause.After -= 2 * d
+	first, near := f.Streams[0], wellDone().Streams[0]
+	if !first.Opened.Equal(near.Opened.Add(d)) || first.Answers[0].At != near.Answers[0].At-2*d || first.Audio[0].Arrivals[0].At != near.Audio[0].Arrivals[0].At {
+		t.Fatal("the logs are not those of a service that is far away")
+	}
+	if len(Judge(f.Evidence).Violations) == 0 {
+		t.Error("nothing is wrong with them, read as those of one next door")
+	}
+	f.Service.Distance = d
+	if r := Judge(f.Evidence); len(r.Violations) > 0 {
+		t.Errorf("found %v, want nothing", r.Violations)
+	}
+}
+
+func TestAChangeWaitsForAStreamThatDrains(t *testing.T) {
+	for name, tc := range map[string]struct {
+		drains time.Duration // how long the first stream does, behind the change
+		want   int
+	}{
+		"it has drained": {0, 1},
+		"it drains":      {30 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			listens := []sonictest.AudioBlock{{}}
+			opened := func(at, end time.Duration) *stream {
+				return &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(at), Audio: listens}, ended: noon.Add(end)}
+			}
+			asked := 20 * time.Second
+			j := &trial{Evidence: &Evidence{Began: noon, HungUp: noon.Add(100 * time.Second), Ended: noon.Add(100 * time.Second)}, heirs: []*stream{
+				opened(0, asked+tc.drains), opened(10*time.Second, 85*time.Second), opened(80*time.Second, 100*time.Second),
+			}}
+			j.Asked = []Asked{{At: noon.Add(asked), What: novasonic.SwapRequest}}
+			j.demands()
+			if n := len(j.result.Violations); n != tc.want {
+				t.Errorf("%d violations, want %d: %v", n, tc.want, j.result.Violations)
+			}
+		})
 	}
 }
 

@@ -107,7 +107,7 @@ func (t *trial) toldTo(x *Execution, calls []toolCall) {
 			}
 		}
 	}
-	alive := issuer.s.ended.After(x.Returned.Add(slack)) && !issuer.s.failed(x.Returned)
+	alive := issuer.s.ended.After(x.Returned.Add(slack+t.roundTrip())) && !issuer.s.failed(x.Returned.Add(t.roundTrip()))
 	left := func(f Seen) bool { return f.At.After(issuer.s.began().Add(cutSlack)) && f.At.Before(x.Returned) }
 	if slices.ContainsFunc(t.cuts, left) {
 		for _, s := range t.listeners {

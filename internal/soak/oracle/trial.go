@@ -31,7 +31,8 @@ type trial struct {
 // Judge examines the evidence of a conversation. If it panics, which evidence
 // that makes no sense may lead it to, that is a violation as well.
 func Judge(e *Evidence) (r Result) {
-	t := &trial{Evidence: e, wrong: map[string]bool{}}
+	own := *e // of which parts are put another way
+	t := &trial{Evidence: &own, wrong: map[string]bool{}}
 	t.result.Figures.Swaps = map[novasonic.SwapReason]int{}
 	t.result.Figures.Faults = map[string]int{}
 	defer func() {
@@ -44,6 +45,7 @@ func Judge(e *Evidence) (r Result) {
 		}
 		r = t.result
 	}()
+	t.Streams = fromTheClient(t.Streams, t.Service.Distance)
 	t.findStreams()
 	t.hearing()
 	t.findSwaps()
@@ -109,7 +111,7 @@ func (t *trial) findStreams() {
 			continue
 		}
 		s := t.streams[f.Stream]
-		at, ok := s.strikes(f)
+		at, ok := s.strikes(f, t.roundTrip())
 		if !ok {
 			continue
 		}
@@ -119,7 +121,13 @@ func (t *trial) findStreams() {
 			continue
 		}
 		for _, other := range t.streams { // on the same connection
-			if other != s && other.Connection == s.Connection && other.Opened.Before(at) && !other.ended.Before(at) {
+			if other == s || other.Connection != s.Connection || !other.Opened.Before(at) {
+				continue
+			}
+			if other.End.Kind == sonictest.Dropped && other.ended.Before(at) && at.Sub(other.ended) <= t.roundTrip() {
+				other.ended = at // the client did not drop it, nor could it know sooner
+			}
+			if !other.ended.Before(at) {
 				other.suffer(strike{f, at})
 			}
 		}
@@ -135,12 +143,13 @@ func (s *stream) suffer(k strike) {
 	}
 }
 
-// strikes tells when a fault struck the stream, if it did.
-func (s *stream) strikes(f Fault) (time.Time, bool) {
+// strikes tells when the client could know that a fault had struck the stream, if it
+// did.
+func (s *stream) strikes(f Fault, roundTrip time.Duration) (time.Time, bool) {
 	c := f.Cause
 	switch {
 	case f.Kind == Refuses:
-		return s.Opened, s.End.Kind == sonictest.Refused
+		return s.at(roundTrip), s.End.Kind == sonictest.Refused
 	case f.Kind == Delays:
 		return s.Opened, true
 	case c.Output != "":
@@ -148,7 +157,7 @@ func (s *stream) strikes(f Fault) (time.Time, bool) {
 		for _, o := range s.Output {
 			if c.Output == "*" || o.Name == c.Output {
 				if n++; n == max(c.Nth, 1) {
-					return s.at(o.At), true
+					return s.at(o.At), true // which is when the client is told
 				}
 			}
 		}
@@ -169,11 +178,11 @@ func (s *stream) strikes(f Fault) (time.Time, bool) {
 		}
 		slices.Sort(all)
 		if n := max(c.Nth, 1); len(all) >= n {
-			return s.at(all[n-1]), true
+			return s.at(all[n-1] + roundTrip), true
 		}
 		return time.Time{}, false
 	default:
-		return s.at(c.After), s.End.Kind != sonictest.Refused && s.End.At >= c.After
+		return s.at(c.After + roundTrip), s.End.Kind != sonictest.Refused && s.End.At >= c.After
 	}
 }
 

@@ -2,6 +2,7 @@ package talk
 
 import (
 	"hash/fnv"
+	"slices"
 
 	"github.com/parley-go/parley/services/novasonic/sonictest"
 	"github.com/parley-go/parley/services/novasonic/sonictest/voice"
@@ -42,11 +43,15 @@ func answer(t sonictest.Turn) sonictest.Answer {
 	return outcome(t.Text)
 }
 
-// outcome is the answer to text that tells the result of a tool.
+// outcome is the answer to text that tells the result of a tool: speech, or the
+// call that it leads to, if the text does not tell of that as well.
 func outcome(text string) sonictest.Answer {
 	calls := Tokens(text)
 	if len(calls) == 0 {
 		return sonictest.Say(Puzzled)
+	}
+	if c, ok := calls[0].Next(); ok && !slices.ContainsFunc(calls, func(d Call) bool { return d.Request == c.Request && d.Call == c.Call }) {
+		return sonictest.Answer{Calls: []sonictest.ToolCall{c.toolCall(0)}}
 	}
 	return sonictest.Say(Request{ID: calls[0].Request}.Outcome()...)
 }
@@ -54,9 +59,13 @@ func outcome(text string) sonictest.Answer {
 func (r Request) answer() sonictest.Answer {
 	a := sonictest.Say(r.Sentences()...)
 	for _, c := range r.Calls() {
-		a.Calls = append(a.Calls, sonictest.ToolCall{Name: Tool, Arguments: c.Arguments(), After: len(a.Sentences)})
+		a.Calls = append(a.Calls, c.toolCall(len(a.Sentences)))
 	}
 	return a
+}
+
+func (c Call) toolCall(after int) sonictest.ToolCall {
+	return sonictest.ToolCall{Name: Tool, Arguments: c.Arguments(), After: after}
 }
 
 // Voice returns n samples of speech. It is noise, every 16 samples of which

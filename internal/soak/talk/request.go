@@ -16,15 +16,16 @@ type Kind int
 
 // The kinds of request. A digit of the request names them.
 const (
-	Short       Kind = iota // an answer of one short sentence
-	Medium                  // of two sentences
-	Long                    // of several, half a minute
-	FastTool                // a call of a tool that returns at once
-	SlowTool                // of one that takes seconds
-	EndlessTool             // of one that takes longer than most streams live
-	FailingTool             // of one that fails
-	TwoTools                // two calls at once
-	SpokenTool              // a sentence, then a call
+	Short        Kind = iota // an answer of one short sentence
+	Medium                   // of two sentences
+	Long                     // of several, half a minute
+	FastTool                 // a call of a tool that returns at once
+	SlowTool                 // of one that takes seconds
+	EndlessTool              // of one that takes longer than most streams live
+	FailingTool              // of one that fails
+	TwoTools                 // two calls at once
+	SpokenTool               // a sentence, then a call
+	ChainedTools             // a call, and another one because of what it returned
 	kinds
 )
 
@@ -140,7 +141,7 @@ const Puzzled = "I did not understand that."
 // Call is one call of the tool.
 type Call struct {
 	Request int  `json:"request"`
-	Call    int  `json:"call"` // counts those of the request, from 1
+	Call    int  `json:"call"` // counts those of the request, from 1 or from chained
 	Millis  int  `json:"millis"`
 	Fail    bool `json:"fail"`
 }
@@ -163,8 +164,23 @@ func (r Request) Calls() []Call {
 		return []Call{c}
 	case TwoTools:
 		return []Call{fast(1), slow(2)}
+	case ChainedTools:
+		return []Call{fast(chained)}
 	}
 	return nil
+}
+
+// chained is the number of a call that leads to another one, with the number after
+// it.
+const chained = 8
+
+// Next is the call that the outcome of c leads to; false if it is told the caller.
+func (c Call) Next() (Call, bool) {
+	if c.Call != chained {
+		return Call{}, false
+	}
+	rng := rand.New(rand.NewPCG(uint64(c.Request), 0xcaf1))
+	return Call{Request: c.Request, Call: chained + 1, Millis: rng.IntN(6000)}, true
 }
 
 // Token names the call's outcome: whoever says it knows the outcome.

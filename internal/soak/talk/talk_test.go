@@ -95,7 +95,15 @@ func TestTheBrainAnswersEachRequestWithWhatItIsSaidTo(t *testing.T) {
 			t.Errorf("kind %d: said %q and called %v", k, texts, a.Calls)
 		}
 		for _, c := range r.Calls() {
-			told := answer(sonictest.Turn{Kind: sonictest.Written, Text: "[The result: " + c.Token() + "]"})
+			text := "[The result: " + c.Token() + "]"
+			if next, ok := c.Next(); ok {
+				a := answer(sonictest.Turn{Kind: sonictest.ToolResults, Latest: sonictest.ToolResult{Content: text}})
+				if len(a.Sentences) != 0 || len(a.Calls) != 1 || a.Calls[0].Arguments != next.Arguments() || next.Token() == c.Token() {
+					t.Errorf("kind %d: the outcome of the first call leads to %+v", k, a)
+				}
+				text += " [And: " + next.Token() + "]"
+			}
+			told := answer(sonictest.Turn{Kind: sonictest.Written, Text: text})
 			if len(told.Sentences) != 1 || told.Sentences[0].Text != r.Outcome()[0] {
 				t.Errorf("kind %d: the outcome is told as %+v", k, told.Sentences)
 			}

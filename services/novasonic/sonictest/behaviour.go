@@ -233,6 +233,10 @@ type Interruption struct {
 	// marker; otherwise they come after it.
 	FinalBefore bool
 
+	// CallsStand has a tool called that is about to be called, though the user
+	// begins to speak: only what is spoken can be interrupted.
+	CallsStand bool
+
 	// Never lets the assistant talk on, whatever the user does.
 	Never bool
 }

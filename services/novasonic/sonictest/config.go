@@ -52,6 +52,11 @@ type Config struct {
 	// Delivery is how audio is sent.
 	Delivery Delivery
 
+	// Distance is how long everything is on its way, in each direction, once a
+	// connection is open. Default: 0, the service is next door; 40 ms is across an
+	// ocean.
+	Distance time.Duration
+
 	// Limits are the service's.
 	Limits Limits
 

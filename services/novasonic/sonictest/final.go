@@ -98,6 +98,12 @@ func (s *session) bargeIn() {
 	if s.mute || form.Never || a == nil && !playing {
 		return
 	}
+	if form.CallsStand && a != nil && len(a.sentences) == 0 {
+		if !playing {
+			return
+		}
+		a = nil
+	}
 	if a != nil {
 		a.dead = true
 		s.mouth.current = nil

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-go/parley/internal/distance"
 	"github.com/parley-go/parley/internal/pipenet"
 )
 
@@ -150,7 +151,7 @@ type connection struct {
 type connectionKey struct{}
 
 func (s *Server) serve(raw net.Conn, secure *tls.Config) {
-	c := &connection{raw: raw, closed: make(chan struct{})}
+	c := &connection{closed: make(chan struct{})}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // to refuse it
 	protocols.SetHTTP2(secure != nil)
@@ -185,7 +186,10 @@ func (s *Server) serve(raw net.Conn, secure *tls.Config) {
 		raw.Close() // nobody waits for its error
 		return
 	}
-	c.number = s.dialled
+	if d := s.cfg.Distance; d > 0 {
+		raw = distance.Between(raw, d, s.wg.Go)
+	}
+	c.raw, c.number = raw, s.dialled
 	s.dialled++
 	s.conns[c] = true
 	s.wg.Add(1)

@@ -90,14 +90,19 @@ func (st *stream) run(w http.ResponseWriter, r *http.Request) {
 
 	// The response is complete; what the client still says is of no interest.
 	stop()
-	http.NewResponseController(w).SetReadDeadline(time.Now()) // frees the reader; every HTTP/2 stream has deadlines
-	for range frames {                                        // and the loop
+	http.NewResponseController(w).SetReadDeadline(longAgo) // frees the reader; every HTTP/2 stream has deadlines
+	for range frames {                                     // and the loop
 	}
 	wg.Wait()
 	if abort {
 		panic(http.ErrAbortHandler) // RST_STREAM
 	}
 }
+
+// longAgo is a deadline that has passed: it takes effect at once, and without a timer,
+// of which in virtual time under the race detector two that are due at the same moment
+// can crash Go 1.26 (both run with the race context of their bubble).
+var longAgo = time.Unix(1, 0)
 
 // read decodes the input until it ends or ctx does.
 func (st *stream) read(ctx context.Context, r *wire.Reader, inputs chan<- item) {
@@ -135,7 +140,7 @@ func (st *stream) loop(ctx context.Context, s *session, inputs <-chan item, fram
 			}
 			if failure := st.push(ctx, frames, f); failure.Kind != Open {
 				s.gone(failure)
-				rc.SetWriteDeadline(time.Now()) // every HTTP/2 stream has deadlines
+				rc.SetWriteDeadline(longAgo) // every HTTP/2 stream has deadlines
 				return
 			}
 		}

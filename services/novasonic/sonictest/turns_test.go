@@ -284,6 +284,35 @@ func TestAnAssistantThatCannotBeInterruptedTalksOn(t *testing.T) {
 	})
 }
 
+func TestACallCanStandThoughTheUserBeginsToSpeak(t *testing.T) {
+	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
+		if turn.Text == "one" {
+			return sonictest.Call("now", "{}")
+		}
+		return sonictest.Say("You said " + turn.Text + ".")
+	})
+	for _, stands := range []bool{false, true} {
+		cfg := sonictest.Config{Brain: brain, Latency: sonictest.Latency{ToolUse: 3 * time.Second, Jitter: -1}}
+		cfg.Behaviour.Interruption.CallsStand = stands
+		serve(t, cfg, func(t *testing.T, srv *sonictest.Server) {
+			p := open(t, srv)
+			p.send(opening()...)
+			p.pace(join(words("1"), silence(1500*time.Millisecond), words("2"), silence(4*time.Second)))
+			log, _ := srv.Stream(0)
+			calls := 0
+			if stands {
+				calls = 1
+			}
+			if len(log.Calls) != calls {
+				t.Errorf("it stands: %v; %d calls were made", stands, len(log.Calls))
+			}
+			if last := log.Answers[len(log.Answers)-1]; len(last.Sentences) != 1 || !strings.HasSuffix(last.Sentences[0].Text, "two.") {
+				t.Errorf("it stands: %v; the last answer was %+v", stands, last)
+			}
+		})
+	}
+}
+
 func TestToolsAreCalledAndTheirResultsAnswered(t *testing.T) {
 	brain := sonictest.BrainFunc(func(c *sonictest.Conversation, turn sonictest.Turn) sonictest.Answer {
 		if turn.Kind == sonictest.ToolResults {

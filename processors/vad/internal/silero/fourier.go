@@ -18,7 +18,7 @@ type fourier struct {
 	size    int // of a frame: a power of two, at most 256
 	window  []float32
 	reverse []uint8       // where each complex number goes before the first stage
-	stages  [][]complex64 // from the third on, of h each, e^(-πik/h)
+	stages  [][]complex64 // of h each, e^(-πik/h)
 	last    []complex64   // e^(-2πik/size), to take the spectra apart
 }
 
@@ -35,7 +35,7 @@ func newFourier(size int) *fourier {
 	for i := range n {
 		f.reverse = append(f.reverse, uint8(bits.Reverse8(uint8(i))>>(8-bits.Len(uint(n-1)))))
 	}
-	for half := 4; half < n; half *= 2 {
+	for half := 1; half < n; half *= 2 {
 		var factors []complex64
 		for k := range half {
 			factors = append(factors, unit(k, 2*half))
@@ -90,6 +90,35 @@ func (f *fourier) magnitudes(out, x []float32) {
 	}
 }
 
+// fourFrames is magnitudes of four frames, each of which begins half a frame behind
+// the one before, all at once: their results are row apart. It is for processors with
+// vectors of eight numbers, which are the four real and the four imaginary parts.
+func (f *fourier) fourFrames(out []float32, row int, x []float32) {
+	var memory [128 * 8]float32
+	n := f.size / 2
+	z := memory[:8*n]
+	x0, x1, x2, x3 := x[:2*n], x[n:3*n], x[2*n:4*n], x[3*n:5*n]
+	window := f.window[:2*n]
+	for i, r := range f.reverse[:n] {
+		z := (*[8]float32)(z[8*int(r):])
+		even, odd := window[2*i], window[2*i+1]
+		z[0], z[4] = x0[2*i]*even, x0[2*i+1]*odd
+		z[1], z[5] = x1[2*i]*even, x1[2*i+1]*odd
+		z[2], z[6] = x2[2*i]*even, x2[2*i+1]*odd
+		z[3], z[7] = x3[2*i]*even, x3[2*i+1]*odd
+	}
+	for _, factors := range f.stages {
+		stageAVX2(&z[0], n, &factors[0], len(factors))
+	}
+	var bins [129 * 4]float32
+	spectrumAVX2(&bins[0], &z[0], &f.last[0], n)
+	out0, out1, out2, out3 := out[:n+1], out[row:row+n+1], out[2*row:2*row+n+1], out[3*row:3*row+n+1]
+	for k := range out0 {
+		b := (*[4]float32)(bins[4*k:])
+		out0[k], out1[k], out2[k], out3[k] = b[0], b[1], b[2], b[3]
+	}
+}
+
 func magnitude(re, im float32) float32 { return float32(math.Sqrt(float64(re*re + im*im))) }
 
 // transform does the stages on z, which is in reversed order.
@@ -99,7 +128,7 @@ func (f *fourier) transform(z []complex64) {
 		d = complex(imag(d), -real(d))
 		q[0], q[1], q[2], q[3] = a+c, b+d, a-c, b-d
 	}
-	for _, factors := range f.stages {
+	for _, factors := range f.stages[2:] {
 		half := len(factors)
 		for q := z; len(q) >= 2*half; q = q[2*half:] {
 			low, high := q[:half], q[half:2*half]

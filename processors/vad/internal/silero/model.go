@@ -57,7 +57,7 @@ type Model struct {
 	context int // samples of the window before that are looked at again
 	size    int // of the Fourier transform
 	bins    int // of its result
-	row     int // bins, rounded up to what dot.Fused takes
+	row     int // bins, rounded up to what package dot takes
 
 	fourier *fourier
 

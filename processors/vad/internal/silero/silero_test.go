@@ -82,3 +82,40 @@ func TestAModelThatIsNotVersionFiveIsRefused(t *testing.T) {
 		t.Errorf("of a weight that is NaN: %v", err)
 	}
 }
+
+func TestFourFramesAtOnceAreTheSameAsOneByOne(t *testing.T) {
+	if !fourAtOnce {
+		t.Skip("this processor has no instructions for that")
+	}
+	rng := rand.New(rand.NewPCG(2, 2))
+	for _, size := range []int{128, 256} {
+		f, bins := newFourier(size), size/2+1
+		row := bins + 7
+		x := make([]float32, 5*size/2+32) // of which the ends are not looked at
+		for i := range x {
+			x[i] = float32(math.NaN())
+		}
+		x = x[16 : 16+5*size/2]
+		for i := range x {
+			x[i] = rng.Float32()*2 - 1
+		}
+		got, want := make([]float32, 4*row), make([]float32, bins)
+		for i := range got {
+			got[i] = 7
+		}
+		f.fourFrames(got, row, x)
+		for frame := range frames {
+			f.magnitudes(want, x[frame*size/2:][:size])
+			for bin, v := range want {
+				if d := math.Abs(float64(got[frame*row+bin] - v)); d > 1e-5 {
+					t.Errorf("bin %d of %d of frame %d is off by %v", bin, size, frame, d)
+				}
+			}
+			for i, v := range got[frame*row+bins : (frame+1)*row] {
+				if v != 7 {
+					t.Errorf("%d is written to, %d behind frame %d", int(v), i, frame)
+				}
+			}
+		}
+	}
+}

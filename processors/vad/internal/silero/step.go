@@ -20,6 +20,7 @@ type State struct {
 type scratch struct {
 	samples   [64 + 512 + 64]float32
 	magnitude [(frames + 2) * 136]float32
+	sums      [encoded1][frames]float32
 	layer1    [(frames + 2) * encoded1]float32
 	layer2    [2 * encoded2]float32
 	layer3    [encoded3]float32
@@ -49,6 +50,10 @@ func (m *Model) transform(w *scratch, s *State, window []float32) {
 	for i := range m.context { // mirrored at the last sample
 		x[end+i] = x[end-2-i]
 	}
+	if fourAtOnce {
+		m.fourier.fourFrames(w.magnitude[m.row:], m.row, x)
+		return
+	}
 	for t := range frames {
 		from := t * m.size / 2
 		m.fourier.magnitudes(w.magnitude[(t+1)*m.row:], x[from:from+m.size])
@@ -57,12 +62,11 @@ func (m *Model) transform(w *scratch, s *State, window []float32) {
 
 // encode computes the convolutions.
 func (m *Model) encode(w *scratch) {
-	var four [4]float32
-	n := 3 * m.row
-	for o := range encoded1 { // the four frames at once: the kernels are read once
-		dot.Four(&four, m.conv1[o*n:(o+1)*n], w.magnitude[:], m.row)
-		for t, v := range four {
-			w.layer1[(t+1)*encoded1+o] = max(0, m.bias1[o]+v)
+	dot.MatFour(w.sums[:], m.conv1, w.magnitude[:], 3*m.row, m.row) // four frames
+	for o, sums := range &w.sums {
+		bias := m.bias1[o]
+		for t, v := range sums {
+			w.layer1[(t+1)*encoded1+o] = max(0, bias+v)
 		}
 	}
 	for t := range frames / 2 { // every second frame
@@ -72,24 +76,18 @@ func (m *Model) encode(w *scratch) {
 	layer(w.input[:encoded4], m.conv4, m.bias4, w.layer3[:])
 }
 
-// layer puts what a layer makes of in into out. There are rows of weights for a
-// multiple of four outputs, as many as out takes.
+// layer puts what a layer makes of in into out.
 func layer(out, weights, bias, in []float32) {
-	var four [4]float32
-	for o := 0; o < len(out); o += 4 {
-		dot.Four(&four, in, weights[o*len(in):], len(in))
-		for i, v := range four {
-			out[o+i] = max(0, bias[o+i]+v)
-		}
+	dot.MatVec(out, weights, in)
+	for o, b := range bias[:len(out)] {
+		out[o] = max(0, b+out[o])
 	}
 }
 
 // decode computes the LSTM cell and what it makes of its state.
 func (m *Model) decode(w *scratch, s *State) float32 {
 	copy(w.input[cells:], s.hidden[:])
-	for g := 0; g < gates; g += 4 {
-		dot.Four((*[4]float32)(w.gates[g:]), w.input[:], m.lstm[g*2*cells:], 2*cells)
-	}
+	dot.MatVec(w.gates[:], m.lstm, w.input[:])
 	for g, b := range m.lstmBias {
 		w.gates[g] += b
 	}

@@ -64,7 +64,7 @@ type Policy struct {
 	SoonPrefer, SoonForce time.Duration // the same windows for requests and changes, from when they were asked for
 
 	StandbyLife time.Duration // how long a standby may wait
-	Drain       time.Duration // how long a stream may drain
+	Drain       time.Duration // how long a stream may drain, but for the answer that it is in the middle of
 
 	FirstAttempts int           // to open the first stream
 	GiveUpAfter   time.Duration // without a stream that stays
@@ -100,6 +100,7 @@ type Situation struct {
 	AgentSpeaking bool // it is heard, or about to be
 	ToolPending   bool
 	Deaf          bool // the listening stream does not take what the user says
+	Finishing     bool // the draining stream is in the middle of an answer
 }
 
 // stream is one with a role.
@@ -129,8 +130,10 @@ type Machine struct {
 
 	// Draining.
 	drained   bool
-	retireBy  time.Time
-	drainMove Move // the move in which the draining stream was replaced
+	retireBy  time.Time // when it is retired, unless it is in the middle of an answer …
+	finishing bool      // … and was when that time came
+	goodbyeBy time.Time // when it is, whatever it does, since it is about to end
+	drainMove Move      // the move in which the draining stream was replaced
 
 	// Reasons to move.
 	version  int       // of the settings
@@ -218,7 +221,7 @@ func (m *Machine) settle(now time.Time, look func() Situation) bool {
 	if m.state == Over || m.state == Idle {
 		return false
 	}
-	if m.draining != nil && (m.drained || !now.Before(m.retireBy)) {
+	if m.draining != nil && (m.drained || !now.Before(m.goodbyeBy) || !now.Before(m.retireBy) && !m.finishes(look)) {
 		m.doOf(m.drainMove, Decision{Do: Retire, Stream: m.draining.id, Forced: !m.drained})
 		m.draining = nil
 		return true
@@ -252,6 +255,13 @@ func (m *Machine) settle(now time.Time, look func() Situation) bool {
 	return false
 }
 
+// finishes reports whether the draining stream, whose time is over, is given more,
+// since what it is saying would be heard to break off.
+func (m *Machine) finishes(look func() Situation) bool {
+	m.finishing = look().Finishing
+	return m.finishing
+}
+
 // Wake returns when Step has something to do even if nothing happens, or zero.
 func (m *Machine) Wake() time.Time {
 	var wake time.Time
@@ -260,8 +270,13 @@ func (m *Machine) Wake() time.Time {
 			wake = t
 		}
 	}
-	if m.draining != nil {
+	switch {
+	case m.draining == nil:
+	case m.finishing: // that it has finished is an event
+		at(m.goodbyeBy)
+	default:
 		at(m.retireBy)
+		at(m.goodbyeBy)
 	}
 	switch m.state {
 	case Waiting, Pausing:
@@ -455,13 +470,12 @@ func (m *Machine) cut(now time.Time, forced bool) {
 		if now.Sub(from.opened) >= m.p.Healthy {
 			m.trusted = from.version
 		}
-		m.draining, m.drained, m.drainMove = from, false, m.move
-		m.retireBy = now.Add(m.p.Drain)
-		for _, end := range []time.Time{from.opened.Add(m.p.Limit), from.expires} { // and it is still to say goodbye
-			if by := end.Add(-goodbye); !end.IsZero() && by.Before(m.retireBy) {
-				m.retireBy = by
-			}
+		m.draining, m.drained, m.finishing, m.drainMove = from, false, false, m.move
+		m.goodbyeBy = from.opened.Add(m.p.Limit - goodbye)
+		if by := from.expires.Add(-goodbye); !from.expires.IsZero() && by.Before(m.goodbyeBy) {
+			m.goodbyeBy = by
 		}
+		m.retireBy = now.Add(m.p.Drain)
 	}
 	m.do(d)
 }

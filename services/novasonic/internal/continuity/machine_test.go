@@ -221,6 +221,40 @@ func TestAStreamThatDrainsIsClosedBeforeTheServiceEndsIt(t *testing.T) {
 	}
 }
 
+func TestAStreamThatDrainsForTooLongMayFinishItsAnswer(t *testing.T) {
+	finishing := Situation{Finishing: true}
+	for name, tc := range map[string]struct {
+		said, gone time.Duration // when it has finished, and is gone, from when it began to drain
+	}{
+		"it finishes in time":           {30 * time.Second, 60 * time.Second},
+		"it finishes a while later":     {75 * time.Second, 75 * time.Second},
+		"it does not before it must go": {time.Hour, 149 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := steady(t, nil)
+			for w.m.Draining() == 0 {
+				if w.at(w.m.Wake().Sub(epoch), Situation{}); w.m.State() == Preparing {
+					w.opened(2, time.Time{}, Situation{})
+				}
+			}
+			began := w.now
+			for at := began; w.m.Draining() != 0; at = at.Add(100 * time.Millisecond) {
+				s := finishing
+				if at.Sub(began) >= tc.said {
+					s = Situation{}
+				}
+				w.at(at.Sub(epoch), s)
+				if wake := w.m.Wake(); w.m.Draining() != 0 && !wake.After(w.now) {
+					t.Fatalf("it is to be asked again at once, after %v", at.Sub(began))
+				}
+			}
+			if gone := w.now.Sub(began); gone != tc.gone {
+				t.Errorf("it is gone after %v, want %v", gone, tc.gone)
+			}
+		})
+	}
+}
+
 func TestItGivesUpWhenNoStreamStays(t *testing.T) {
 	w := steady(t, nil)
 	w.now = epoch.Add(time.Minute)

@@ -240,8 +240,8 @@ func TestNoStateIsWithoutAWayOut(t *testing.T) {
 		w := newWorld(t, policy())
 		w.step(Start{}, Situation{})
 		situation := rapid.Custom(func(t *rapid.T) Situation {
-			b := rapid.IntRange(0, 31).Draw(t, "situation")
-			return Situation{UserSpeaking: b&1 > 0, Unanswered: b&2 > 0, AgentSpeaking: b&4 > 0, ToolPending: b&8 > 0, Deaf: b&16 > 0}
+			b := rapid.IntRange(0, 63).Draw(t, "situation")
+			return Situation{UserSpeaking: b&1 > 0, Unanswered: b&2 > 0, AgentSpeaking: b&4 > 0, ToolPending: b&8 > 0, Deaf: b&16 > 0, Finishing: b&32 > 0}
 		})
 		verdict := rapid.SampledFrom([]Verdict{Retry, Retry, Retry, Retry, Mend, GiveUp})
 		for range rapid.IntRange(0, 400).Draw(t, "events") {

@@ -17,7 +17,7 @@ func (o *only) Process(ctx context.Context, f frames.Frame, dir frames.Direction
 	return out.Send(ctx, f, dir)
 }
 
-func (o *only) Sole() string { return o.kind }
+func (o *only) Exclusive() string { return o.kind }
 
 func TestASecondOfAKindThatWorksAloneIsRefused(t *testing.T) {
 	in := func() pipeline.Processor { return &only{"input"} }

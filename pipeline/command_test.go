@@ -17,10 +17,10 @@ type (
 	parcel struct{ frames.System }
 )
 
-func (*letter) String() string { return "letter" }
-func (*letter) Undone() string { return "letter: hire a postman" }
-func (*parcel) String() string { return "parcel" }
-func (*parcel) Undone() string { return "parcel: buy a van" }
+func (*letter) String() string    { return "letter" }
+func (*letter) Unhandled() string { return "letter: hire a postman" }
+func (*parcel) String() string    { return "parcel" }
+func (*parcel) Unhandled() string { return "parcel: buy a van" }
 
 // told keeps what a run reports.
 type told struct {
@@ -65,7 +65,7 @@ func TestWhatNobodyDoesIsReportedOnceForEachType(t *testing.T) {
 				said := map[string]bool{}
 				for _, f := range heard.errs {
 					said[f.Err.Error()] = true
-					if !errors.Is(f.Err, pipeline.ErrUndone) || f.Kind != frames.ErrorApplication || f.Fatal {
+					if !errors.Is(f.Err, pipeline.ErrUnhandled) || f.Kind != frames.ErrorApplication || f.Fatal {
 						t.Errorf("it reports %v", f)
 					}
 				}
