@@ -184,11 +184,29 @@ func (c *call) awake() {
 	time.Sleep(100 * time.Millisecond)
 }
 
-// inOrder fails unless all contains the words, sample by sample. Where the machine
-// was too busy to keep time, some pieces of 20 ms were made a sample longer or
-// shorter; they are in their place, too, and most of the others are not touched.
-func inOrder(t *testing.T, who string, all, words []int16, stats DeviceStats) {
+// attempts is how often something is tried in real time. On a machine with too much
+// to do a sound server, or the recorder behind it, makes holes of its own: what
+// counts as ours is wrong each time.
+const attempts = 3
+
+// eventually fails if each attempt has found something wrong.
+func eventually(t *testing.T, attempt func() (wrong []string)) {
 	t.Helper()
+	for k := range attempts {
+		wrong := attempt()
+		if len(wrong) == 0 {
+			return
+		}
+		t.Logf("attempt %d:\n%s", k+1, strings.Join(wrong, "\n"))
+	}
+	t.Errorf("none of %d attempts was right", attempts)
+}
+
+// inOrder tells what is wrong unless all contains the words, sample by sample. Where
+// the machine was too busy to keep time, some pieces of 20 ms were made a sample
+// longer or shorter; they are in their place, too, and most of the others are not
+// touched.
+func inOrder(who string, all, words []int16, stats DeviceStats) (wrong []string) {
 	const block = 480
 	moved := int(stats.Stretched + stats.Shortened)
 	found, at := 0, -1
@@ -207,35 +225,38 @@ func inOrder(t *testing.T, who string, all, words []int16, stats DeviceStats) {
 		}
 	}
 	if n := len(words) / block; found < n*7/10 || moved == 0 && found < n {
-		t.Errorf("%s: of %d pieces, %d are heard in their place; %+v", who, n, found, stats)
+		wrong = append(wrong, fmt.Sprintf("%s: of %d pieces, %d are heard in their place; %+v", who, n, found, stats))
 	}
+	return wrong
 }
 
 func TestAPeersSamplesArriveAsTheyWerePlayed(t *testing.T) {
 	server := serve(t)
 	server.sink("Kitchen", 48000)
 	server.sink("Office", 48000)
-	transport, err := New(patient(Config{Microphone: "monitor of office", Loudspeaker: "kitchen", InputRate: audio.Rate48k, OutputRate: audio.Rate48k}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	words := noise.Samples(5, 2*48000)
-	wait := server.play("Office", 48000, words)
-	stop := server.record("Kitchen", 48000)
-	c := run(t, transport)
-	c.awake()
-	time.Sleep(settle / 2)
-	c.sayAt(audio.Rate48k, words)
-	wait()
-	time.Sleep(500 * time.Millisecond)
-	played := stop()
-	stats := transport.Stats()
-	c.end()
-	inOrder(t, "the peer, of what the agent says", played, words, stats.Loudspeaker)
-	inOrder(t, "the microphone, of what the peer plays", c.tape.all(t), words, stats.Microphone)
-	if stats.Microphone.Rate != audio.Rate48k || stats.Microphone.Device != "Monitor of Office" || stats.Loudspeaker.Device != "Kitchen" {
-		t.Errorf("stats: %+v", stats)
-	}
+	eventually(t, func() []string {
+		transport, err := New(patient(Config{Microphone: "monitor of office", Loudspeaker: "kitchen", InputRate: audio.Rate48k, OutputRate: audio.Rate48k}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := noise.Samples(5, 2*48000)
+		wait := server.play("Office", 48000, words)
+		stop := server.record("Kitchen", 48000)
+		c := run(t, transport)
+		c.awake()
+		time.Sleep(settle / 2)
+		c.sayAt(audio.Rate48k, words)
+		wait()
+		time.Sleep(500 * time.Millisecond)
+		played := stop()
+		stats := transport.Stats()
+		c.end()
+		if stats.Microphone.Rate != audio.Rate48k || stats.Microphone.Device != "Monitor of Office" || stats.Loudspeaker.Device != "Kitchen" {
+			t.Errorf("stats: %+v", stats)
+		}
+		return slices.Concat(inOrder("the peer, of what the agent says", played, words, stats.Loudspeaker),
+			inOrder("the microphone, of what the peer plays", c.tape.all(t), words, stats.Microphone))
+	})
 }
 
 // tone is a sine.
@@ -270,43 +291,49 @@ func TestDevicesOfOtherRatesSoundTheSame(t *testing.T) {
 	server := serve(t)
 	server.sink("Kitchen", 44100)
 	server.sink("Office", 44100)
-	transport, err := New(patient(Config{Microphone: "Monitor of Office", Loudspeaker: "Kitchen"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	wait := server.play("Office", 44100, tone(500, 44100, 2*44100))
-	stop := server.record("Kitchen", 44100)
-	c := run(t, transport)
-	c.awake()
-	time.Sleep(settle / 2)
-	c.say(tone(500, 24000, 2*24000))
-	wait()
-	time.Sleep(500 * time.Millisecond)
-	played := stop()
-	stats := transport.Stats()
-	c.end()
-	for name, got := range map[string]struct {
-		samples []int16
-		rate    int
-	}{"microphone": {c.tape.all(t), 16000}, "loudspeaker": {played, 44100}} {
-		first := slices.IndexFunc(got.samples, func(v int16) bool { return v > 5000 })
-		if first < 0 || len(got.samples) < first+got.rate*19/10 {
-			t.Errorf("the %s: %d samples, of which the tone begins at %d", name, len(got.samples), first)
-			continue
+	eventually(t, func() (wrong []string) {
+		transport, err := New(patient(Config{Microphone: "Monitor of Office", Loudspeaker: "Kitchen"}))
+		if err != nil {
+			t.Fatal(err)
 		}
-		// 1.6 seconds in the middle, by pieces of ten periods: a hole or a click is in
-		// one of them, and a pitch that is a little off while clocks are brought
-		// together is not.
-		for k := range 80 {
-			from := first + got.rate/5 + k*got.rate/50
-			if db := impurity(got.samples[from:from+got.rate/50], 500, got.rate); db > -20 {
-				t.Errorf("the %s: %.0f dB of piece %d are not the tone", name, db, k)
-			}
+		wait := server.play("Office", 44100, tone(500, 44100, 2*44100))
+		stop := server.record("Kitchen", 44100)
+		c := run(t, transport)
+		c.awake()
+		time.Sleep(settle / 2)
+		c.say(tone(500, 24000, 2*24000))
+		wait()
+		time.Sleep(500 * time.Millisecond)
+		played := stop()
+		stats := transport.Stats()
+		c.end()
+		if stats.Microphone.Rate != audio.Rate44k || stats.Loudspeaker.Rate != audio.Rate44k {
+			t.Errorf("stats: %+v", stats)
+		}
+		wrong = slices.Concat(pure("the microphone", c.tape.all(t), 16000), pure("the loudspeaker", played, 44100))
+		if len(wrong) > 0 {
+			wrong = append(wrong, fmt.Sprintf("stats: %+v", stats))
+		}
+		return wrong
+	})
+}
+
+// pure tells what is wrong unless two seconds of a tone of 500 Hz are heard, without
+// a hole or a click. It looks at 1.6 seconds in the middle, by pieces of ten periods:
+// a hole or a click is in one of them, and a pitch that is a little off while clocks
+// are brought together is not.
+func pure(who string, samples []int16, rate int) (wrong []string) {
+	first := slices.IndexFunc(samples, func(v int16) bool { return v > 5000 })
+	if first < 0 || len(samples) < first+rate*19/10 {
+		return []string{fmt.Sprintf("%s: %d samples, of which the tone begins at %d", who, len(samples), first)}
+	}
+	for k := range 80 {
+		from := first + rate/5 + k*rate/50
+		if db := impurity(samples[from:from+rate/50], 500, rate); db > -20 {
+			wrong = append(wrong, fmt.Sprintf("%s: %.0f dB of piece %d are not the tone", who, db, k))
 		}
 	}
-	if stats.Microphone.Rate != audio.Rate44k || stats.Loudspeaker.Rate != audio.Rate44k {
-		t.Errorf("stats: %+v", stats)
-	}
+	return wrong
 }
 
 func TestADeviceThatIsUnpluggedComesBack(t *testing.T) {
@@ -340,7 +367,9 @@ func TestADeviceThatIsUnpluggedComesBack(t *testing.T) {
 	time.Sleep(500 * time.Millisecond)
 	played := stop()
 	c.end()
-	inOrder(t, "the loudspeaker that came back", played, words, transport.Stats().Loudspeaker)
+	for _, wrong := range inOrder("the loudspeaker that came back", played, words, transport.Stats().Loudspeaker) {
+		t.Error(wrong)
+	}
 	heard := c.tape.all(t) // without a hole
 	if audio.Peak(heard[len(heard)-2*48000:]) < -12 {
 		t.Error("the microphone that came back does not hear")

@@ -384,6 +384,7 @@ func TestANewConnectionTakesThePlaceOfOneThatOnlySeemsToBeThere(t *testing.T) {
 		if got := second.text(); got != `{"type":"dtmf","digit":"5"}` {
 			t.Errorf("the agent says %s", got)
 		}
+		synctest.Wait()
 		if n := w.server.Calls(); n != 1 {
 			t.Errorf("there are %d calls", n)
 		}
@@ -535,6 +536,7 @@ func TestACallWithoutItsPeerKeepsItsPlaceAndThePeerItsWayIn(t *testing.T) {
 		if !c.hello().Resumed {
 			t.Error("the call does not go on")
 		}
+		synctest.Wait() // the request that it came back with is over then
 		if n := w.server.Calls(); n != 1 {
 			t.Errorf("there are %d calls", n)
 		}
