@@ -58,6 +58,7 @@ func (v *conversation) contentStart(c *connection, e *wire.ContentStart) {
 	c.blocks[e.ContentID] = b
 	if e.Type == wire.TypeAudio {
 		b.reply = v.replyOf(c)
+		b.reply.lastAt = c.lastEvent
 		if !b.reply.unwanted {
 			b.of = v.sentenceFor(c, b.reply)
 		}
@@ -147,6 +148,7 @@ func (v *conversation) announced(c *connection, b *block, text string) {
 	} else {
 		v.overtake(c)
 		b.reply = v.replyOf(c)
+		b.reply.lastAt = c.lastEvent
 		if !b.reply.unwanted {
 			b.of = v.newSentence(c, b.reply, text)
 		}
@@ -159,16 +161,16 @@ func (v *conversation) announced(c *connection, b *block, text string) {
 }
 
 // overtake ends the answer in progress if it will not go on, though nobody says so:
-// a text has come since its last announcement, which has had no audio. The results
-// that it was about are in the history, and are not told again, as behind a
-// barge-in.
+// a text was told that could have led to what comes now, and nothing has come of the
+// answer since the stream has had the time to read it. The results that it was about
+// are in the history, and are not told again, as behind a barge-in.
 func (v *conversation) overtake(c *connection) {
-	if slices.ContainsFunc(v.owed, func(s *sentence) bool {
-		return s.reply == c.reply && !s.voiced && s.announcedAt.Before(c.toldAt)
-	}) {
-		c.saysOf(c.reply.about)
-		v.breakOff(c)
+	r := c.reply
+	if r == nil || r.closed || time.Since(c.toldAt) < soonestAnswer || r.lastAt.After(c.toldAt.Add(soonestAnswer)) {
+		return
 	}
+	c.saysOf(r.about)
+	v.breakOff(c)
 }
 
 // newSentence gives a sentence its place in the answer and in the transcript.
@@ -231,7 +233,11 @@ func (v *conversation) endReply(r *reply, interrupted bool) {
 
 func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 	b := c.blocks[e.ContentID]
-	if b == nil || b.of == nil || b.reply.cut || len(e.Samples) == 0 {
+	if b == nil || b.of == nil {
+		return
+	}
+	b.reply.lastAt = c.lastEvent
+	if b.reply.cut || len(e.Samples) == 0 {
 		return
 	}
 	s := b.of

@@ -106,7 +106,7 @@ func (v *conversation) calledFor(c *connection) []*call {
 	c.called.turn, c.called.at = v.turn, time.Now()
 	switch {
 	case again:
-	case c == v.listening && v.awaitsTyped(forgiveAfter) && time.Since(v.askedAt) >= soonestCall:
+	case c == v.listening && v.awaitsTyped(forgiveAfter) && time.Since(v.askedAt) >= soonestAnswer:
 		c.called.about = nil
 	default:
 		c.called.about = v.outcomes(c)
@@ -114,9 +114,10 @@ func (v *conversation) calledFor(c *connection) []*call {
 	return c.called.about
 }
 
-// soonestCall is how long after it was asked for something the model calls a tool at
-// the soonest: 266 ms were measured behind the end of speech.
-const soonestCall = 250 * time.Millisecond
+// soonestAnswer is how long after it was asked for something the model begins to
+// answer, or calls a tool, at the soonest: 266 ms were measured between the end of
+// speech and a call.
+const soonestAnswer = 250 * time.Millisecond
 
 // speaking reports whether an answer has audio under way: a block is open, or
 // was announced.

@@ -476,29 +476,69 @@ func TestAResultThatATextHasSupersededDoesNotTakeTheNextOnesPlace(t *testing.T) 
 	})
 }
 
-func TestWhatATypedTextLeadsToAnswersItThoughAResultWasAnnounced(t *testing.T) {
-	for name, answer := range map[string]func(d *desk){
-		"an answer": func(d *desk) { d.says("s2", "To what was typed.", wire.StopPartialTurn) },
-		"a call": func(d *desk) {
-			d.gets(&wire.ContentStart{ContentID: "t", Type: wire.TypeTool}, &wire.ToolUse{ContentID: "t", ToolUseID: "x", Name: "n", Arguments: []byte("{}")})
+func TestWhatATypedTextLeadsToAnswersItThoughAResultComesBefore(t *testing.T) {
+	const roundTrip = 100 * time.Millisecond
+	for name, c := range map[string]struct{ before, meanwhile func(d *desk) }{
+		"announced": {before: func(d *desk) { d.announces("s", "An outcome.") }}, // and no audio
+		"heard":     {before: func(d *desk) { d.says("s", "An outcome.", wire.StopPartialTurn) }},
+		"heard for a round trip more": {
+			before:    func(d *desk) { d.announces("s", "An outcome.") },
+			meanwhile: func(d *desk) { d.speaks("a", 24000, wire.StopPartialTurn) },
 		},
+	} {
+		for what, answer := range map[string]func(d *desk){
+			"an answer": func(d *desk) { d.says("s2", "To what was typed.", wire.StopPartialTurn) },
+			"a call": func(d *desk) {
+				d.gets(&wire.ContentStart{ContentID: "t", Type: wire.TypeTool}, &wire.ToolUse{ContentID: "t", ToolUseID: "x", Name: "n", Arguments: []byte("{}")})
+			},
+		} {
+			t.Run(name+", then "+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					withDesk(t, func(d *desk) {
+						d.heard(0)
+						d.owesWords()
+						time.Sleep(200 * time.Millisecond)
+						c.before(d)
+						time.Sleep(5 * time.Millisecond)
+						d.v.say("typed")
+						time.Sleep(roundTrip)
+						if c.meanwhile != nil {
+							c.meanwhile(d)
+						}
+						time.Sleep(time.Second)
+						answer(d)
+						if len(d.v.asked) > 0 {
+							t.Error("it would be asked again")
+						}
+						if len(d.c.results) > 0 {
+							t.Error("the next answer would be taken for one about the result")
+						}
+					})
+				})
+			})
+		}
+	}
+}
+
+func TestAnAnswerGoesOnBehindATextThatItIsNotTo(t *testing.T) {
+	speaks := func(d *desk) { d.speaks("a", 24000, wire.StopPartialTurn) }
+	types := func(d *desk) { d.v.say("typed") }
+	for name, steps := range map[string][]func(d *desk){
+		"since the stream has not read it":       {speaks, func(*desk) { time.Sleep(time.Second) }, types, func(*desk) { time.Sleep(100 * time.Millisecond) }},
+		"since the stream does not attend to it": {types, func(*desk) { time.Sleep(500 * time.Millisecond) }, speaks, func(*desk) { time.Sleep(500 * time.Millisecond) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				withDesk(t, func(d *desk) {
 					d.heard(0)
-					d.owesWords()
-					time.Sleep(200 * time.Millisecond)
-					d.announces("s", "An outcome.") // and no audio
-					time.Sleep(5 * time.Millisecond)
-					d.v.say("typed")
-					time.Sleep(time.Second)
-					answer(d)
-					if len(d.v.asked) > 0 {
-						t.Error("it would be asked again")
+					d.announces("s", "An outcome.")
+					first := d.c.reply
+					for _, step := range steps {
+						step(d)
 					}
-					if len(d.c.results) > 0 {
-						t.Error("the next answer would be taken for one about the result")
+					d.says("s2", "That has more to it.", wire.StopPartialTurn)
+					if d.c.reply != first {
+						t.Error("it is taken for an answer to the text")
 					}
 				})
 			})

@@ -16,6 +16,7 @@ type reply struct {
 	gen    context.Context // the pipeline's generation in which it began
 	after  int             // number of the stream's utterance that it answers
 	since  time.Time       // when it was begun
+	lastAt time.Time       // when the last of it came
 	begun  bool            // LLMResponseStart was sent
 	done   bool            // LLMResponseEnd was sent, or will never be
 	cut    bool            // interrupted: what still arrives of it is dropped
