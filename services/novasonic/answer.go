@@ -452,7 +452,7 @@ func (v *conversation) tell(s *sentence) {
 	if text, cut := v.wordsOf(s); s.said.text != "" {
 		v.emit(&frames.SpokenText{Response: s.reply.id, Text: text, Interrupted: cut})
 	}
-	if s.final != "" {
+	if s.final != "" || s.c.over {
 		return
 	}
 	v.guessed = append(v.guessed, s)
@@ -520,11 +520,13 @@ func (v *conversation) orphan(c *connection) {
 		r.closed = true
 		v.endReply(r, true)
 	}
+	c.over = true
 	for _, s := range v.owed {
 		if s.c == c {
 			s.unconfirmed = true
 		}
 	}
+	v.guessed = slices.DeleteFunc(v.guessed, func(s *sentence) bool { return s.c == c })
 	v.tellSettled()
 }
 

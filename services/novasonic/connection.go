@@ -92,6 +92,7 @@ type connection struct {
 	dismissed  bool           // the user has taken the turn: it owes nothing any more
 	misled     bool           // it has heard a part of something, all of which the next one hears
 	lastEvent  time.Time      // when the service last sent something
+	over       bool           // it has ended: nothing more will come
 	toldAt     time.Time      // when it was last told a text
 	clock      clockMap
 	blocks     map[string]*block

@@ -98,7 +98,7 @@ func TestScenarioAToolThatIsPendingAtTheCutIsAnsweredOnce(t *testing.T) {
 		"returns before the cut":                    {keys: "1", ulm: 3 * time.Second, agent: []string{"I hear of fog."}},
 		"returns after the cut":                     {keys: "1", ulm: 8 * time.Second, agent: []string{"I hear of fog."}},
 		"returns just after the cut":                {keys: "1", ulm: 4300 * time.Millisecond, agent: []string{"I hear of fog."}},
-		"returns just before its stream is left":    {keys: "1", ulm: 14600 * time.Millisecond, drain: 10 * time.Second, agent: []string{"I hear of fog."}},
+		"returns just before its stream is left":    {keys: "1", ulm: 13600 * time.Millisecond, drain: 10 * time.Second, agent: []string{"I hear of fog."}},
 		"returns after its stream's end":            {keys: "1", ulm: 30 * time.Second, result: 1, agent: []string{"I read of fog."}},
 		"returns after two moves":                   {keys: "1", ulm: 60 * time.Second, result: 2, agent: []string{"I read of fog."}, until: 110 * time.Second},
 		"never returns":                             {keys: "1", ulm: -1, result: -1},

@@ -43,10 +43,18 @@ func (t *trial) findSwaps() {
 		}
 	}
 	for _, s := range t.heirs[min(1, len(t.heirs)):] {
+		nearest := cutSlack + t.priming(s)
 		for _, f := range t.cuts {
-			w := f.Frame.(*novasonic.Swap)
-			if f.At.Sub(s.began()).Abs() <= cutSlack+t.priming(s) && (s.swap == nil || w.To == numbers[s]) {
+			w, apart := f.Frame.(*novasonic.Swap), f.At.Sub(s.began()).Abs()
+			if apart > cutSlack+t.priming(s) {
+				continue
+			}
+			if w.To == numbers[s] {
 				s.swap = w
+				break
+			}
+			if apart <= nearest {
+				s.swap, nearest = w, apart
 			}
 		}
 	}
@@ -114,7 +122,8 @@ func (t *trial) compare(s *stream, w *novasonic.Swap) {
 	if w.History != bytes {
 		wrong("the history's size", w.History, bytes)
 	}
-	if t.Track.Rate() == w.Rate && k.cut > 0 && !k.failure && !k.stillborn {
+	// Nor did the old one, if it failed then, hear all that it had been sent.
+	if t.Track.Rate() == w.Rate && k.cut > 0 && !k.failure && !k.stillborn && !old.failed(s.heard.Add(t.roundTrip())) {
 		// Anywhere in a pause in which the caller was muted.
 		if least, most := t.position(k.cut-1)+1, t.position(k.cut); w.CutAt < least || w.CutAt > most {
 			wrong("the cut", w.CutAt, fmt.Sprintf("%d to %d", least, most))

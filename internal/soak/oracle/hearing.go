@@ -259,7 +259,11 @@ func (t *trial) tookOver(s *stream) {
 
 	// Live audio goes to one stream. What the old one received later than the
 	// new one its first was on its way then, or it has failed.
-	if !k.failure && old.silent.After(s.heard.Add(t.frame()+t.roundTrip())) {
+	rest := s.heard.Add(t.frame() + t.roundTrip())
+	if old.took != nil { // it may have been hearing things again itself
+		rest = later(rest, old.took.at.Add(t.catchingUp(old)))
+	}
+	if !k.failure && old.silent.After(rest) {
 		t.violate(Shared, old.silent, "%v still received the caller's audio, up to sample %d, %v after %v had begun to", old, last.to, old.silent.Sub(s.heard), s)
 	}
 	// And all of it, without waiting.
@@ -347,7 +351,7 @@ func (t *trial) hole(from, to int64) {
 func (t *trial) inFlight(from, to int64) bool {
 	return slices.ContainsFunc(t.listeners, func(s *stream) bool {
 		k := s.took
-		if k == nil || k.cut != from || to > s.runs[0].from || !s.previous.failed(s.heard) {
+		if k == nil || k.cut != from || to > s.runs[0].from || !s.previous.failed(later(s.heard, t.sentAt(to-1).Add(t.roundTrip()))) {
 			return false
 		}
 		if k.failure && !k.evident && to <= t.sentBy(k.down) && t.sentBy(s.previous.heard.Add(-time.Nanosecond)) >= to {

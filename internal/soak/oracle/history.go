@@ -233,10 +233,10 @@ func (s *stream) onItsWay(sample int64) bool {
 }
 
 // waits tells whether a typed request was still to be asked when a stream was
-// told its history: nothing was said to it before, and a later stream was asked.
+// told its history: nothing was heard that answers it, and a later stream was asked.
 func (t *trial) waits(r *request, h told) bool {
 	asked := slices.ContainsFunc(t.heirs, func(s *stream) bool { return s != h.s && !s.began().Before(h.at) && r.writtenTo(s) })
-	return asked && !slices.ContainsFunc(r.replies, func(a *answer) bool { return a.s.at(a.At).Before(h.at) })
+	return asked && !slices.ContainsFunc(r.replies, func(a *answer) bool { return a.heard > 0 && a.first.Before(h.at) })
 }
 
 // openingID is the request that makes the agent speak first.

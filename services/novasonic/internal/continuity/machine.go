@@ -93,6 +93,11 @@ const grace = 2 * time.Second
 // so that it is closed in order.
 const goodbye = time.Second
 
+// lastWords is how long before that it may still begin to say something. The service
+// speaks faster than real time, and answers are seldom longer. What a tool returns
+// later is told to the stream that listens.
+const lastWords = 10 * time.Second
+
 // Situation is what the moment is like.
 type Situation struct {
 	UserSpeaking  bool
@@ -476,6 +481,9 @@ func (m *Machine) cut(now time.Time, forced bool) {
 			m.goodbyeBy = by
 		}
 		m.retireBy = now.Add(m.p.Drain)
+		if by := m.goodbyeBy.Add(-lastWords); by.Before(m.retireBy) {
+			m.retireBy = by
+		}
 	}
 	m.do(d)
 }

@@ -210,14 +210,34 @@ func TestAStreamThatDrainsIsClosedBeforeTheServiceEndsIt(t *testing.T) {
 			if w.listening != 2 || w.m.Draining() != 1 {
 				t.Fatalf("stream %d listens, and %d drains", w.listening, w.m.Draining())
 			}
-			w.at(tc.gone-time.Millisecond, user)
+			speaking := user
+			speaking.Finishing = true
+			w.at(tc.gone-lastWords, speaking)
+			w.at(tc.gone-time.Millisecond, speaking)
 			if w.m.Draining() != 1 {
 				t.Error("it is closed early")
 			}
-			if w.at(tc.gone, user); w.m.Draining() != 0 {
+			if w.at(tc.gone, speaking); w.m.Draining() != 0 {
 				t.Error("it is left to the service to end it")
 			}
 		})
+	}
+}
+
+func TestAStreamThatIsAboutToEndBeginsNothing(t *testing.T) {
+	w := steady(t, func(p *Policy) { p.Drain = time.Hour })
+	for w.m.Draining() == 0 {
+		if w.at(w.m.Wake().Sub(epoch), Situation{}); w.m.State() == Preparing {
+			w.opened(2, time.Time{}, Situation{})
+		}
+	}
+	last := w.m.p.Limit - goodbye - lastWords
+	w.at(last-time.Millisecond, Situation{})
+	if w.m.Draining() != 1 {
+		t.Error("it is closed early")
+	}
+	if w.at(last, Situation{}); w.m.Draining() != 0 {
+		t.Error("it may begin to say what it will not finish")
 	}
 }
 
