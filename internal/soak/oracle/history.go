@@ -216,6 +216,9 @@ func (t *trial) knownBefore(r *request, h told) bool {
 		return false
 	}
 	for _, s := range t.listeners {
+		if w := s.swap; w != nil && w.Lost > 0 && s.runs[0].from > r.spoken.From && s.runs[0].from < r.spoken.To {
+			return false // it was heard again, but for the beginning, which was no longer kept
+		}
 		for _, x := range s.Heard {
 			at := s.at(x.At).Add(t.userText() + slack)
 			if x.Text == r.Spoken() && at.Before(h.at) && !s.failed(at) && at.Before(s.ended) {
