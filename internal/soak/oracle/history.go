@@ -212,13 +212,10 @@ func (t *trial) knownBefore(r *request, h told) bool {
 	if r.spoken == nil {
 		return !r.writtenTo(h.s) && r.to.Before(h.at.Add(-slack)) && !t.waits(r, h)
 	}
-	if h.s.received(r.spoken.From, r.spoken.To) > 0 || h.s.onItsWay(r.spoken.From) {
+	if h.s.received(r.spoken.From, r.spoken.To) > 0 || h.s.onItsWay(r.spoken.From) || t.heardInPart(r) {
 		return false
 	}
 	for _, s := range t.listeners {
-		if w := s.swap; w != nil && w.Lost > 0 && s.runs[0].from > r.spoken.From && s.runs[0].from < r.spoken.To {
-			return false // it was heard again, but for the beginning, which was no longer kept
-		}
 		for _, x := range s.Heard {
 			at := s.at(x.At).Add(t.userText() + slack)
 			if x.Text == r.Spoken() && at.Before(h.at) && !s.failed(at) && at.Before(s.ended) {
@@ -227,6 +224,15 @@ func (t *trial) knownBefore(r *request, h told) bool {
 		}
 	}
 	return false
+}
+
+// heardInPart tells whether a request was heard again but for its beginning, which was
+// no longer kept: the words are those of the rest.
+func (t *trial) heardInPart(r *request) bool {
+	return slices.ContainsFunc(t.listeners, func(s *stream) bool {
+		from := s.runs[0].from
+		return s.swap != nil && s.swap.Lost > 0 && r.spoken.From < from && from < r.spoken.To
+	})
 }
 
 // onItsWay tells whether a stream failed while what was said before that sample was
