@@ -444,14 +444,17 @@ func TestAResultMayBeToldAgainIfNothingOfItWasHeard(t *testing.T) {
 
 func TestATypedRequestThatIsStillToBeAskedNeedNotBeInTheHistory(t *testing.T) {
 	for name, tc := range map[string]struct {
-		asked bool // of a later stream
+		asked bool      // of a later stream
+		reply []*answer // of an earlier one
 		want  bool
 	}{
-		"a later stream is asked": {true, false},
-		"nobody is":               {false, true},
+		"a later stream is asked":                {true, nil, false},
+		"an answer was announced, and not heard": {true, []*answer{{}}, false},
+		"an answer was heard":                    {true, []*answer{{heard: 1, first: noon.Add(500 * time.Millisecond)}}, true},
+		"nobody is":                              {false, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &request{Request: talk.Request{ID: 7}, to: noon}
+			r := &request{Request: talk.Request{ID: 7}, to: noon, replies: tc.reply}
 			listens := []sonictest.AudioBlock{{}}
 			first := &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(time.Second), Audio: listens}}
 			second := &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(2 * time.Second), Audio: listens}}
@@ -591,6 +594,102 @@ func TestSilenceThatWasGivenAgainToAStreamThatStalledMayBeLost(t *testing.T) {
 			j := &trial{Evidence: &Evidence{Track: talk.NewTrack(1, rate), Chunks: sent}, listeners: []*stream{first, stalled, next}, heirs: []*stream{first, stalled, next}}
 			if got := j.inFlight(tc.from, tc.to); got != tc.want {
 				t.Errorf("excused: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestSilenceOnItsWayToAStreamThatDiedBehindTheCutMayBeLost(t *testing.T) {
+	const d = 60 * time.Millisecond
+	cut := noon.Add(time.Second)
+	for name, tc := range map[string]struct {
+		died time.Duration // after the cut, as the client learns
+		want bool
+	}{
+		"before it could arrive":   {2*d - time.Millisecond, true},
+		"when it must have got it": {2*d + time.Millisecond, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The last of what the old stream is sent leaves at the cut.
+			chunk := Chunk{At: cut, From: 7200, To: 8000}
+			old := &stream{StreamLog: &sonictest.StreamLog{Opened: noon, Audio: make([]sonictest.AudioBlock, 1)}, struck: &strike{Fault{Kind: Ends}, cut.Add(tc.died)}}
+			next := &stream{StreamLog: &sonictest.StreamLog{Number: 1, Opened: cut, Audio: make([]sonictest.AudioBlock, 1)}, heard: cut.Add(frame), previous: old, runs: []run{{from: 8000, to: 16000}}}
+			next.took = &takeover{at: next.heard, cut: 7200}
+			j := &trial{Evidence: &Evidence{Track: talk.NewTrack(1, rate), Chunks: []Chunk{chunk}}, listeners: []*stream{old, next}, heirs: []*stream{old, next}}
+			j.Service.Distance = d
+			if got := j.inFlight(7200, 8000); got != tc.want {
+				t.Errorf("excused: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestAStreamThatIsLeftAsItHearsThingsAgainHearsThemToTheEnd(t *testing.T) {
+	const d = 20 * time.Millisecond
+	for name, tc := range map[string]struct {
+		replayed int64 // to the old stream
+		want     int
+	}{
+		"several windows of it":  {5 * 8000 * 10, 0},
+		"no more than in flight": {800, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := noon.Add(10 * time.Second)
+			old := &stream{StreamLog: &sonictest.StreamLog{}, silent: at.Add(200 * time.Millisecond), ended: at.Add(time.Second), runs: []run{{to: 8000}}, took: &takeover{at: at.Add(-time.Millisecond), replayed: tc.replayed}}
+			old.End.Kind = sonictest.ClosedBoth
+			next := &stream{StreamLog: &sonictest.StreamLog{Number: 1}, heard: at, previous: old, runs: []run{{from: 8000, to: 16000}}}
+			j := &trial{Evidence: &Evidence{Track: talk.NewTrack(1, rate)}}
+			j.Service.Distance = d
+			if j.tookOver(next); len(j.result.Violations) != tc.want {
+				t.Errorf("found %v, want %d", j.result.Violations, tc.want)
+			}
+		})
+	}
+}
+
+func TestOfTwoMovesInARowTheNearestIsAStreamsOwn(t *testing.T) {
+	swap := func(number, to int, at time.Duration) Seen {
+		return Seen{At: noon.Add(at), Frame: &novasonic.Swap{SwapStatus: novasonic.SwapStatus{Number: number, To: to, Step: novasonic.SwapCut}}}
+	}
+	for name, tc := range map[string]struct{ to, want int }{
+		"by the time":     {7, 2},
+		"by the number":   {3, 1},
+		"where both tell": {2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The second stream's audio begins 80 ms behind the one move, and 10 ms behind the other.
+			open := func(at time.Duration) *stream {
+				return &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(at), Accepted: time.Millisecond, Audio: make([]sonictest.AudioBlock, 1)}, runs: []run{{}}}
+			}
+			first, second, third := open(0), open(time.Second), open(time.Minute)
+			frames := []Seen{swap(1, 6, 920*time.Millisecond), swap(2, tc.to, 990*time.Millisecond)}
+			if name == "by the number" {
+				frames[0].Frame.(*novasonic.Swap).To = 2
+			}
+			j := &trial{Evidence: &Evidence{Frames: frames}, streams: []*stream{first, second, third}}
+			if j.findSwaps(); second.swap == nil || second.swap.Number != tc.want {
+				t.Errorf("found %v, want move %d", second.swap, tc.want)
+			}
+		})
+	}
+}
+
+func TestWhatWasHeardAgainButForItsBeginningHasOtherWords(t *testing.T) {
+	for name, tc := range map[string]struct {
+		lost time.Duration
+		from int64
+		want bool
+	}{
+		"the beginning was no longer kept": {time.Second, 1000, true},
+		"nobody says so":                   {0, 1000, false},
+		"all of it was":                    {time.Second, 0, false},
+		"it was another's":                 {time.Second, 9000, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{runs: []run{{from: tc.from}}, swap: &novasonic.Swap{SwapStatus: novasonic.SwapStatus{Lost: tc.lost}}}
+			j := &trial{listeners: []*stream{s}}
+			if got := j.heardInPart(&request{spoken: &talk.Utterance{From: 0, To: 8000}}); got != tc.want {
+				t.Errorf("%v, want %v", got, tc.want)
 			}
 		})
 	}
