@@ -576,7 +576,8 @@ func TestSilenceThatWasGivenAgainToAStreamThatStalledMayBeLost(t *testing.T) {
 		want     bool
 	}{
 		"right behind what it had received":   {8000, 9600, Silences, true},
-		"there is more between":               {8001, 9600, Silences, false},
+		"behind what others had received":     {8400, 9600, Silences, true},
+		"it had received of it":               {7999, 9600, Silences, false},
 		"it was sent when it was listening":   {8000, 16800, Silences, false},
 		"the next stream has received of it":  {8000, 10400, Silences, false},
 		"everybody could know of the failure": {8000, 9600, Ends, false},
