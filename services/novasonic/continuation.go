@@ -51,9 +51,9 @@ type Continuation struct {
 	StandbyLife time.Duration
 
 	// Drain bounds how long a stream that no longer listens may go on to speak
-	// what it owes, tools included. An answer that it is in the middle of then is
-	// still given to its end, unless the service ends the stream before. Default:
-	// 60 s.
+	// what it owes, tools included; it ends 11 s before the service ends the stream
+	// at the latest. An answer that it is in the middle of then is still given to
+	// its end, unless the service ends the stream before. Default: 60 s.
 	Drain time.Duration
 
 	// Limit is the age at which the service ends a stream. Default: 8 min.

@@ -58,7 +58,7 @@
 //	Waiting, Pausing   the pause is over: Opening, Preparing
 //	Steady             a reason to move has become due, and no stream drains: Preparing
 //	Ready              the moment has come: cut, Steady; or the standby is too old: Preparing
-//	any                a stream has drained, or drains for too long and is not in the middle of an answer: it is retired
+//	any                a stream has drained, or drains for too long or is about to end and is not in the middle of an answer: it is retired
 //
 // # Moments
 //
