@@ -244,7 +244,10 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 	if !s.voiced {
 		s.voiced, s.from = true, v.spoken
 		c.saysOf(s.reply.about)
-		v.answered(c, s.reply.about)
+		if !s.reply.voiced || v.awaitsAnswer() {
+			v.answered(c, s.reply.about)
+		} // else it goes on, and what the user has begun to say is another matter
+		s.reply.voiced = true
 		if c == v.listening {
 			v.endDrain() // one speaks at a time
 		}

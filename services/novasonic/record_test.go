@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
+	"github.com/parley-go/parley/internal/noise"
 	"github.com/parley-go/parley/internal/spoken"
 	"github.com/parley-go/parley/pipeline"
 	"github.com/parley-go/parley/services/novasonic/internal/bedrock"
@@ -541,6 +542,36 @@ func TestAnAnswerGoesOnBehindATextThatItIsNotTo(t *testing.T) {
 						t.Error("it is taken for an answer to the text")
 					}
 				})
+			})
+		})
+	}
+}
+
+// hears has the stream hear the user.
+func (d *desk) hears(samples []int16) {
+	d.c.hear(samples, d.v.ring.end)
+	d.v.ring.write(samples)
+	d.c.taken.add(int64(len(samples)))
+}
+
+func TestWhatTheUserBeginsInTheMiddleOfAnAnswerIsNotWhatItAnswers(t *testing.T) {
+	for name, tells := range map[string]func(d *desk){
+		"as a detector tells":   func(d *desk) { d.v.vadStarted(&frames.VADStarted{Position: 16000, Rate: 16000}) },
+		"as the service tells":  func(d *desk) { d.gets(&wire.UserSpeechStart{Offset: time.Second}) },
+		"of which nobody tells": func(*desk) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withDesk(t, func(d *desk) {
+				d.hears(make([]int16, 16000))
+				d.user("u", "one")
+				d.says("s", "A first sentence.", wire.StopPartialTurn)
+				d.hears(noise.Samples(1, 4000))
+				tells(d)
+				d.says("s2", "And a second.", wire.StopPartialTurn)
+				d.hears(noise.Samples(2, 32000))
+				if from, _ := d.v.replayFrom(d.c); from > 16000 {
+					t.Errorf("the next stream hears it from %d on", from)
+				}
 			})
 		})
 	}

@@ -18,6 +18,7 @@ type reply struct {
 	since  time.Time       // when it was begun
 	lastAt time.Time       // when the last of it came
 	begun  bool            // LLMResponseStart was sent
+	voiced bool            // audio of it has come
 	done   bool            // LLMResponseEnd was sent, or will never be
 	cut    bool            // interrupted: what still arrives of it is dropped
 	closed bool            // the service has said all of it: new speech is another answer
