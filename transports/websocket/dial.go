@@ -50,7 +50,8 @@ type DialConfig struct {
 	ConnectTimeout time.Duration
 
 	// HandshakeTimeout is how long the server may take from then on until the call
-	// begins, which is when its agent is ready; 30 s by default.
+	// begins, which is when its agent is ready; 30 s by default. An attempt to go on
+	// with a call may take 5 s, whatever is set here.
 	HandshakeTimeout time.Duration
 
 	// Delay is how long the first audio behind a silence waits for more, so that what
@@ -220,7 +221,7 @@ func (d *dialler) dial(ctx context.Context) (*Call, error) {
 	if resumer != nil && !d.config.NoResume {
 		resumer.Tell(Resumption{Wanted: true})
 	}
-	w, formats, err := d.connect(ctx, d.url, serializer)
+	w, formats, err := d.connect(ctx, d.url, serializer, d.config.HandshakeTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -241,8 +242,9 @@ func (d *dialler) dial(ctx context.Context) (*Call, error) {
 	return call, nil
 }
 
-// connect returns a connection on which the serializer's handshake is done.
-func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire, Formats, error) {
+// connect returns a connection on which the serializer's handshake is done, which may
+// take as long as patience says.
+func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer, patience time.Duration) (*wire, Formats, error) {
 	dialling, cancel := context.WithTimeoutCause(ctx, d.config.ConnectTimeout, fmt.Errorf("there was no connection within %v; is there a WebSocket at this address? DialConfig.ConnectTimeout allows more", d.config.ConnectTimeout))
 	defer cancel()
 	header := d.config.Header.Clone()
@@ -276,7 +278,7 @@ func (d *dialler) connect(ctx context.Context, u *url.URL, s Serializer) (*wire,
 		return nil, Formats{}, err
 	}
 	stop := context.AfterFunc(ctx, func() { w.fail(context.Cause(ctx)) })
-	formats, err := open(context.Background(), w, s, uuid.NewString(), d.config.HandshakeTimeout)
+	formats, err := open(context.Background(), w, s, uuid.NewString(), patience)
 	if err == nil && !stop() {
 		w.fail(context.Cause(ctx))
 		w.closing.Wait()
@@ -382,7 +384,7 @@ func (d *dialler) again(l *link, told Resumption) {
 		resumer := serializer.(Resumer)
 		resumer.Tell(Resumption{Call: told.Call, Token: told.Token, Received: l.received()})
 		attempt, done := context.WithTimeoutCause(ctx, attemptTimeout, errAttempt)
-		w, _, err := d.connect(attempt, &u, serializer)
+		w, _, err := d.connect(attempt, &u, serializer, math.MaxInt64) // the attempt is limited as a whole
 		done()
 		switch {
 		case err == nil && resumer.Told().Resumed:

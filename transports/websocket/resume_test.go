@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,6 +218,41 @@ func TestAConversationGoesOnOverAnotherConnection(t *testing.T) {
 			})
 		})
 	}
+}
+
+// How long a call may take to begin is of no matter to one that goes on: who is
+// slower than that once has not refused.
+func TestASlowAttemptToComeBackIsNotTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return &talker{} })
+		var requests atomic.Int64
+		w.web.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if requests.Add(1) != 2 {
+				w.server.ServeHTTP(rw, r)
+				return
+			}
+			conn, err := ws.Accept(rw, r, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.CloseNow()
+			conn.Read(context.Background()) // the hello, which is never answered
+			conn.Read(context.Background())
+		})
+		n := &network{}
+		call := w.through(n, websocket.DialConfig{HandshakeTimeout: time.Second})
+		p := &person{hangUp: 20 * time.Second}
+		go func() {
+			time.Sleep(2 * time.Second)
+			n.tear()
+		}()
+		p.talk(t, call)
+		synctest.Wait()
+		if got := p.kinds(); !strings.HasPrefix(got, "lost, resumed after 5.") {
+			t.Errorf("the caller's pipeline was told %s", got)
+		}
+	})
 }
 
 // follow compares what was heard with what was said, sample for sample, but for the
