@@ -432,14 +432,16 @@ func TestAGreetingIsHeardByWhoStartsLate(t *testing.T) {
 func TestAServerThatSendsTooMuchIsLeft(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sends []byte
+		text  string // and this, after each
 		many  int
 		cfg   websocket.DialConfig
 		want  string
 	}{
-		"a long message":    {make([]byte, 3000), 1, websocket.DialConfig{MaxMessage: 2000}, "too big: at most 2000 bytes"},
-		"too much at once":  {make([]byte, 48000), 12, websocket.DialConfig{MaxAhead: 5 * time.Second}, "audio came more than 5s earlier"},
-		"too many messages": {make([]byte, 2), 500, websocket.DialConfig{MaxMessageRate: 50, MaxAhead: time.Second}, "messages come too fast"},
-		"half a sample":     {make([]byte, 3), 1, websocket.DialConfig{}, "3 bytes of audio"},
+		"a long message":    {make([]byte, 3000), "", 1, websocket.DialConfig{MaxMessage: 2000}, "too big: at most 2000 bytes"},
+		"too much at once":  {make([]byte, 48000), "", 12, websocket.DialConfig{MaxAhead: 5 * time.Second}, "audio came more than 5s earlier"},
+		"too many messages": {make([]byte, 2), "", 500, websocket.DialConfig{MaxMessageRate: 50, MaxAhead: time.Second}, "messages come too fast"},
+		"long marks":        {make([]byte, 48000), `{"type":"mark","name":"` + strings.Repeat("x", 200_000) + `"}`, 6, websocket.DialConfig{}, "have more than 1048576 bytes"},
+		"half a sample":     {make([]byte, 3), "", 1, websocket.DialConfig{}, "3 bytes of audio"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -455,6 +457,9 @@ func TestAServerThatSendsTooMuchIsLeft(t *testing.T) {
 					go func() {
 						for range tc.many {
 							conn.Write(context.Background(), ws.MessageBinary, tc.sends)
+							if tc.text != "" {
+								conn.Write(context.Background(), ws.MessageText, []byte(tc.text))
+							}
 						}
 					}()
 					for {
@@ -464,7 +469,7 @@ func TestAServerThatSendsTooMuchIsLeft(t *testing.T) {
 					}
 				})
 				call := w.dial(tc.cfg)
-				(&person{}).talk(t, call)
+				(&person{hangUp: 20 * time.Second}).talk(t, call)
 				if err := call.Err(); err == nil || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("it ended with %v, want %q", err, tc.want)
 				}

@@ -23,6 +23,7 @@ type ear struct {
 	mu      sync.Mutex
 	items   []sound
 	queued  time.Duration // of the audio in items
+	waiting int           // bytes of the answers in items
 	playing bool          // there was audio up to now
 	since   time.Time     // the first of items came
 	late    time.Duration // of what is queued was there before the input
@@ -53,18 +54,22 @@ func (e *ear) hear(f *frames.AudioInput) error {
 }
 
 // reply takes an answer that waits for the audio before it. It reports false if
-// there is none, or nobody plays.
-func (e *ear) reply(m Message) bool {
+// there is none, or nobody plays. It is an error if too much waits; how many answers
+// may, [Config.MaxMessageRate] and the length of the audio limit.
+func (e *ear) reply(m Message) (waits bool, err error) {
 	if e == nil {
-		return false
+		return false, nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.items) == 0 {
-		return false
+		return false, nil
+	}
+	if e.waiting += len(m.Data); e.waiting > maxQueuedBytes {
+		return false, refuse(ws.StatusPolicyViolation, "the answers that wait for audio have more than %d bytes", maxQueuedBytes)
 	}
 	e.items = append(e.items, sound{reply: m})
-	return true
+	return true, nil
 }
 
 // discard throws away what has not been played, and the answers behind it.
@@ -74,7 +79,7 @@ func (e *ear) discard() {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.items, e.queued, e.playing, e.late = nil, 0, false, 0
+	e.items, e.queued, e.waiting, e.playing, e.late = nil, 0, 0, false, 0
 }
 
 // begin says that from now on there is somebody who listens.
@@ -113,6 +118,7 @@ func (e *ear) piece(from, to time.Duration, all bool) (frames.Audio, []Message) 
 		first := &e.items[0]
 		if first.audio == nil {
 			due = append(due, first.reply)
+			e.waiting -= len(first.reply.Data)
 		} else {
 			if first.audio.Format != f { // the rest of the piece is silent
 				return a, due

@@ -174,9 +174,12 @@ func (l *link) heard(w *wire, m Message) error {
 func (l *link) take(f frames.Frame) error {
 	switch f := f.(type) {
 	case *Reply:
-		if !f.AfterAudio || !l.ear.reply(f.Message) {
-			l.queueUp(queued{Message: f.Message, early: f.Early})
+		if f.AfterAudio {
+			if waits, err := l.ear.reply(f.Message); waits || err != nil {
+				return err
+			}
 		}
+		l.queueUp(queued{Message: f.Message, early: f.Early})
 		return nil
 	case *Discard:
 		l.ear.discard()
