@@ -129,10 +129,10 @@ type Input struct {
 	next audio.Position
 	rate audio.SampleRate
 
-	waiting frames.Frame // was read already
-	away    bool         // the peer is
-	returns int          // how many times it has come back
-	ahead   bool         // the next audio does not continue what was before it
+	waiting []frames.Frame // were read already; none but the last is audio
+	away    bool           // the peer is
+	returns int            // how many times it has come back
+	ahead   bool           // the next audio does not continue what was before it
 
 	holds atomic.Bool // the output has been asked to wait
 }
@@ -229,8 +229,9 @@ const (
 
 // hear waits for what happens next.
 func (in *Input) hear(ctx context.Context, p *pacer) (frames.Frame, news) {
-	if f := in.waiting; f != nil {
-		in.waiting = nil
+	if len(in.waiting) > 0 {
+		f := in.waiting[0]
+		in.waiting = in.waiting[1:]
 		return f, said
 	}
 	l := in.call.link
@@ -368,19 +369,24 @@ func (p *pacer) stop() {
 	}
 }
 
-// burst reports whether more comes right behind: then what is late was held up,
-// and the peer was not silent.
+// burst reports whether more audio comes right behind: then what is late was held
+// up, and the peer was not silent. What else comes meanwhile waits.
 func (in *Input) burst(ctx context.Context) bool {
 	pause := time.NewTimer(burstPause)
 	defer pause.Stop()
-	select {
-	case f := <-in.call.link.said:
-		in.waiting = f
-		return true
-	case <-pause.C:
-	case <-ctx.Done():
+	for {
+		select {
+		case f := <-in.call.link.said:
+			in.waiting = append(in.waiting, f)
+			if _, ok := f.(*frames.AudioInput); ok {
+				return true
+			}
+		case <-pause.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
 	}
-	return false
 }
 
 // burstPause is what lies between messages at most that come all at once.

@@ -407,6 +407,46 @@ func TestPositionsFollowTheClockWhereThePeerWasSilent(t *testing.T) {
 	})
 }
 
+// A mark, or a key, right behind the first audio after a silence is no more of it, and
+// between two pieces of audio that come at once it hides nothing.
+func TestWhatElseComesBehindAudioDoesNotMoveIt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		piece int           // samples
+		more  time.Duration // comes so much later
+		want  audio.Position
+	}{
+		"muted":   {480, 20 * time.Millisecond, 3400*24 - 480},
+		"a stall": {28800, 0, 24000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &talker{}
+				w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return a })
+				c := w.call()
+				time.Sleep(time.Second)
+				c.talk(voice(1, 480))
+				time.Sleep(2400 * time.Millisecond)
+				c.talk(voice(1, tc.piece))
+				c.say(`{"type":"mark","name":"1"}`)
+				c.say(`{"type":"dtmf","digit":"1"}`)
+				time.Sleep(tc.more)
+				c.talk(voice(1, tc.piece))
+				c.say(`{"type":"dtmf","digit":"2"}`)
+				time.Sleep(time.Second)
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				var got []audio.Position
+				for _, f := range a.heard {
+					got = append(got, f.Position)
+				}
+				if want := []audio.Position{24000 - 480, tc.want, tc.want + audio.Position(tc.piece)}; !slices.Equal(got, want) || string(a.keys) != "12" {
+					t.Errorf("positions %v, want %v; keys %q", got, want, a.keys)
+				}
+			})
+		})
+	}
+}
+
 // After a stall of the network everything comes at once: that is late, and nobody
 // was silent.
 func TestABurstAfterAStallIsNoGap(t *testing.T) {
