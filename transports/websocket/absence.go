@@ -139,16 +139,17 @@ func (l *link) missed(n uint64) {
 }
 
 // room returns when there is room for more audio than waits for a peer that is away:
-// when it is back, and has got that, or will not come, or ctx ends.
+// when it is back, and has got that, or will not come, or what waits is discarded, or
+// ctx ends.
 func (l *link) room(ctx context.Context) {
 	l.mu.Lock()
-	full, empty := l.audio >= l.config.maxBacklog(), l.empty
+	full, less := l.audio >= l.config.maxBacklog(), l.less
 	l.mu.Unlock()
 	if !full {
 		return
 	}
 	select {
-	case <-empty:
+	case <-less:
 	case <-l.over:
 	case <-ctx.Done():
 	}

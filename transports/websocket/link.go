@@ -52,7 +52,7 @@ type link struct {
 	spare   [][]byte // buffers that have been written
 	cause   error    // why it ended
 	stats   LinkStats
-	empty   chan struct{} // closed and made anew whenever nothing is left to write
+	less    chan struct{} // closed and made anew when nothing is left to write, or audio was discarded
 	writing bool
 	kept    kept
 	absence absence
@@ -115,7 +115,7 @@ func newLink(serializer Serializer, config Config) *link {
 	l := &link{
 		config: config, serializer: serializer,
 		said: make(chan frames.Frame, 16), deaf: make(chan struct{}), over: make(chan struct{}), bye: make(chan struct{}),
-		turned: make(chan struct{}, 1), empty: make(chan struct{}),
+		turned: make(chan struct{}, 1), less: make(chan struct{}),
 		rate:  rate.NewLimiter(rate.Limit(config.MaxMessageRate), config.burst()),
 		leave: func() {},
 	}
@@ -300,9 +300,14 @@ func (l *link) done(w *wire, m queued) {
 		l.reuse(m)
 	}
 	if len(l.queue) == 0 {
-		close(l.empty)
-		l.empty = make(chan struct{})
+		l.eased()
 	}
+}
+
+// eased tells who waits for it that there is less to write. l.mu is held.
+func (l *link) eased() {
+	close(l.less)
+	l.less = make(chan struct{})
 }
 
 // reuse keeps the buffer of a message with audio that is written no more. l.mu is held.
@@ -402,6 +407,7 @@ func (l *link) flush() error {
 	l.mu.Lock()
 	l.drop(l.audio)
 	l.kept.discard()
+	l.eased()
 	tell := l.unclear
 	l.unclear = false
 	l.mu.Unlock()
@@ -422,13 +428,13 @@ func (l *link) drained(ctx context.Context) {
 	for {
 		l.mu.Lock()
 		empty := len(l.queue) == 0 && !l.writing || l.cause != nil || l.wire == nil || !l.listening.Load()
-		written := l.empty
+		less := l.less
 		l.mu.Unlock()
 		if empty {
 			return
 		}
 		select {
-		case <-written:
+		case <-less:
 		case <-l.over:
 			return
 		case <-ctx.Done():

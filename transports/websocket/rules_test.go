@@ -2,12 +2,14 @@ package websocket
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -91,6 +93,51 @@ func TestABufferThatADeadConnectionWritesIsNotUsedAgain(t *testing.T) {
 					t.Error("its buffer is used for other audio, while the first connection may be writing it")
 				}
 			}
+		})
+	}
+}
+
+// Whoever waits until there is less to write does not wait for what is discarded.
+func TestNobodyWaitsForAudioThatIsDiscarded(t *testing.T) {
+	for name, wait := range map[string]func(*link){
+		"a chunk for room":     func(l *link) { l.room(context.Background()) },
+		"the end for the rest": func(l *link) { l.drained(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLink(PCM(), Config{Playout: playout.Config{Chunk: defaultChunk}}.withDefaults())
+				l.listening.Store(true)
+				l.wire = &wire{ready: make(chan struct{}, 1)}
+				for range l.config.maxBacklog() {
+					if err := l.sendAudio(func([]byte) (Message, error) { return Message{}, nil }); err != nil {
+						t.Fatal(err)
+					}
+				}
+				l.unclear = false // there is nothing to tell the peer
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					wait(l)
+				}()
+				synctest.Wait()
+				select {
+				case <-done:
+					t.Fatal("it did not wait")
+				default:
+				}
+				if err := l.flush(); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				select {
+				case <-done:
+				default:
+					t.Error("it still waits")
+					l.mu.Lock()
+					l.finish(errIdle)
+					l.mu.Unlock()
+				}
+			})
 		})
 	}
 }
