@@ -246,3 +246,55 @@ func (patient) HangUp(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// shy panics when it opens, or when it greets who has come back.
+type shy struct {
+	websocket.Serializer
+	opens bool
+}
+
+func (s shy) Open(ctx context.Context, peer websocket.Peer, id string) (websocket.Formats, error) {
+	if s.opens {
+		panic("who is there?")
+	}
+	return s.Serializer.Open(ctx, peer, id)
+}
+
+func (s shy) Greet() (websocket.Message, error) {
+	if s.Told().Call != "" {
+		panic("you again")
+	}
+	return s.Serializer.(websocket.Greeter).Greet()
+}
+
+func (s shy) Told() websocket.Resumption  { return s.Serializer.(websocket.Resumer).Told() }
+func (s shy) Tell(r websocket.Resumption) { s.Serializer.(websocket.Resumer).Tell(r) }
+
+func TestAHandshakeThatPanicsLeavesNothingBehind(t *testing.T) {
+	t.Run("the first", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := serve(t, websocket.Config{Serializer: func() websocket.Serializer { return shy{websocket.PCM(), true} }}, echo)
+			c := w.connect(nil)
+			c.ends(ws.StatusInternalError, "internal error")
+			synctest.Wait()
+			w.none()
+			if n := w.server.Calls(); n != 0 {
+				t.Errorf("there are %d calls", n)
+			}
+		})
+	})
+	t.Run("of who comes back", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a := &talker{}
+			w := serve(t, websocket.Config{Serializer: func() websocket.Serializer { return shy{websocket.PCM(), false} }}, func(*websocket.Call) pipeline.Processor { return a })
+			first, h := w.returning()
+			first.conn.CloseNow()
+			time.Sleep(time.Second)
+			w.back(h.Call, h.Resume.Token, 0).ends(ws.StatusInternalError, "internal error")
+			time.Sleep(time.Second)
+			if n := w.server.Calls(); n != 0 || a.end != "the caller was disconnected: internal error" {
+				t.Errorf("there are %d calls; it ended with %q", n, a.end)
+			}
+		})
+	})
+}

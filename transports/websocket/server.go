@@ -389,7 +389,11 @@ func open(ctx context.Context, w *wire, s Serializer, id string, timeout time.Du
 	})
 	defer late.Stop()
 	defer context.AfterFunc(ctx, func() { w.fail(errDraining) })()
-	formats, err := s.Open(w.ctx, w, id)
+	var formats Formats
+	err := safely(w.config.Logger, func() (err error) {
+		formats, err = s.Open(w.ctx, w, id)
+		return err
+	})
 	if err == nil {
 		err = errors.Join(checkFormat(formats.Input), checkFormat(formats.Output))
 	}
@@ -487,7 +491,11 @@ func (s *Server) resume(r *http.Request, w *wire, resumer Resumer, serializer Se
 		Call: h.call.ID, Token: h.token, Grace: s.config.Grace,
 		Resumed: true, Received: received, At: time.Since(h.call.clock.Start()),
 	})
-	greeting, err := greet(serializer)
+	var greeting []queued
+	err := safely(w.config.Logger, func() (err error) {
+		greeting, err = greet(serializer)
+		return err
+	})
 	if err != nil {
 		w.fail(refusal(err))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -117,25 +118,31 @@ func (w *wire) Write(ctx context.Context, m Message) error {
 func (w *wire) read() {
 	l := w.link
 	defer w.idle.Stop()
+	defer l.left()
+	err := safely(w.config.Logger, func() error {
+		for {
+			m, err := w.Read(w.ctx)
+			if err != nil {
+				return err
+			}
+			w.idle.Reset(w.config.IdleTimeout)
+			if err := l.heard(w, m); err != nil {
+				return err
+			}
+		}
+	})
+	w.fail(err)
+}
+
+// safely calls a serializer. One that panics spoils no other call than its own.
+func safely(log *slog.Logger, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.config.Logger.Error("serializer panicked", "panic", p, "stack", string(debug.Stack()))
-			w.fail(errInternal)
+			log.Error("serializer panicked", "panic", p, "stack", string(debug.Stack()))
+			err = errInternal
 		}
-		l.left()
 	}()
-	for {
-		m, err := w.Read(w.ctx)
-		if err != nil {
-			w.fail(err)
-			return
-		}
-		w.idle.Reset(w.config.IdleTimeout)
-		if err := l.heard(w, m); err != nil {
-			w.fail(err)
-			return
-		}
-	}
+	return do()
 }
 
 // write writes what is queued, until the connection ends.
