@@ -208,6 +208,9 @@ func (c *GenesysCall) read(ctx context.Context, peer websocket.Peer) (genesysMes
 		if !m.Binary {
 			return c.receive(m)
 		}
+		if c.SessionID == "" {
+			return genesysMessage{}, refuse(ws.StatusPolicyViolation, "audio came before Genesys's open")
+		}
 	}
 	return genesysMessage{}, refuse(ws.StatusPolicyViolation, "there is audio, and no call")
 }

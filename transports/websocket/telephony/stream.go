@@ -95,7 +95,9 @@ func (s *stream) formats() websocket.Formats {
 // maxBefore is how many messages may come before the one that begins a call.
 const maxBefore = 8
 
-// begin reads until begun says that the call has begun, which want begins.
+// begin reads until begun says that the call has begun, which want begins. Audio, and
+// the end of it, come behind that with each provider: where they do not, nobody is
+// going to tell what call it is.
 func begin(ctx context.Context, peer websocket.Peer, want string, begun func(websocket.Message) (bool, error)) error {
 	for range maxBefore {
 		m, err := peer.Read(ctx)
@@ -104,6 +106,13 @@ func begin(ctx context.Context, peer websocket.Peer, want string, begun func(web
 		}
 		if done, err := begun(m); done || err != nil {
 			return err
+		}
+		var e event
+		if err := parse(m, &e); err != nil {
+			return err
+		}
+		if e.Event == "media" || e.Event == "stop" {
+			return refuse(ws.StatusPolicyViolation, "%s came before %s", e.Event, want)
 		}
 	}
 	return refuse(ws.StatusPolicyViolation, "%d messages came, and none of them was %s", maxBefore, want)

@@ -353,6 +353,11 @@ func TestACallThatCannotBeginIsRefused(t *testing.T) {
 		"all calls of Plivo's": {"Plivo", []string{`{"event":"start","start":{"accountId":"a","callId":"","streamId":"s"}}`}, `the callId "", which is none`},
 		"a way up":             {"Plivo", []string{`{"event":"start","start":{"accountId":"a","callId":"..","streamId":"s"}}`}, `the callId "..", which is none`},
 		"a call of Telnyx's":   {"Telnyx", []string{`{"event":"start","start":{"call_control_id":"a/b"}}`}, `"a/b", which is none`},
+		"audio first":          {"Twilio", []string{`{"event":"connected"}`, `{"event":"media","media":{"payload":"AAAA"}}`}, "media came before Twilio's start"},
+		"Telnyx's audio first": {"Telnyx", []string{`{"event":"media"}`}, "media came before Telnyx's start"},
+		"Plivo's end first":    {"Plivo", []string{`{"event":"stop"}`}, "stop came before Plivo's start"},
+		"Exotel's end first":   {"Exotel", []string{`{"event":"connected"}`, `{"event":"stop"}`}, "stop came before Exotel's start"},
+		"Vonage's audio first": {"Vonage", []string{"audio"}, "audio came before Vonage's websocket:connected"},
 		"a rate that is none":  {"Exotel", []string{`{"event":"start","start":{"stream_sid":"x","media_format":{"sample_rate":"fast"}}}`}, `"fast" is not a number`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -523,6 +528,7 @@ func TestWhatGenesysMustNotSayIsRefused(t *testing.T) {
 		"a second open":       {"", strings.Replace(genesysOpen, `"seq":1`, `"seq":2`, 1), "open already"},
 		"no JSON":             {"", "{", "not the JSON"},
 		"a seq that is none":  {"", strings.Replace(genesysSays("ping", 2, 1, "{}"), `"seq":2`, `"seq":"two"`, 1), "the seq 0"},
+		"audio first":         {"audio", "", "audio came before Genesys's open"},
 		"no open":             {genesysSays("ping", 1, 0, "{}"), "", "the first message has the type"},
 		"an open that is not": {strings.Replace(genesysOpen, `"seq":1`, `"seq":2`, 1), "", "the seq 2, and 1 is next"},
 		"an id that is none":  {strings.Replace(genesysOpen, genesysID, "../x", 1), "", "which is none"},

@@ -51,7 +51,7 @@ type VonageCall struct {
 func (c *VonageCall) Open(ctx context.Context, peer websocket.Peer, _ string) (websocket.Formats, error) {
 	err := begin(ctx, peer, "Vonage's websocket:connected", func(m websocket.Message) (bool, error) {
 		if m.Binary {
-			return false, nil // there is nobody to hear it yet
+			return false, refuse(ws.StatusPolicyViolation, "audio came before Vonage's websocket:connected")
 		}
 		var e struct {
 			Event       string
