@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	ws "github.com/coder/websocket"
 
+	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 )
 
@@ -211,8 +213,10 @@ func (l *link) resume(w *wire, greeting []queued, received uint64) {
 		w.closing.Wait()
 		return
 	}
-	again := l.kept.again(received)
+	again, lost := l.kept.again(received)
+	l.stats.DroppedAudio += uint64(lost)
 	l.first(append(greeting, again...))
+	l.behind = l.audio
 	a := &l.absence
 	a.end()
 	a.last = time.Since(a.since)
@@ -236,14 +240,25 @@ type kept struct {
 	most  int  // bytes; 0 if none are to be kept
 	audio bool // is worth sending late; it does not change
 
-	count   uint64 // messages given to connections
-	written uint64 // how many of them have been written
-	sent    []queued
+	count   uint64   // messages given to connections
+	written uint64   // how many of them have been written
+	sent    []queued // those that may not have arrived; without their data, if that is not kept
 	bytes   int
 }
 
-// keptBytes is ten seconds of speech at 24 kHz.
-const keptBytes = 480_000
+// maxKeptBytes bounds what is kept, however seldom it is asked whether a connection is
+// alive.
+const maxKeptBytes = 16 << 20
+
+// keptBytes is how many bytes of audio and of messages are kept: what is said while a
+// connection is dead and nobody has noticed, for a ping is answered late, and then none.
+// It is twice that, for those that write audio as text, and for whoever comes back and
+// is lost again before it has got all of it.
+func (c Config) keptBytes(f audio.Format) int {
+	most := f.Rate.Duration(maxKeptBytes / int64(4*f.Channels))
+	unnoticed := min(max(c.PingInterval, c.PingTimeout), most) + min(c.PingTimeout, most)
+	return maxQueuedBytes + int(f.Rate.Samples(min(unnoticed, most)))*f.Channels*4
+}
 
 // keeps reports whether a message is kept.
 func (k *kept) keeps(m queued) bool { return k.most > 0 && (k.audio || !m.audio) }
@@ -252,14 +267,29 @@ func (k *kept) keeps(m queued) bool { return k.most > 0 && (k.audio || !m.audio)
 func (k *kept) add(m queued) uint64 {
 	k.count++
 	m.number = k.count
-	if k.keeps(m) {
-		k.sent = append(k.sent, m)
-		k.bytes += len(m.Data)
-		for k.bytes > k.most && len(k.sent) > 1 {
-			k.pop()
-		}
+	if k.most == 0 {
+		return k.count
+	}
+	if !k.keeps(m) {
+		m.Data = nil
+	}
+	k.sent = append(k.sent, m)
+	for k.bytes += len(m.Data); k.bytes > k.most; {
+		k.shed()
 	}
 	return k.count
+}
+
+// shed lets go of the data of one message: the oldest with audio, if there is one.
+func (k *kept) shed() {
+	audio := func(m queued) bool { return m.audio && m.Data != nil }
+	any := func(m queued) bool { return m.Data != nil }
+	i := slices.IndexFunc(k.sent, audio)
+	if i < 0 {
+		i = slices.IndexFunc(k.sent, any)
+	}
+	k.bytes -= len(k.sent[i].Data)
+	k.sent[i].Data = nil
 }
 
 func (k *kept) pop() queued {
@@ -285,17 +315,22 @@ func (k *kept) discard() {
 }
 
 // again returns what has to be written once more to somebody who has received so
-// many. Their count goes on: the next message is the one after them.
-func (k *kept) again(received uint64) []queued {
+// many, and how many messages with audio are lost. Their count goes on: the next message
+// is the one after them.
+func (k *kept) again(received uint64) (all []queued, lost int) {
 	for len(k.sent) > 0 && k.sent[0].number <= received {
 		k.pop()
 	}
-	all := k.sent
-	k.sent, k.bytes, k.count, k.written = nil, 0, received, received
-	for i := range all {
-		all[i].lent = true
+	for _, m := range k.sent {
+		if m.Data != nil {
+			m.lent = true
+			all = append(all, m)
+		} else if m.audio {
+			lost++
+		}
 	}
-	return all
+	k.sent, k.bytes, k.count, k.written = nil, 0, received, received
+	return all, lost
 }
 
 // written returns how many messages have been written over a connection.

@@ -234,7 +234,7 @@ func (d *dialler) dial(ctx context.Context) (*Call, error) {
 	}
 	if told.Token != "" && told.Grace > 0 && !d.config.NoResume {
 		l.absence.grace = told.Grace
-		l.kept = kept{most: keptBytes}
+		l.kept = kept{most: maxQueuedBytes}
 		l.redial = func() { d.again(l, told) }
 	}
 	call := newCall(told.Call, nil, l, formats)

@@ -59,7 +59,9 @@
 //     taken for heard that nobody has heard: only peers that send marks back may come
 //     back. What was sent before the loss was noticed, which may take half a minute,
 //     and has not arrived, is sent once more: every message arrives once, in order,
-//     unless it was dropped before because the peer read too slowly. An end lets the
+//     unless it was dropped before because the peer read too slowly. What
+//     [Config.PingInterval] and [Config.PingTimeout] take to notice a loss is kept for
+//     that, up to 16 MiB; what is lost beyond is counted. An end lets the
 //     agent speak on; what it says waits for the peer then. Music is not kept.
 //   - The caller's clock goes on. While it is away there is a gap in the positions of
 //     its audio: what was said into a dead connection is lost, keys and messages are

@@ -55,6 +55,7 @@ type link struct {
 	less    chan struct{} // closed and made anew when nothing is left to write, or audio was discarded
 	writing bool
 	kept    kept
+	behind  int // of audio, what waited when the peer came back, until it has caught up
 	absence absence
 	redial  func() // looks for the peer that was lost; nil if it has to come itself
 }
@@ -312,7 +313,7 @@ func (l *link) eased() {
 
 // reuse keeps the buffer of a message with audio that is written no more. l.mu is held.
 func (l *link) reuse(m queued) {
-	if m.audio && !m.lent {
+	if m.audio && !m.lent && m.Data != nil {
 		l.spare = append(l.spare, m.Data)
 	}
 }
@@ -335,7 +336,7 @@ func (l *link) sendAudio(encode func(dst []byte) (Message, error)) error {
 	if l.cause != nil {
 		return nil // nobody listens
 	}
-	if l.audio >= l.config.maxBacklog() {
+	if l.audio >= l.backlog() {
 		l.drop(1)
 		l.stats.DroppedAudio++
 		// Marks that nothing is before any more would come back at once.
@@ -352,6 +353,16 @@ func (l *link) sendAudio(encode func(dst []byte) (Message, error)) error {
 	l.audio++
 	l.unclear = true
 	return nil
+}
+
+// backlog is how many messages with audio may wait to be written. What is said while
+// whoever has come back gets what it has missed does not push that out. l.mu is held.
+func (l *link) backlog() int {
+	most := l.config.maxBacklog()
+	if l.audio < most {
+		l.behind = 0
+	}
+	return most + l.behind
 }
 
 // drop removes the oldest messages with audio. l.mu is held.

@@ -36,13 +36,15 @@ type network struct {
 	holes int  // so many connections lead nowhere
 	conns []*cable
 	dials int
+	speed int // bytes a second to the client, if it is not 0
 }
 
 // cable is a connection, seen from the client.
 type cable struct {
 	net.Conn
-	mu   sync.Mutex
-	dead bool // what is written is lost, and nothing comes: without notice
+	speed int
+	mu    sync.Mutex
+	dead  bool // what is written is lost, and nothing comes: without notice
 }
 
 func (c *cable) Write(b []byte) (int, error) {
@@ -66,6 +68,9 @@ func (c *cable) Read(b []byte) (int, error) {
 		}
 		return 0, err
 	}
+	if c.speed > 0 {
+		time.Sleep(time.Duration(n) * time.Second / time.Duration(c.speed))
+	}
 	return n, err
 }
 
@@ -81,7 +86,7 @@ func (n *network) DialContext(ctx context.Context, _, _ string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	c := &cable{Conn: conn}
+	c := &cable{Conn: conn, speed: n.speed}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.holes > 0 {
@@ -218,6 +223,67 @@ func TestAConversationGoesOnOverAnotherConnection(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A connection may be dead for as long as it takes until a ping is due, and until nobody
+// has answered it: what was said meanwhile is heard, too, also where it takes longer to
+// send it than may wait for a peer that reads slowly.
+func TestWhatIsSaidUntilALossIsNoticedIsHeard(t *testing.T) {
+	for name, tc := range map[string]struct {
+		pings time.Duration // of the caller's; the server's are those of the default
+		speed int
+	}{
+		"the caller notices first":     {14 * time.Second, 0},
+		"the server notices first":     {16 * time.Second, 0},
+		"and the network is no faster": {14 * time.Second, 150_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				said := loud(2, 24000*35)
+				w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return &person{says: said} })
+				n := &network{speed: tc.speed}
+				call := w.through(n, websocket.DialConfig{PingInterval: tc.pings})
+				p := &person{hangUp: 80 * time.Second}
+				go func() {
+					time.Sleep(time.Second)
+					n.vanish()
+				}()
+				p.talk(t, call)
+				synctest.Wait()
+				if held, err := follow(sounding(p.heard), said); err != nil || held > 1 {
+					t.Errorf("it was held %d times, and then %v", held, err)
+				}
+				if stats := w.only().Stats(); stats.Resumed != 1 || stats.Resent < 1000 || stats.DroppedAudio != 0 {
+					t.Errorf("the server says %+v", stats)
+				}
+			})
+		})
+	}
+}
+
+// What the caller says into a dead connection is late when there is another one, and is
+// counted.
+func TestWhatIsLostOfWhatTheCallerSaysIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &person{}
+		w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return a })
+		n := &network{}
+		call := w.through(n, websocket.DialConfig{OmitSilence: true})
+		p := &person{says: loud(1, 24000*30), hangUp: 60 * time.Second}
+		go func() {
+			time.Sleep(time.Second)
+			n.vanish()
+		}()
+		p.talk(t, call)
+		synctest.Wait()
+		heard, dropped := 0, int(call.Stats().DroppedAudio)
+		for _, f := range a.parts {
+			heard += len(f.Samples)
+		}
+		if heard+480*dropped != len(p.says) || dropped < 50*19 {
+			t.Errorf("%d samples were heard of %d, and %d pieces of 480 dropped", heard, len(p.says), dropped)
+		}
+	})
 }
 
 // How long a call may take to begin is of no matter to one that goes on: who is

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"net/http/httptest"
 	"reflect"
 	"slices"
@@ -60,7 +61,7 @@ func TestABufferThatADeadConnectionWritesIsNotUsedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLink(PCM(), Config{Playout: playout.Config{Chunk: defaultChunk}}.withDefaults())
 			l.listening.Store(true)
-			l.kept.most, l.kept.audio = keptBytes, true
+			l.kept.most, l.kept.audio = maxKeptBytes, true
 			dead, alive := &wire{ready: make(chan struct{}, 1)}, &wire{ready: make(chan struct{}, 1)}
 			l.wire = dead
 			encode := func(dst []byte) (Message, error) {
@@ -74,7 +75,8 @@ func TestABufferThatADeadConnectionWritesIsNotUsedAgain(t *testing.T) {
 			send()
 			first, _ := l.next(dead)
 			l.mu.Lock()
-			l.first(l.kept.again(0))
+			again, _ := l.kept.again(0)
+			l.first(again)
 			l.wire = alive
 			l.mu.Unlock()
 			m := queued{}
@@ -139,6 +141,49 @@ func TestNobodyWaitsForAudioThatIsDiscarded(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What is kept of what has been written is bounded, and audio goes before messages. What
+// is lost by it is known when the peer is back.
+func TestWhatIsNotKeptIsCountedIfItWasLost(t *testing.T) {
+	k := kept{most: 100, audio: true}
+	for n := range 20 { // audio, but for every fifth
+		k.add(queued{Message: Message{Data: []byte{byte(n + 1), 9: 0}}, audio: n%5 != 4})
+	}
+	if k.bytes > k.most {
+		t.Errorf("%d bytes are kept, at most %d may be", k.bytes, k.most)
+	}
+	again, lost := k.again(3)
+	var got []byte
+	for _, m := range again {
+		got = append(got, m.Data[0])
+	}
+	// Audio is what has been lost of 4 to 20, and has not been received.
+	if want := []byte{5, 10, 13, 14, 15, 16, 17, 18, 19, 20}; !slices.Equal(got, want) || lost != 7 {
+		t.Errorf("%d are sent once more, want %d; %d pieces of audio are lost", got, want, lost)
+	}
+	if n := k.add(queued{Message: Message{Data: []byte{1}}, audio: true}); n != 4 || k.bytes != 1 {
+		t.Errorf("the next is message %d, and %d bytes are kept", n, k.bytes)
+	}
+}
+
+func TestWhatIsKeptLastsUntilALossIsNoticed(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cfg  Config
+		f    audio.Format
+		long time.Duration
+	}{
+		"by default":                    {Config{}, audio.Mono(24000), 25 * time.Second},
+		"in stereo":                     {Config{}, audio.Stereo(48000), 25 * time.Second},
+		"where answers take their time": {Config{PingInterval: time.Second, PingTimeout: 20 * time.Second}, audio.Mono(16000), 40 * time.Second},
+	} {
+		if got, want := tc.cfg.withDefaults().keptBytes(tc.f), int(tc.f.Rate.Samples(tc.long))*2*tc.f.Channels; got < 2*want || got > 2*want+maxQueuedBytes {
+			t.Errorf("%s %d bytes are kept; %v are %d", name, got, tc.long, want)
+		}
+	}
+	if got := (Config{PingInterval: math.MaxInt64, PingTimeout: math.MaxInt64}).withDefaults().keptBytes(audio.Stereo(48000)); got > maxKeptBytes+maxQueuedBytes {
+		t.Errorf("%d bytes are kept", got)
 	}
 }
 

@@ -302,7 +302,7 @@ func (s *Server) serve(r *http.Request, w *wire, log *slog.Logger) {
 	call := newCall(id, r, l, formats)
 	if resumer != nil && resumer.Told().Wanted && s.config.Grace > 0 {
 		l.absence.grace = s.config.Grace
-		l.kept = kept{most: keptBytes, audio: true}
+		l.kept = kept{most: s.config.keptBytes(formats.Output), audio: true}
 		token := rand.Text() + rand.Text() // 260 bits
 		resumer.Tell(Resumption{Call: id, Token: token, Grace: s.config.Grace})
 		defer s.expect(call, token)()
