@@ -105,6 +105,10 @@ type Playout struct {
 	Flushed bool
 	Queued  audio.Position // the end of the audio that was waiting
 
+	// Dropped says that Flushed is not because of an interruption: the peer was too
+	// slow to take the audio, or not there. What is behind Queued may still be heard.
+	Dropped bool
+
 	// Fade says that what was heard since the last report on the track fades
 	// out, because it was cut there, or comes in, after it was held: see
 	// audio.FadeOut.
@@ -124,7 +128,11 @@ const (
 func (f *Playout) String() string {
 	s := fmt.Sprintf("Playout(%s heard %d", f.Track, f.Heard)
 	if f.Flushed {
-		s += fmt.Sprintf(", flushed %d", f.Queued-f.Heard)
+		what := "flushed"
+		if f.Dropped {
+			what = "dropped"
+		}
+		s += fmt.Sprintf(", %s %d", what, f.Queued-f.Heard)
 	}
 	return s + ")"
 }

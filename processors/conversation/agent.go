@@ -47,6 +47,9 @@ type voice struct {
 	sent  audio.Position // the end of what was sent
 	heard audio.Position
 	runs  []*run // not over
+
+	// What was dropped last on the way to the caller, without a pause.
+	lostFrom, lostTo audio.Position
 }
 
 // slack is how much of a sentence may go unheard: a resampler before the
@@ -423,7 +426,7 @@ func (b *book) settle(v *voice, u *run) {
 
 // wasHeard notes that a sentence was heard to its end.
 func (b *book) wasHeard(n *note) {
-	if n.sure || n.gone || n.State == Heard {
+	if n.sure || n.gone || n.lost || n.State == Heard {
 		return
 	}
 	n.State, n.Unheard, n.Reason = Heard, "", ""
@@ -462,11 +465,37 @@ func (b *book) playout(p *frames.Playout) {
 	}
 	heard = min(heard, v.sent)
 	v.heard = heard
-	for _, u := range slices.Clone(v.runs) {
-		b.runHeard(v, u, p, heard)
+	if heard > v.lostTo { // what follows what was dropped adds nothing that was heard
+		for _, u := range slices.Clone(v.runs) {
+			b.runHeard(v, u, p, heard)
+		}
 	}
-	if p.Flushed {
-		b.flushed(v, p.Queued.At(p.Rate, v.rate))
+	switch queued := p.Queued.At(p.Rate, v.rate); {
+	case p.Dropped:
+		b.missed(v, heard, min(queued, v.sent))
+	case p.Flushed:
+		b.flushed(v, queued)
+	}
+}
+
+// missed notes that a part of a track does not reach the caller. What is behind it may:
+// a sentence is cut if its end is missing, and not for a hole in it.
+func (b *book) missed(v *voice, from, to audio.Position) {
+	if from > v.lostTo {
+		v.lostFrom = from
+	}
+	v.lostTo, v.heard = to, to
+	for _, u := range slices.Clone(v.runs) {
+		for _, n := range u.notes {
+			if from, to := u.bounds(n); from >= v.lostFrom && to <= v.lostTo && from < to && n.Audio.IsZero() {
+				b.wasUnheard(n, "dropped")
+				n.lost = true
+			}
+		}
+		if u.complete && !u.cut && u.heard < u.to && u.to <= v.lostTo+u.slack() {
+			b.cutRun(u, "dropped")
+			v.end(u)
+		}
 	}
 }
 
@@ -486,7 +515,7 @@ func (b *book) runHeard(v *voice, u *run, p *frames.Playout, heard audio.Positio
 	}
 	for i, n := range u.notes {
 		from, to := u.bounds(n)
-		if u.heard <= from || n.gone {
+		if u.heard <= from || n.gone || n.lost {
 			continue
 		}
 		begins := n.Audio.IsZero()
@@ -625,7 +654,7 @@ func (b *book) cutRun(u *run, reason string) {
 	}
 	length := u.length()
 	for i, n := range u.notes {
-		if n.sure || n.gone {
+		if n.sure || n.gone || n.lost {
 			continue
 		}
 		from, to := u.bounds(n)

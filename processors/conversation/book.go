@@ -59,6 +59,7 @@ type note struct {
 	spoken    int    // words of it that were told to have been spoken
 	worded    bool   // its text is that of the record
 	sure      bool   // so is whether it was heard
+	lost      bool   // all of it was dropped on the way to the caller
 
 	cancelled bool // of a tool: it was asked to stop
 }

@@ -86,8 +86,9 @@ type Entry struct {
 	Unheard string
 
 	// Reason says why the agent was cut short: the reason of the interruption
-	// ("barge-in", "application"), "broken off" by the model or the service, or
-	// "end" of the call.
+	// ("barge-in", "application"), "broken off" by the model or the service,
+	// "dropped" on the way to a caller who was too slow or not there, or "end" of
+	// the call.
 	Reason string
 
 	// Estimated says that nobody told which words were heard: they are reckoned

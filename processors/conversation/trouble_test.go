@@ -42,6 +42,16 @@ func flushed(upTo, queued, at int64) frames.Frame {
 	return &frames.Playout{Track: f.Track, Rate: f.Rate, Heard: f.Heard, Output: f.Output, OutputRate: f.OutputRate, Flushed: true, Queued: audio.Position(queued * 24)}
 }
 
+// dropped is what the output tells, chunk by chunk, of what a slow caller does not get.
+func dropped(from, to, at int64) (all []frames.Frame) {
+	for ; from < to; from, at = from+20, at+20 {
+		f := flushed(from, min(to, from+20), at).(*frames.Playout)
+		f.Dropped = true
+		all = append(all, f)
+	}
+	return all
+}
+
 func spoke(response, text string, interrupted bool) frames.Frame {
 	return &frames.SpokenText{Response: response, Text: text, Interrupted: interrupted}
 }
@@ -315,6 +325,44 @@ func TestWhatWasSentBehindAFlushIsNotFlushed(t *testing.T) {
 			got := after(t, conversation.Config{}, text("r", ten), sound("r", 0, 4800), &frames.TTSStop{Response: "r"}, heard(2000, 2000), &bargeIn{},
 				text("s", "Sorry."), samples("s", position, 14_400), &frames.TTSStop{Response: "s"}, flushed(2000, 4800, 2000), heard(5400, 9000))
 			if diff := cmp.Diff([]string{"agent cut: one two three four | five six seven eight nine ten", "agent heard: Sorry."}, lines(got)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if len(got.Issues) > 0 {
+				t.Errorf("it doubts %v", got.Issues)
+			}
+		})
+	}
+}
+
+// What is dropped on the way to the caller is no interruption: what comes behind it is
+// heard.
+func TestWhatIsDroppedOnTheWayIsNotHeard(t *testing.T) {
+	first := func() []frames.Frame {
+		return []frames.Frame{text("r", ten), sound("r", 0, 4800), &frames.TTSStop{Response: "r"}}
+	}
+	second := func() []frames.Frame {
+		return []frames.Frame{text("s", "Sorry."), sound("s", 4800, 5400), &frames.TTSStop{Response: "s"}}
+	}
+	for name, tc := range map[string]struct {
+		frames [][]frames.Frame
+		want   []string
+	}{
+		"a hole": {[][]frames.Frame{first(), {heard(1000, 1000)}, dropped(1000, 2000, 1000), {heard(2020, 2020), heard(4800, 4800)}},
+			[]string{"agent heard: " + ten}},
+		"the end": {[][]frames.Frame{first(), second(), {heard(2000, 2000)}, dropped(2000, 4800, 2000), {heard(5400, 5400)}},
+			[]string{"agent cut: one two three four | five six seven eight nine ten", "agent heard: Sorry."}},
+		"all of it": {[][]frames.Frame{first(), second(), dropped(0, 4800, 0), {heard(5400, 5400)}},
+			[]string{"agent unheard:  | " + ten, "agent heard: Sorry."}},
+		"the next, too": {[][]frames.Frame{first(), second(), {heard(2000, 2000)}, dropped(2000, 5400, 2000)},
+			[]string{"agent cut: one two three four | five six seven eight nine ten", "agent unheard:  | Sorry."}},
+		"a sentence between others": {[][]frames.Frame{{text("r", "one two three. "), text("r", "four five six. "), text("r", "seven eight nine."), sound("r", 0, 4700), &frames.TTSStop{Response: "r"}}, {heard(1400, 1400)}, dropped(1400, 3200, 1400), {heard(4700, 4700)}},
+			[]string{"agent heard: one two three.", "agent unheard:  | four five six.", "agent heard: seven eight nine."}},
+		"and then it is interrupted": {[][]frames.Frame{first(), {heard(1000, 1000)}, dropped(1000, 2000, 1000), {&bargeIn{}, flushed(2000, 4800, 2000)}},
+			[]string{"agent cut: one two | three four five six seven eight nine ten"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := after(t, conversation.Config{}, slices.Concat(tc.frames...)...)
+			if diff := cmp.Diff(tc.want, lines(got)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 			if len(got.Issues) > 0 {

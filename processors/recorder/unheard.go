@@ -81,10 +81,12 @@ func (u *unheard) take(p *frames.Playout) []part {
 			if s.generation == generation {
 				parts = append(parts, cut(s.frame, from, to))
 			}
-			u.length -= s.frame.Format.Rate.Duration(to) - s.frame.Format.Rate.Duration(from)
-			s.taken = to
+			u.pass(s, to)
 		}
-		if s.generation < generation || s.taken == s.frame.Len() || p.Flushed && s.frame.End() <= p.Queued {
+		if s.flushedBy(p) { // what is behind it may be heard
+			u.pass(s, max(s.taken, min(int64(p.Queued-s.frame.Position), s.frame.Len())))
+		}
+		if s.generation < generation || s.taken == s.frame.Len() {
 			u.remove(i)
 			continue
 		}
@@ -99,6 +101,13 @@ func (u *unheard) take(p *frames.Playout) []part {
 		parts[i].after = length - parts[i].before - int64(parts[i].format.Frames(len(parts[i].samples)))
 	}
 	return parts
+}
+
+// pass notes that a piece was reported of as far as that.
+func (u *unheard) pass(s *sent, to int64) {
+	rate := s.frame.Format.Rate
+	u.length -= rate.Duration(to) - rate.Duration(s.taken)
+	s.taken = to
 }
 
 func (s sent) heardBy(p *frames.Playout) bool {

@@ -341,7 +341,10 @@ func (v *conversation) playout(p *frames.Playout) {
 	v.reports = true
 	heard := p.Heard.At(p.Rate, v.cfg.OutputRate)
 	v.heard = max(v.heard, heard)
-	if p.Flushed {
+	switch {
+	case p.Dropped:
+		v.missed(heard, p.Queued.At(p.Rate, v.cfg.OutputRate))
+	case p.Flushed:
 		for _, r := range v.flush {
 			r.heard = max(r.heard, heard)
 		}
@@ -349,6 +352,22 @@ func (v *conversation) playout(p *frames.Playout) {
 	}
 	v.tellSettled()
 	v.dryness()
+}
+
+// missed notes that a part of the track does not reach the caller, who is too slow for it
+// or not there. Of a sentence whose end it is, only the beginning was heard; a hole in
+// one is not written down.
+func (v *conversation) missed(from, to audio.Position) {
+	if from > v.lost.to {
+		v.lost.from = from
+	}
+	v.lost.to = to
+	v.heard = max(v.heard, to) // nobody waits for it
+	for _, s := range v.owed {
+		if s.voiced && s.from < to && s.to > v.lost.from {
+			s.lost = stretch{max(s.from, v.lost.from), to}
+		}
+	}
 }
 
 // flushPatience is how long an output may take to report what was heard of
@@ -391,9 +410,9 @@ func (v *conversation) wordsOf(s *sentence) (text string, cut bool) {
 	heard, short := s.announced, false // the rest of it is on its way
 	switch {
 	case s.reply.cut && v.reports:
-		heard, short = s.heardPart(s.reply.heard, v.cfg.OutputRate)
+		heard, short = s.heardPart(s.heardUpTo(s.reply.heard, v.cfg.OutputRate), v.cfg.OutputRate)
 	case s.reply.cut || s.reply.closed || v.brokenOff(s):
-		heard, short = s.heardPart(s.to, v.cfg.OutputRate)
+		heard, short = s.heardPart(s.heardUpTo(s.to, v.cfg.OutputRate), v.cfg.OutputRate)
 	}
 	truncated := s.beginsWith(final) && !s.says(final)
 	off := max(len(heard)-len(final), len(final)-len(heard)) > charactersASecond

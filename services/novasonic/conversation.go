@@ -107,6 +107,7 @@ type conversation struct {
 	spoken  audio.Position // end of the agent's audio that was sent
 	heard   audio.Position // the first sample of it that was not heard
 	flushed audio.Position // audio before it was heard or thrown away
+	lost    stretch        // what was dropped last on its way to the caller
 	reports bool           // somebody reports playout
 	speaker *connection    // the stream whose audio was sent last
 	replies int

@@ -698,3 +698,50 @@ func TestABlockOfTextWithoutEndEndsTheStream(t *testing.T) {
 		})
 	}
 }
+
+// What a slow caller did not get was not heard, though nobody interrupted; what comes
+// behind it was.
+func TestASentenceWhoseEndWasDroppedIsCut(t *testing.T) {
+	const sentence = "Reply three zephyr harbour river grove kestrel amber yarrow." // 4 s
+	for name, tc := range map[string]struct {
+		from, to audio.Position // in eighths of the first sentence
+		want     []string
+	}{
+		"its end":      {4, 8, []string{"response-1: Reply three zephyr harbour [interrupted]", "response-1: And that is all."}},
+		"a hole in it": {4, 6, []string{"response-1: " + sentence, "response-1: And that is all."}},
+		"all of it":    {0, 8, []string{"response-1: And that is all."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withDesk(t, func(d *desk) {
+				d.heard(0)
+				d.user("u", "one")
+				end := d.says("s", sentence, wire.StopPartialTurn)
+				last := d.says("s2", "And that is all.", wire.StopEndTurn)
+				d.heard(end * tc.from / 8)
+				for from := end * tc.from / 8; from < end*tc.to/8; from += 480 {
+					d.v.playout(&frames.Playout{Track: "agent", Rate: 24000, Heard: from, Flushed: true, Dropped: true, Queued: min(from+480, end*tc.to/8)})
+				}
+				d.heard(last)
+				d.confirms("f", sentence) // the service knows nothing of it
+				d.confirms("f2", "And that is all.")
+				d.wantRecord(tc.want...)
+			})
+		})
+	}
+}
+
+// The report of a barge-in is not taken for come because something was dropped.
+func TestADropIsNotTheReportOfABargeIn(t *testing.T) {
+	const sentence = "Reply three zephyr harbour river grove kestrel amber yarrow." // 4 s
+	withDesk(t, func(d *desk) {
+		d.heard(0)
+		d.user("u", "one")
+		end := d.says("s", sentence, wire.StopEndTurn)
+		d.heard(end / 8)
+		d.confirms("f", "Reply three")
+		d.marker("m")
+		d.v.playout(&frames.Playout{Track: "agent", Rate: 24000, Heard: end / 8, Flushed: true, Dropped: true, Queued: end/8 + 480})
+		d.flushed(end * 3 / 4)
+		d.wantRecord("response-1: Reply three zephyr harbour river grove [interrupted]")
+	})
+}

@@ -49,12 +49,25 @@ type sentence struct {
 	from, to    audio.Position // of its audio so far; empty where none came
 	voiced      bool           // audio has come
 	complete    bool           // all of its audio has come
+	lost        stretch        // of it, what was dropped last on its way to the caller
 	endedAt     time.Time      // when the service ended its audio
 	said        *entry         // its place in the transcript
 
 	final       string // its FINAL text; empty if that has not come
 	unconfirmed bool   // no FINAL text will come
 	told        bool   // as SpokenText
+}
+
+// stretch is a part of the agent's track.
+type stretch struct{ from, to audio.Position }
+
+// heardUpTo returns where the caller stops hearing the sentence, who was to hear it up to
+// there, but for its end if that was dropped.
+func (s *sentence) heardUpTo(there audio.Position, rate audio.SampleRate) audio.Position {
+	if s.lost.to > 0 && s.lost.to+audio.Position(rate.Samples(nearEnd)) >= there {
+		return min(s.lost.from, there)
+	}
+	return there
 }
 
 // awaitsFinal reports whether a FINAL text of the sentence may still come.

@@ -22,7 +22,8 @@
 //
 //	output := playout.New(playout.Config{Format: audio.Mono(audio.Rate48k)}, speaker{device})
 //
-// and may have more: see [Opener], [Closer], [Flusher], [Messenger] and [Keypad].
+// and may have more: see [Opener], [Closer], [Flusher], [Backlogger], [Messenger] and
+// [Keypad].
 //
 // # The clock
 //
@@ -50,6 +51,10 @@
 //
 // A peer that tells when it has played something makes all of this exact: see
 // [Output.Confirm].
+//
+// What waits behind the sink for a slow peer is not taken to be heard before it has left,
+// and of what is dropped there a Playout with Flushed and Dropped says that it never
+// will be: see [Backlogger]. What comes behind it is heard in its place.
 //
 // # Gaps
 //

@@ -155,6 +155,8 @@ type Output struct {
 	slipped  time.Duration
 	playing  bool           // Run is at work
 	flushes  int            // of the sink
+	handing  bool           // the sink is being given a chunk …
+	handed   audio.Position // … which begins there
 	reached  audio.Position // how far the clock has been, before flushes put it back; the Lead at first
 
 	// What Stats returns, apart: frames are sent with mu held, so that they are
@@ -391,7 +393,11 @@ func (o *Output) abandoned() bool {
 	now := time.Since(o.config.Clock.Start()) - o.slipped
 	// While the sink holds a chunk, as for a peer that may come back, the far end owes
 	// nothing: it has not got it.
-	now = min(now, rate.Duration(int64(o.player.position))-o.config.Lead)
+	got := o.player.position
+	if o.player.backlog {
+		got = min(got, o.player.unsent)
+	}
+	now = min(now, rate.Duration(int64(got))-o.config.Lead)
 	return len(e) > 0 && o.far.gone(e[0].due, rate, now)
 }
 

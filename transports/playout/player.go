@@ -32,6 +32,11 @@ type player struct {
 	rising   bool    // the next speech fades in
 	paused   bool    // speech that had begun is held
 
+	backlog bool           // of the sink: chunks have not left it
+	unsent  audio.Position // the first of them
+	passed  audio.Position // up to here everything was told
+	delayed bool           // a voice's beginning was dropped, and it is not told yet
+
 	// The speech that was told last: as far as the caller has heard it.
 	told  bool // BotStarted was told, BotStopped was not
 	voice Span // its last part; empty, at its beginning, if nothing of it was heard
@@ -73,9 +78,10 @@ type event struct {
 	gap  int64
 	mark mark
 
-	// Of what an interruption ends.
-	cut    bool           // playout: something was thrown away; stopped: in mid-speech
-	queued audio.Position // playout: the end on the track of what was thrown away
+	// Of what an interruption ends, or the sink has dropped.
+	cut     bool           // playout: something was thrown away; stopped: in mid-speech
+	queued  audio.Position // playout: the end on the track of what was thrown away
+	dropped bool           // by the sink; started: its beginning was
 }
 
 type eventKind uint8
@@ -203,7 +209,7 @@ func (p *player) release() { p.held, p.paused = false, false }
 
 // inFlight reports whether there is speech that was built and has not been heard.
 func (p *player) inFlight(heard audio.Position) bool {
-	return slices.ContainsFunc(p.events, func(e event) bool { return e.kind == eventPlayout && e.span.End > heard })
+	return slices.ContainsFunc(p.events, func(e event) bool { return e.kind == eventPlayout && !e.dropped && e.span.End > heard })
 }
 
 // prepare sees to it that some frames are ready, if there is any audio, and
@@ -339,19 +345,75 @@ func (p *player) event(e event) {
 	p.events[i] = e
 }
 
+// awaits reports whether an event is not to be told before the sink lets go of a chunk:
+// one that ends there may be, and one that begins there may not.
+func (p *player) awaits(e event) bool {
+	return p.backlog && (e.due > p.unsent || e.due == p.unsent && (e.kind == eventStarted || e.kind == eventGap))
+}
+
 // next takes the first event that is due at position now, if there is one.
 func (p *player) next(now audio.Position) (event, bool) {
-	if len(p.events) == 0 || p.events[0].due > now {
+	for len(p.events) > 0 && p.events[0].due <= now && !p.awaits(p.events[0]) {
+		e := p.events[0]
+		p.passed = max(p.passed, e.due)
+		if began, late := p.late(e); late {
+			return began, true // e follows
+		}
+		p.events[0] = event{}
+		p.events = p.events[1:]
+		if e.kind == eventMark {
+			p.marks--
+		}
+		if p.happens(e) {
+			p.follow(e)
+			return e, true
+		}
+	}
+	return event{}, false
+}
+
+// drop notes that the sink has dropped a chunk: its speech is not heard.
+func (p *player) drop(from, to audio.Position) {
+	for i := range p.events {
+		e := &p.events[i]
+		switch {
+		case e.span.Begin < from || e.span.Begin >= to:
+		case e.kind == eventStarted:
+			e.dropped = true
+		case e.kind == eventPlayout && !e.dropped:
+			p.stats.Speech -= int64(e.span.End - e.span.Begin)
+			p.stats.Dropped += e.span.Rate.Duration(int64(e.span.To - e.span.From))
+			e.cut, e.dropped, e.queued, e.fade = true, true, e.span.To, frames.NoFade
+			e.span.To, e.span.End = e.span.From, e.span.Begin
+		}
+	}
+}
+
+// late returns the beginning of a voice whose first part was dropped, where e is the
+// first that is heard of it.
+func (p *player) late(e event) (began event, ok bool) {
+	if !p.delayed || e.kind != eventPlayout || e.dropped {
 		return event{}, false
 	}
-	e := p.events[0]
-	p.events[0] = event{}
-	p.events = p.events[1:]
-	if e.kind == eventMark {
-		p.marks--
+	p.delayed = false
+	began = event{due: e.span.Begin, kind: eventStarted, span: e.span}
+	p.follow(began)
+	return began, true
+}
+
+// happens reports whether an event is told: not the beginning of a voice that was
+// dropped, nor the end of one of which nothing was heard.
+func (p *player) happens(e event) bool {
+	switch e.kind {
+	case eventStarted:
+		p.delayed = e.dropped
+		return !e.dropped
+	case eventStopped:
+		heard := !p.delayed
+		p.delayed = false
+		return heard
 	}
-	p.follow(e)
-	return e, true
+	return true
 }
 
 // follow keeps book of the speech that is told.
@@ -361,7 +423,9 @@ func (p *player) follow(e event) {
 		p.told, p.voice = true, e.span
 		p.voice.To, p.voice.End = e.span.From, e.span.Begin
 	case eventPlayout:
-		p.voice = e.span
+		if !e.dropped {
+			p.voice = e.span
+		}
 	case eventStopped:
 		p.told = false
 	}
@@ -399,11 +463,17 @@ func (p *player) flush(heard audio.Position, takenBack bool) (settled []event, s
 	}
 	cut := false
 	lose := func(e *event, to audio.Position, length time.Duration) {
-		e.queued, e.cut, cut = to, true, true
+		e.queued, e.cut, e.dropped, cut = to, true, false, true
 		p.stats.Flushed += length
 	}
 	for _, e := range p.events {
 		if e.kind != eventPlayout {
+			continue
+		}
+		if e.dropped {
+			if e.span.Begin >= heard {
+				lose(find(e.span.Track, e.span), e.queued, 0)
+			}
 			continue
 		}
 		if part := heardPart(e.span, heard); part.To != e.span.To {
@@ -433,7 +503,8 @@ func (p *player) flush(heard audio.Position, takenBack bool) (settled []event, s
 		settled = append(settled, event{kind: eventStopped, span: p.voice, cut: cut})
 	}
 	p.items, p.events, p.queued, p.marks = nil, nil, 0, 0
-	p.speaking, p.told, p.finished = false, false, true
+	p.speaking, p.told, p.finished, p.delayed = false, false, true, false
+	p.passed = max(p.passed, heard)
 	p.held, p.rising, p.paused = false, false, false
 	p.speechEnd = p.voice.End
 	p.position = next
@@ -473,6 +544,12 @@ func (p *player) settle(heard audio.Position) (settled []event, survivors []mark
 			}
 			e.span = heardPart(e.span, heard)
 		}
+		if began, late := p.late(e); late {
+			settled = append(settled, began)
+		}
+		if !p.happens(e) {
+			continue
+		}
 		p.follow(e)
 		if n := len(settled); n > 0 && e.continues(settled[n-1]) {
 			settled[n-1].span.To, settled[n-1].span.End = e.span.To, e.span.End
@@ -487,7 +564,7 @@ func (p *player) settle(heard audio.Position) (settled []event, survivors []mark
 func (e event) continues(before event) bool {
 	a, b := before.span, e.span
 	return e.kind == eventPlayout && before.kind == eventPlayout &&
-		before.fade == frames.NoFade && e.fade == frames.NoFade &&
+		before.fade == frames.NoFade && e.fade == frames.NoFade && !before.dropped && !e.dropped &&
 		a.Track == b.Track && a.Response == b.Response && a.To == b.From && a.End == b.Begin
 }
 

@@ -22,6 +22,7 @@ type deed struct {
 	wait      time.Duration
 	samples   int // of audio; 0 for none
 	interrupt bool
+	jam       bool // or the end of one
 }
 
 // heardOf is what the output reports, in the order in which it does.
@@ -142,19 +143,31 @@ func checkDeeds(t *testing.T, deeds []deed, lead time.Duration) string {
 	for p := last + 1; p < sent; p++ {
 		lost[p] = true
 	}
+	for p := range lost {
+		if !slices.ContainsFunc(cuts, func(c cut) bool { return p < c.sent }) {
+			return fmt.Sprintf("sample %d was lost without an interruption", p)
+		}
+	}
+	if len(sink.did) > 0 {
+		return fmt.Sprint(sink.did)
+	}
+	return checkReports(sink.samples, sent, lost, told, output)
+}
 
-	// The reports: heard up to, and thrown away from there.
+// checkReports says what is wrong with the reports, or nothing.
+func checkReports(samples []int16, sent int, lost map[int]bool, told *heardOf, output *playout.Output) string {
+	// Heard up to, and thrown away from there.
 	reported := map[int]bool{}
 	heard := audio.Position(0)
 	for _, r := range told.reports {
 		if r.Heard < heard {
 			return fmt.Sprintf("%v after %d had been heard", r, heard)
 		}
-		if i := int(r.Output) - 1; r.Heard > heard && sink.samples[i] != int16(r.Heard) {
-			return fmt.Sprintf("%v at %d, where the sink has sample %d", r, r.Output, sink.samples[i]-1)
+		if i := int(r.Output) - 1; r.Heard > heard && samples[i] != int16(r.Heard) {
+			return fmt.Sprintf("%v at %d, where the sink has sample %d", r, r.Output, samples[i]-1)
 		}
 		// Between two reports there is no pause.
-		if n := int(r.Heard - heard); n > 0 && !slices.Equal(sink.samples[int(r.Output)-n:r.Output], ramp(int(heard)+1, n)) {
+		if n := int(r.Heard - heard); n > 0 && !slices.Equal(samples[int(r.Output)-n:r.Output], ramp(int(heard)+1, n)) {
 			return fmt.Sprintf("%v at %d, before which the sink has not got the %d samples since the last report", r, r.Output, n)
 		}
 		heard = r.Heard
@@ -163,21 +176,203 @@ func checkDeeds(t *testing.T, deeds []deed, lead time.Duration) string {
 				reported[int(p)] = true
 			}
 			heard = r.Queued
+		} else if r.Dropped {
+			return fmt.Sprintf("%v, and not flushed", r)
 		}
 	}
 	for p := range sent {
 		if lost[p] != reported[p] {
 			return fmt.Sprintf("sample %d was lost: %v; reported as lost: %v", p, lost[p], reported[p])
 		}
-		if lost[p] && !slices.ContainsFunc(cuts, func(c cut) bool { return p < c.sent }) {
-			return fmt.Sprintf("sample %d was lost without an interruption", p)
-		}
 	}
 	if told.wrong != "" || told.talking != 0 {
 		return fmt.Sprintf("it %s (%d)", told.wrong, told.talking)
 	}
-	if s := output.Stats(); int(s.Speech)+len(lost) != sent || s.Queued != 0 || len(sink.did) > 0 {
-		return fmt.Sprintf("%d samples of speech and %d lost of %d: %+v, %v", s.Speech, len(lost), sent, s, sink.did)
+	if s := output.Stats(); int(s.Speech)+len(lost) != sent || s.Queued != 0 {
+		return fmt.Sprintf("%d samples of speech and %d lost of %d: %+v", s.Speech, len(lost), sent, s)
 	}
 	return ""
+}
+
+// jam is a sink behind which chunks wait while the network is jammed, and the oldest
+// of more than three is dropped. What has left is heard from its place on.
+type jam struct {
+	mu      sync.Mutex
+	start   time.Time
+	jammed  bool
+	queue   []waiting
+	dropped []audio.Position
+	samples []int16 // that have left, by position
+}
+
+type waiting struct {
+	at      audio.Position
+	samples []int16
+}
+
+func (s *jam) Play(_ context.Context, c playout.Chunk) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.start.IsZero() {
+		s.start = time.Now()
+	}
+	s.queue = append(s.queue, waiting{c.Position, slices.Clone(c.Samples)})
+	if !s.jammed {
+		s.leave()
+	}
+	if len(s.queue) > 3 {
+		s.dropped = append(s.dropped, s.queue[0].at)
+		s.queue = s.queue[1:]
+	}
+	return nil
+}
+
+func (s *jam) leave() {
+	for _, w := range s.queue {
+		if n := int(w.at) + len(w.samples); n > len(s.samples) {
+			s.samples = append(s.samples, make([]int16, n-len(s.samples))...)
+		}
+		copy(s.samples[w.at:], w.samples)
+	}
+	s.queue = nil
+}
+
+func (s *jam) set(jammed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jammed = jammed; !jammed {
+		s.leave()
+	}
+}
+
+func (s *jam) Flush(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := int(audio.Rate8k.Samples(time.Since(s.start)))
+	if now < len(s.samples) {
+		clear(s.samples[now:])
+	}
+	s.queue, s.dropped = nil, nil
+	return nil
+}
+
+func (s *jam) Backlog() (first audio.Position, waits bool, dropped []audio.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dropped, s.dropped = s.dropped, nil
+	if len(s.queue) == 0 {
+		return 0, false, dropped
+	}
+	return s.queue[0].at, true, dropped
+}
+
+// Where nothing waits behind the sink, everything is told when it would be otherwise.
+func TestASinkThatKeepsUpDelaysNoReport(t *testing.T) {
+	times := func(lead time.Duration, sink playout.Sink) (all []string) {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			output := playout.New(playout.Config{Format: audio.Mono(audio.Rate8k), Lead: lead}, sink)
+			var mu sync.Mutex
+			err := play(t, output, nil, script{
+				run: func(ctx context.Context, out *pipeline.Port) error {
+					time.Sleep(5500 * time.Microsecond) // never at a chunk's beginning
+					f := &frames.AudioOutput{Audio: frames.Audio{Format: audio.Mono(audio.Rate8k), Samples: ramp(1, 250), Track: "v"}, Response: "r"}
+					for _, f := range []frames.Frame{f, &frames.TTSStop{Response: "r"}, end()} {
+						if err := out.Send(ctx, f, frames.Downstream); err != nil {
+							return err
+						}
+					}
+					return nil
+				},
+				seen: func(f frames.Frame, dir frames.Direction) {
+					mu.Lock()
+					defer mu.Unlock()
+					if dir == frames.Upstream {
+						all = append(all, fmt.Sprintf("%v after %v", f, time.Since(began)))
+					}
+				},
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		return all
+	}
+	for _, lead := range []time.Duration{-1, 100 * time.Millisecond} {
+		want, got := times(lead, &phone{}), times(lead, &jam{})
+		if !slices.Equal(got, want) || len(got) < 4 {
+			t.Errorf("with a lead of %v it is told\n%q, want\n%q", lead, got, want)
+		}
+	}
+}
+
+// What waits behind the sink is not told to be heard, and what was dropped there is told
+// never to be: whatever a service sends, whenever it is interrupted, and however the
+// network is jammed.
+func TestWhateverIsDroppedTheReportsSayWhatWasHeard(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		deeds := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
+			d := deed{wait: time.Duration(rapid.IntRange(0, 150).Draw(t, "ms")) * time.Millisecond}
+			switch rapid.IntRange(0, 6).Draw(t, "kind") {
+			case 0:
+				d.interrupt = true
+			case 1, 2:
+				d.jam = true
+			default:
+				d.samples = rapid.IntRange(1, 1500).Draw(t, "samples")
+			}
+			return d
+		}), 1, 20).Draw(rt, "deeds")
+		lead := rapid.SampledFrom([]time.Duration{-1, 20 * time.Millisecond, 100 * time.Millisecond}).Draw(rt, "lead")
+		wrong := ""
+		synctest.Test(t, func(t *testing.T) { wrong = checkJams(t, deeds, lead) })
+		if wrong != "" {
+			rt.Fatal(wrong)
+		}
+	})
+}
+
+// checkJams says what is wrong, or nothing.
+func checkJams(t *testing.T, deeds []deed, lead time.Duration) string {
+	format := audio.Mono(audio.Rate8k)
+	sink, told := &jam{}, &heardOf{}
+	output := playout.New(playout.Config{Format: format, Lead: lead, StopDelay: 100 * time.Millisecond, Fade: -1}, sink)
+	sent, jammed := 0, false
+	err := play(t, output, nil, script{
+		run: func(ctx context.Context, out *pipeline.Port) error {
+			time.Sleep(5500 * time.Microsecond) // never at a chunk's beginning
+			for _, d := range deeds {
+				time.Sleep(d.wait)
+				switch {
+				case d.interrupt:
+					out.Interrupt("test")
+				case d.jam:
+					jammed = !jammed
+					sink.set(jammed)
+				default:
+					f := &frames.AudioOutput{Audio: frames.Audio{Format: format, Samples: ramp(sent+1, d.samples), Track: "v", Position: audio.Position(sent)}, Response: "r"}
+					sent += d.samples
+					if err := out.Send(out.Generation(), f, frames.Downstream); err != nil {
+						return err
+					}
+				}
+				synctest.Wait()
+			}
+			time.Sleep(5500 * time.Microsecond)
+			sink.set(false)
+			return out.Send(ctx, end(), frames.Downstream)
+		},
+		seen: told.see,
+	})
+	if err != nil {
+		return fmt.Sprintf("Run: %v", err)
+	}
+	lost := map[int]bool{}
+	for p := range sent {
+		lost[p] = true
+	}
+	for _, v := range sink.samples {
+		delete(lost, int(v)-1)
+	}
+	return checkReports(sink.samples, sent, lost, told, output)
 }

@@ -47,10 +47,18 @@ func (o *Output) deadline(start time.Time) time.Time {
 	rate := o.config.Format.Rate
 	next := rate.Duration(int64(o.player.position)) - o.config.Lead
 	if e := o.player.events; len(e) > 0 && (!o.far.tells || e[0].due <= o.far.limit(rate)) {
-		next = min(next, rate.Duration(int64(e[0].due))+o.far.behind)
+		due := rate.Duration(int64(e[0].due)) + o.far.behind
+		if o.player.awaits(e[0]) { // nobody tells when the sink lets go of a chunk
+			due = max(due, time.Since(start)-o.slipped+lookAgain)
+		}
+		next = min(next, due)
 	}
 	return start.Add(o.slipped + next)
 }
+
+// lookAgain is how long it takes at most to notice that nothing waits behind the sink any
+// more.
+const lookAgain = 5 * time.Millisecond
 
 // step tells what has happened by now and plays the next chunk if it is due.
 func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) error {
@@ -73,6 +81,7 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 	flushes := o.flushes
 	chunk, err := o.player.build(o.chunk)
 	o.reached = max(o.reached, o.player.position)
+	o.handing, o.handed = true, chunk.Position
 	chunk.Background = o.mixer.mix(chunk.Samples, len(chunk.Spans) > 0)
 	o.tell(ctx, o.heard(now), out)
 	o.unlock()
@@ -90,6 +99,8 @@ func (o *Output) step(ctx context.Context, start time.Time, out *pipeline.Port) 
 	}
 	o.mu.Lock()
 	defer o.unlock()
+	o.handing = false
+	o.tell(ctx, o.heard(time.Since(start)), out)
 	if flusher, ok := o.sink.(Flusher); ok && o.flushes != flushes {
 		o.flushSink(ctx, flusher, out) // the chunk may have arrived behind the flush
 	}
@@ -103,9 +114,25 @@ func (o *Output) flushSink(ctx context.Context, sink Flusher, out *pipeline.Port
 }
 
 // heard returns the position on the output's clock that is reached at now, a
-// time since the start. o.mu is held.
+// time since the start, and finds out what never will be. o.mu is held.
 func (o *Output) heard(now time.Duration) audio.Position {
-	return o.far.heard(o.config.Format.Rate, now-o.slipped)
+	at := o.far.heard(o.config.Format.Rate, now-o.slipped)
+	s, ok := o.sink.(Backlogger)
+	if !ok {
+		return at
+	}
+	first, waits, dropped := s.Backlog()
+	for _, from := range dropped {
+		o.player.drop(from, from+audio.Position(o.player.chunk))
+	}
+	if o.handing && (!waits || o.handed < first) {
+		first, waits = o.handed, true
+	}
+	o.player.backlog, o.player.unsent = waits, first
+	if waits {
+		at = max(min(at, first), o.player.passed) // what is sent once more may have been told
+	}
+	return at
 }
 
 // tell reports all events up to now. Only system frames are sent from here, and
@@ -140,7 +167,7 @@ func (o *Output) tellOne(ctx context.Context, e event, out *pipeline.Port) {
 		o.both(ctx, out, func() frames.Frame {
 			return &frames.Playout{
 				Track: e.span.Track, Rate: e.span.Rate, Heard: e.span.To, Response: e.span.Response,
-				Output: e.span.End, OutputRate: rate, Flushed: e.cut, Queued: queued, Fade: e.fade,
+				Output: e.span.End, OutputRate: rate, Flushed: e.cut, Dropped: e.dropped, Queued: queued, Fade: e.fade,
 			}
 		})
 	case eventGap:

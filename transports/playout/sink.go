@@ -75,6 +75,18 @@ type Flusher interface {
 	Flush(ctx context.Context) error
 }
 
+// Backlogger is a Sink behind which chunks may wait, for a peer that takes them slowly
+// or is not there, and may be dropped. What waits has not been heard, and what was
+// dropped never will be: see [frames.Playout.Dropped].
+//
+// Backlog reports whether any waits, and where the first of them begins, and the
+// positions of the chunks that were dropped since it was asked last; what
+// [Flusher.Flush] discards is not dropped. It is called often, perhaps while Play is
+// running, and must not wait, nor call the output.
+type Backlogger interface {
+	Backlog() (first audio.Position, waits bool, dropped []audio.Position)
+}
+
 // Messenger is a Sink that can send an application's messages to the peer.
 // Message may be called while Play is running.
 type Messenger interface {

@@ -33,6 +33,9 @@ type Stats struct {
 	// Flushed is how much audio interruptions have thrown away.
 	Flushed time.Duration
 
+	// Dropped is how much speech the sink has dropped: see Backlogger.
+	Dropped time.Duration
+
 	// Slipped is by how much the clock was put back, in all, because chunks
 	// could not be handed over in time; see Config.MaxLate.
 	Slipped time.Duration
