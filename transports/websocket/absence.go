@@ -133,11 +133,12 @@ func (l *link) leaves(err error) {
 	}
 }
 
-// missed counts audio that is dropped because the other side is not there.
-func (l *link) missed(n uint64) {
+// missed drops a chunk because the other side is not there.
+func (l *link) missed(at audio.Position) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stats.DroppedAudio += n
+	l.stats.DroppedAudio++
+	l.dropped = append(l.dropped, at)
 }
 
 // room returns when there is room for more audio than waits for a peer that is away:

@@ -433,13 +433,13 @@ func (s sink) Play(ctx context.Context, c playout.Chunk) error {
 	case away && len(c.Spans) == 0:
 		return nil // nor is music kept for somebody who is not there
 	case away && !l.kept.audio:
-		l.missed(1)
+		l.missed(c.Position)
 		return nil
 	case away: // it speaks in spite of the hold, as it does in the end
 		l.room(ctx)
 	}
 	if !c.Silent() || s.call.config.SendSilence {
-		if err := l.sendAudio(func(dst []byte) (Message, error) { return l.serializer.Audio(dst, c) }); err != nil {
+		if err := l.sendAudio(c.Position, func(dst []byte) (Message, error) { return l.serializer.Audio(dst, c) }); err != nil {
 			return err
 		}
 	}
@@ -456,6 +456,11 @@ func (s sink) Play(ctx context.Context, c playout.Chunk) error {
 		l.queueUp(queued{Message: encoded, mark: name})
 	}
 	return err
+}
+
+// Backlog tells the output what has not been written, and what never will be.
+func (s sink) Backlog() (first audio.Position, waits bool, dropped []audio.Position) {
+	return s.call.link.waits()
 }
 
 // Close hangs up, if the call was dialled.

@@ -44,7 +44,8 @@
 //
 // Nobody waits for a peer that reads slowly. What is to be written waits in a
 // queue of its own; when more than [Config.MaxBacklog] of audio does, the oldest is
-// dropped and counted ([LinkStats]). A peer that takes no message for
+// dropped and counted ([LinkStats]), and told not to have been heard
+// ([frames.Playout.Dropped]). A peer that takes no message for
 // [Config.WriteTimeout], or does not answer a ping, is given up.
 //
 // # Coming back

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 	ws "github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/parley-go/parley/audio"
 	"github.com/parley-go/parley/frames"
 )
 
@@ -54,6 +56,8 @@ type link struct {
 	stats   LinkStats
 	less    chan struct{} // closed and made anew when nothing is left to write, or audio was discarded
 	writing bool
+	front   queued           // what is being written, if it is
+	dropped []audio.Position // the chunks that nobody will hear, until the output asks
 	kept    kept
 	behind  int // of audio, what waited when the peer came back, until it has caught up
 	absence absence
@@ -64,10 +68,11 @@ type link struct {
 type queued struct {
 	Message
 	audio    bool
-	mark     string // of what was before it
-	early    bool   // it does not wait for the greeting
-	greeting bool   // it is what both sides count from
-	number   uint64 // among all that are counted; 0 before it is written
+	at       audio.Position // of the chunk, if it is audio
+	mark     string         // of what was before it
+	early    bool           // it does not wait for the greeting
+	greeting bool           // it is what both sides count from
+	number   uint64         // among all that are counted; 0 before it is written
 
 	// lent says that a connection which is over may still be writing it: its buffer is
 	// not used again.
@@ -274,7 +279,7 @@ func (l *link) next(w *wire) (queued, bool) {
 	} else {
 		l.bytes -= len(m.Data)
 	}
-	l.writing = true
+	l.writing, l.front = true, m
 	if s, ok := l.serializer.(Sequencer); ok {
 		m.Message = s.Sequence(m.Message)
 	}
@@ -318,9 +323,9 @@ func (l *link) reuse(m queued) {
 	}
 }
 
-// sendAudio queues audio. Where there is too much of it, the peer does not keep
-// up, and the oldest is dropped: what comes late is of no use.
-func (l *link) sendAudio(encode func(dst []byte) (Message, error)) error {
+// sendAudio queues the chunk at a position. Where there is too much audio, the peer does
+// not keep up, and the oldest is dropped: what comes late is of no use.
+func (l *link) sendAudio(at audio.Position, encode func(dst []byte) (Message, error)) error {
 	l.mu.Lock()
 	var buffer []byte
 	if n := len(l.spare); n > 0 {
@@ -333,8 +338,9 @@ func (l *link) sendAudio(encode func(dst []byte) (Message, error)) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.cause != nil {
-		return nil // nobody listens
+	if l.cause != nil { // nobody listens
+		l.dropped = append(l.dropped, at)
+		return nil
 	}
 	if l.audio >= l.backlog() {
 		l.drop(1)
@@ -349,7 +355,7 @@ func (l *link) sendAudio(encode func(dst []byte) (Message, error)) error {
 			}
 		}
 	}
-	l.push(queued{Message: m, audio: true})
+	l.push(queued{Message: m, audio: true, at: at})
 	l.audio++
 	l.unclear = true
 	return nil
@@ -372,6 +378,7 @@ func (l *link) drop(most int) {
 		if m.audio && most > 0 {
 			most--
 			l.audio--
+			l.dropped = append(l.dropped, m.at)
 			l.reuse(m)
 			continue
 		}
@@ -417,6 +424,7 @@ func (l *link) wake() {
 func (l *link) flush() error {
 	l.mu.Lock()
 	l.drop(l.audio)
+	l.dropped = nil
 	l.kept.discard()
 	l.eased()
 	tell := l.unclear
@@ -431,6 +439,24 @@ func (l *link) flush() error {
 		l.send(m)
 	}
 	return err
+}
+
+// waits returns the position of the first chunk that has not been written, if there is
+// one, and those of the chunks that were dropped since it was asked last.
+func (l *link) waits() (first audio.Position, any bool, dropped []audio.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	dropped, l.dropped = l.dropped, nil
+	if l.writing && l.front.audio {
+		first, any = l.front.at, true
+	}
+	if l.audio > 0 {
+		i := slices.IndexFunc(l.queue, func(m queued) bool { return m.audio })
+		if at := l.queue[i].at; !any || at < first {
+			first, any = at, true
+		}
+	}
+	return first, any, dropped
 }
 
 // drained returns when nothing waits to be written, or nobody writes any more, or
@@ -501,6 +527,7 @@ func (l *link) finish(err error) {
 		return
 	}
 	l.cause = err
+	l.drop(l.audio)
 	l.absence.end()
 	close(l.over)
 	l.turn()

@@ -201,6 +201,95 @@ func TestMarksOfWhatWasDiscardedAreIgnored(t *testing.T) {
 	})
 }
 
+// A peer that does not read for a while has not heard what waits for it, and never hears
+// what was dropped. Whether it sends marks back or not, what is told is that.
+func TestWhatWasDroppedForASlowPeerIsNotTakenForHeard(t *testing.T) {
+	for name, marks := range map[string]string{"with marks": "true", "without": "false"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				said := voice(2, 24000*6)
+				e := &ear{began: time.Now()}
+				w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor {
+					return pipeline.Chain(&talker{say: len(said)}, e)
+				})
+				c := w.connect(nil)
+				c.say(`{"type":"hello","version":1,"input":{"rate":24000},"output":{"rate":24000},"marks":` + marks + `}`)
+				c.text()
+				got := make([]bool, len(said)) // what has come
+				next := 0
+				read := func(until time.Duration) {
+					for time.Since(e.began) < until {
+						kind, b, err := c.conn.Read(context.Background())
+						if err != nil {
+							t.Fatal(err)
+						}
+						if kind == ws.MessageText {
+							c.say(string(b))
+							continue
+						}
+						samples := audio.DecodePCM(nil, b)
+						for !slices.Equal(samples, said[next:next+len(samples)]) {
+							next += len(samples)
+						}
+						for range samples {
+							got[next] = true
+							next++
+						}
+					}
+				}
+				c.talk(voice(1, 480))
+				read(time.Second)
+				time.Sleep(900 * time.Millisecond)
+				e.mu.Lock()
+				if n := len(e.playouts); n == 0 || int(e.playouts[n-1].Heard) > next {
+					t.Errorf("it waits for all but %d samples, and is told to have heard %v", next, e.playouts[n-1])
+				}
+				e.mu.Unlock()
+				time.Sleep(1100 * time.Millisecond)
+				read(5 * time.Second) // and it is late
+				go func() {
+					time.Sleep(3 * time.Second)
+					c.say(`{"type":"bye"}`)
+				}()
+				for next < len(said) {
+					read(time.Since(e.began) + 1)
+				}
+				c.rest()
+				synctest.Wait()
+
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				heard := make([]bool, len(said))
+				at, dropped := 0, 0
+				for _, p := range e.playouts {
+					for ; at < int(p.Heard); at++ {
+						heard[at] = true
+					}
+					if p.Flushed != p.Dropped {
+						t.Errorf("%v, and nothing was interrupted", p)
+					}
+					if p.Flushed {
+						dropped += int(p.Queued - p.Heard)
+						at = int(p.Queued)
+					}
+				}
+				if !slices.Equal(heard, got) {
+					t.Errorf("what is told to have been heard is not what was")
+				}
+				if stats := w.only().Stats(); dropped != int(stats.DroppedAudio)*480 || dropped < 24000/2 {
+					t.Errorf("%d samples are told to have been dropped; %+v", dropped, stats)
+				}
+				if d := w.only().Output().Stats().Dropped; d != audio.Rate24k.Duration(int64(dropped)) {
+					t.Errorf("the output says that %v were dropped", d)
+				}
+				if len(e.started) != 1 || len(e.stopped) != 1 {
+					t.Errorf("it began to speak at %v and stopped at %v", e.started, e.stopped)
+				}
+			})
+		})
+	}
+}
+
 // A peer that is far behind makes the clock go back far at each barge-in: that is
 // not lateness, and caller and agent stay together.
 func TestBargeInsOfAPeerThatIsFarBehindDoNotShiftTheClock(t *testing.T) {

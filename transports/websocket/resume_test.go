@@ -286,6 +286,43 @@ func TestWhatIsLostOfWhatTheCallerSaysIsCounted(t *testing.T) {
 	})
 }
 
+// What a caller says while there is no connection is dropped, and told not to have been
+// heard.
+func TestWhatTheCallerSaysWhileItIsAwayIsToldNotToBeHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &person{}
+		w := serve(t, websocket.Config{}, func(*websocket.Call) pipeline.Processor { return a })
+		n := &network{}
+		call := w.through(n, websocket.DialConfig{OmitSilence: true})
+		p, e := &person{says: loud(1, 24000*12), hangUp: 20 * time.Second}, &ear{}
+		go func() {
+			time.Sleep(3*time.Second + 5*time.Millisecond)
+			n.set(true)
+			n.tear()
+			time.Sleep(5 * time.Second)
+			n.set(false)
+		}()
+		if err := pipeline.New(pipeline.Config{}, call.Input(), p, e, call.Output()).Run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		heard, told, dropped, at := 0, 0, 0, audio.Position(0)
+		for _, f := range a.parts {
+			heard += len(f.Samples)
+		}
+		for _, f := range e.playouts {
+			told += int(f.Heard - at)
+			if at = f.Heard; f.Dropped {
+				at = f.Queued
+				dropped += int(f.Queued - f.Heard)
+			}
+		}
+		if heard != told || heard+dropped != len(p.says) || dropped != 480*int(call.Stats().DroppedAudio) || dropped < 24000*5 {
+			t.Errorf("%d samples were heard of %d, told were %d and %d not; %+v", heard, len(p.says), told, dropped, call.Stats())
+		}
+	})
+}
+
 // How long a call may take to begin is of no matter to one that goes on: who is
 // slower than that once has not refused.
 func TestASlowAttemptToComeBackIsNotTheLast(t *testing.T) {

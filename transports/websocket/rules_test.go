@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,7 @@ import (
 )
 
 func TestBothEndsKeepTheRules(t *testing.T) {
-	// A call whose peer is connected, and neither speaks nor reads.
+	// A call whose peer is connected, and does not speak.
 	call := func() *Call {
 		cfg := Config{Playout: playout.Config{Chunk: defaultChunk}}.withDefaults()
 		l := newLink(PCM(), cfg)
@@ -40,13 +41,48 @@ func TestBothEndsKeepTheRules(t *testing.T) {
 	}
 	for name, end := range map[string]func() pipeline.Processor{
 		"input":              func() pipeline.Processor { return call().Input() },
-		"output":             func() pipeline.Processor { return call().Output() },
+		"output":             func() pipeline.Processor { return newReader(call()) },
 		"input of a caller":  func() pipeline.Processor { return dialled().Input() },
-		"output of a caller": func() pipeline.Processor { return dialled().Output() },
+		"output of a caller": func() pipeline.Processor { return newReader(dialled()) },
 	} {
 		t.Run(name, func(t *testing.T) { pipelinetest.Check(t, end) })
 	}
 }
+
+// reader is an output whose peer takes everything that it is sent.
+type reader struct {
+	*playout.Output
+	l *link
+}
+
+func newReader(c *Call) reader {
+	c.link.listening.Store(true)
+	c.link.wire = &wire{ready: make(chan struct{}, 1)}
+	return reader{c.output, c.link}
+}
+
+func (r reader) Run(ctx context.Context, out *pipeline.Port) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer cancel()
+	reading.Go(func() {
+		for ctx.Err() == nil {
+			if m, ok := r.l.next(r.l.wire); ok {
+				r.l.done(r.l.wire, m)
+				continue
+			}
+			select {
+			case <-r.l.wire.ready:
+			case <-ctx.Done():
+			}
+		}
+	})
+	return r.Output.Run(ctx, out)
+}
+
+// Close does not hang up: there is no connection to close.
+func (r reader) Close(context.Context) error { return nil }
 
 // TestABufferThatADeadConnectionWritesIsNotUsedAgain has a message with audio written
 // once more, over another connection, while the first one still reads it.
@@ -68,7 +104,7 @@ func TestABufferThatADeadConnectionWritesIsNotUsedAgain(t *testing.T) {
 				return Message{Binary: true, Data: append(dst[:0], 1, 2, 3)}, nil
 			}
 			send := func() {
-				if err := l.sendAudio(encode); err != nil {
+				if err := l.sendAudio(0, encode); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -111,7 +147,7 @@ func TestNobodyWaitsForAudioThatIsDiscarded(t *testing.T) {
 				l.listening.Store(true)
 				l.wire = &wire{ready: make(chan struct{}, 1)}
 				for range l.config.maxBacklog() {
-					if err := l.sendAudio(func([]byte) (Message, error) { return Message{}, nil }); err != nil {
+					if err := l.sendAudio(0, func([]byte) (Message, error) { return Message{}, nil }); err != nil {
 						t.Fatal(err)
 					}
 				}
