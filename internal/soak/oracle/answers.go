@@ -391,7 +391,7 @@ func (t *trial) answeredOnce(r *request, outcome bool, by []*answer) {
 		t.outcomeHeard(r)
 		return
 	}
-	if len(r.Sentences()) > 0 && !t.needsNoAnswer(r) {
+	if len(r.Sentences()) > 0 && !t.needsNoAnswer(r) && !slices.ContainsFunc(by, r.overtaken) {
 		t.violate(Unanswered, r.to, "request %d, made until then, was never answered", r.ID)
 	}
 }
@@ -454,6 +454,12 @@ func (t *trial) needsNoAnswer(r *request) bool {
 		return true
 	}
 	return r.next != nil && r.next.from.Before(r.to.Add(ref+t.outage(r.from, r.next.from)))
+}
+
+// overtaken tells whether an answer, of which nothing was heard, was about to begin when
+// the caller spoke again: what is typed may have to wait for what is being said.
+func (r *request) overtaken(a *answer) bool {
+	return r.next != nil && a.Interrupted && !a.s.at(a.Cut).Before(r.next.from)
 }
 
 // lostWith tells whether a part of the request was no longer kept when a stream

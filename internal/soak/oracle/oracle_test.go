@@ -648,6 +648,26 @@ func TestAStreamThatIsLeftAsItHearsThingsAgainHearsThemToTheEnd(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatTheCallerSpokeBeforeNeedNotBeHeard(t *testing.T) {
+	for name, tc := range map[string]struct {
+		interrupted bool
+		cut         time.Duration // after the caller spoke
+		want        bool
+	}{
+		"it was interrupted":           {true, 100 * time.Millisecond, true},
+		"by something before":          {true, -time.Millisecond, false},
+		"it was not, and is not heard": {false, 100 * time.Millisecond, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &request{next: &request{from: noon.Add(time.Second)}}
+			a := &answer{s: &stream{StreamLog: &sonictest.StreamLog{Opened: noon}}, AnswerLog: &sonictest.AnswerLog{Interrupted: tc.interrupted, Cut: time.Second + tc.cut}}
+			if got := r.overtaken(a); got != tc.want {
+				t.Errorf("%v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestOfTwoMovesInARowTheNearestIsAStreamsOwn(t *testing.T) {
 	swap := func(number, to int, at time.Duration) Seen {
 		return Seen{At: noon.Add(at), Frame: &novasonic.Swap{SwapStatus: novasonic.SwapStatus{Number: number, To: to, Step: novasonic.SwapCut}}}
