@@ -33,28 +33,15 @@ func (t *trial) findSwaps() {
 	}
 	slices.SortStableFunc(t.heirs, func(a, b *stream) int { return a.began().Compare(b.began()) })
 	// Of a stream that died as it was told to listen there may be a frame and no
-	// audio, but not the other way round. The service numbers its streams as they
-	// are accepted.
-	numbers, accepted := map[*stream]int{}, 0
-	for _, s := range t.streams {
-		if s.Accepted > 0 {
-			accepted++
-			numbers[s] = accepted
-		}
-	}
-	for _, s := range t.heirs[min(1, len(t.heirs)):] {
-		nearest := cutSlack + t.priming(s)
-		for _, f := range t.cuts {
-			w, apart := f.Frame.(*novasonic.Swap), f.At.Sub(s.began()).Abs()
-			if apart > cutSlack+t.priming(s) {
-				continue
-			}
-			if w.To == numbers[s] {
-				s.swap = w
+	// audio, but not the other way round; and the frame comes first.
+	told := slices.Clone(t.cuts)
+	for i := len(t.heirs) - 1; i > 0; i-- {
+		s := t.heirs[i]
+		for n := len(told) - 1; n >= 0; n-- {
+			if after := s.began().Sub(told[n].At); after >= 0 && after <= cutSlack+t.priming(s) {
+				s.swap = told[n].Frame.(*novasonic.Swap)
+				told = told[:n]
 				break
-			}
-			if apart <= nearest {
-				s.swap, nearest = w, apart
 			}
 		}
 	}

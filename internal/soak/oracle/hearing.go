@@ -332,7 +332,7 @@ func (t *trial) hole(from, to int64) {
 		return // the conversation was being ended
 	case t.lost(from, to):
 		t.result.Figures.LostSpeech += length
-	case to == t.all() && !speech && last >= 0 && t.listeners[last].failed(t.sentAt(to-1)):
+	case to == t.all() && !speech && last >= 0 && (t.listeners[last].failed(t.sentAt(to-1)) || t.deafHeir(t.listeners[last], t.sentAt(to-1))):
 		t.result.Figures.LostSilence += length
 	case !speech && t.inFlight(from, to):
 		t.result.Figures.LostSilence += length
@@ -343,6 +343,14 @@ func (t *trial) hole(from, to int64) {
 	default:
 		t.violate(Unheard, t.sentAt(from), "no stream received samples %d to %d (%v), and no failure is to blame", from, to, length)
 	}
+}
+
+// deafHeir tells whether a stream was to follow the last listener, had failed by then
+// and had not heard anything.
+func (t *trial) deafHeir(last *stream, at time.Time) bool {
+	return slices.ContainsFunc(t.streams, func(s *stream) bool {
+		return len(s.runs) == 0 && s.End.Kind != sonictest.Refused && s.failed(at) && !s.ended.Before(last.silent)
+	})
 }
 
 // inFlight tells whether the samples, with which what somebody received ends, were on

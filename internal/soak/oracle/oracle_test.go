@@ -625,6 +625,31 @@ func TestSilenceOnItsWayToAStreamThatDiedBehindTheCutMayBeLost(t *testing.T) {
 	}
 }
 
+func TestSilenceAtTheEndMayBeLostWithAStreamThatHeardNothing(t *testing.T) {
+	at := noon.Add(time.Minute)
+	last := &stream{StreamLog: &sonictest.StreamLog{}, silent: at.Add(-5 * time.Second), runs: []run{{}}}
+	for name, tc := range map[string]struct {
+		kind   sonictest.EndKind
+		failed time.Duration // after then
+		ended  time.Duration
+		runs   []run
+		want   bool
+	}{
+		"it had failed":       {sonictest.Dropped, -time.Second, time.Second, nil, true},
+		"it failed later":     {sonictest.Dropped, time.Millisecond, time.Second, nil, false},
+		"it heard something":  {sonictest.Dropped, -time.Second, time.Second, []run{{}}, false},
+		"it was refused":      {sonictest.Refused, -time.Second, time.Second, nil, false},
+		"it was another time": {sonictest.Dropped, -10 * time.Second, -9 * time.Second, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{StreamLog: &sonictest.StreamLog{End: sonictest.End{Kind: tc.kind}}, ended: at.Add(tc.ended), runs: tc.runs, struck: &strike{Fault{Kind: Ends}, at.Add(tc.failed)}}
+			if got := (&trial{streams: []*stream{last, s}}).deafHeir(last, at); got != tc.want {
+				t.Errorf("%v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestAStreamThatIsLeftAsItHearsThingsAgainHearsThemToTheEnd(t *testing.T) {
 	const d = 20 * time.Millisecond
 	for name, tc := range map[string]struct {
@@ -668,28 +693,38 @@ func TestAnAnswerThatTheCallerSpokeBeforeNeedNotBeHeard(t *testing.T) {
 	}
 }
 
-func TestOfTwoMovesInARowTheNearestIsAStreamsOwn(t *testing.T) {
-	swap := func(number, to int, at time.Duration) Seen {
-		return Seen{At: noon.Add(at), Frame: &novasonic.Swap{SwapStatus: novasonic.SwapStatus{Number: number, To: to, Step: novasonic.SwapCut}}}
-	}
-	for name, tc := range map[string]struct{ to, want int }{
-		"by the time":     {7, 2},
-		"by the number":   {3, 1},
-		"where both tell": {2, 2},
+func TestOfTwoMovesInARowEachStreamHasItsOwn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cuts, audio []time.Duration // when moves are told, and streams begin to hear
+		want        []int           // the move of each
+	}{
+		"each right behind its own":        {[]time.Duration{0, 80}, []time.Duration{1, 81}, []int{1, 2}},
+		"late, behind both":                {[]time.Duration{0, 80}, []time.Duration{82, 90}, []int{1, 2}},
+		"late, and the next near":          {[]time.Duration{0, 120}, []time.Duration{80, 130}, []int{1, 2}},
+		"the first died before it heard":   {[]time.Duration{0, 80}, []time.Duration{81}, []int{2}},
+		"the second is told of by nothing": {[]time.Duration{0}, []time.Duration{1, 500}, []int{1, 0}},
+		"the frame comes behind":           {[]time.Duration{80}, []time.Duration{1}, []int{0}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// The second stream's audio begins 80 ms behind the one move, and 10 ms behind the other.
 			open := func(at time.Duration) *stream {
-				return &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(at), Accepted: time.Millisecond, Audio: make([]sonictest.AudioBlock, 1)}, runs: []run{{}}}
+				return &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(at), Audio: make([]sonictest.AudioBlock, 1)}, runs: []run{{}}}
 			}
-			first, second, third := open(0), open(time.Second), open(time.Minute)
-			frames := []Seen{swap(1, 6, 920*time.Millisecond), swap(2, tc.to, 990*time.Millisecond)}
-			if name == "by the number" {
-				frames[0].Frame.(*novasonic.Swap).To = 2
+			j := &trial{Evidence: &Evidence{}, streams: []*stream{open(-time.Minute)}}
+			for n, at := range tc.cuts {
+				j.Frames = append(j.Frames, Seen{At: noon.Add(at * time.Millisecond), Frame: &novasonic.Swap{SwapStatus: novasonic.SwapStatus{Number: n + 1, Step: novasonic.SwapCut}}})
 			}
-			j := &trial{Evidence: &Evidence{Frames: frames}, streams: []*stream{first, second, third}}
-			if j.findSwaps(); second.swap == nil || second.swap.Number != tc.want {
-				t.Errorf("found %v, want move %d", second.swap, tc.want)
+			for _, at := range tc.audio {
+				j.streams = append(j.streams, open(at*time.Millisecond))
+			}
+			j.findSwaps()
+			for i, want := range tc.want {
+				got := 0
+				if w := j.heirs[i+1].swap; w != nil {
+					got = w.Number
+				}
+				if got != want {
+					t.Errorf("stream %d has move %d, want %d", i, got, want)
+				}
 			}
 		})
 	}
