@@ -25,9 +25,7 @@ func (t *trial) findSwaps() {
 		}
 	}
 	for _, s := range t.streams {
-		// One that is not needed has its audio opened and closed in one instant.
-		unneeded := len(s.Audio) > 0 && len(s.runs) == 0 && s.End.Kind == sonictest.ClosedBoth && s.ended.Sub(s.began()) < cutSlack
-		if len(s.Audio) > 0 && !unneeded {
+		if len(s.Audio) > 0 && !t.unneeded(s) {
 			t.heirs = append(t.heirs, s)
 		}
 	}
@@ -38,13 +36,28 @@ func (t *trial) findSwaps() {
 	for i := len(t.heirs) - 1; i > 0; i-- {
 		s := t.heirs[i]
 		for n := len(told) - 1; n >= 0; n-- {
-			if after := s.began().Sub(told[n].At); after >= 0 && after <= cutSlack+t.priming(s) {
+			if t.tells(told[n], s) {
 				s.swap = told[n].Frame.(*novasonic.Swap)
 				told = told[:n]
 				break
 			}
 		}
 	}
+}
+
+// unneeded tells whether a stream was never to listen: one that is let go has its audio
+// opened and closed in one instant, and if it failed then, no frame tells of a cut.
+func (t *trial) unneeded(s *stream) bool {
+	if len(s.runs) > 0 || s.ended.Sub(s.began()) >= cutSlack {
+		return false
+	}
+	return s.End.Kind == sonictest.ClosedBoth || !slices.ContainsFunc(t.cuts, func(f Seen) bool { return t.tells(f, s) })
+}
+
+// tells reports whether the frame of a cut may be about a stream.
+func (t *trial) tells(cut Seen, s *stream) bool {
+	after := s.began().Sub(cut.At)
+	return after >= 0 && after <= cutSlack+t.priming(s)
 }
 
 // cutSlack is how long what a stream is told at a cut may take to arrive.

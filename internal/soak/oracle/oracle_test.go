@@ -730,6 +730,31 @@ func TestOfTwoMovesInARowEachStreamHasItsOwn(t *testing.T) {
 	}
 }
 
+func TestAStreamThatWasNeverToListenIsNobodysHeir(t *testing.T) {
+	cut := Seen{At: noon, Frame: &novasonic.Swap{SwapStatus: novasonic.SwapStatus{Step: novasonic.SwapCut}}}
+	for name, tc := range map[string]struct {
+		kind  sonictest.EndKind
+		began time.Duration // after a cut
+		ended time.Duration // after it began
+		runs  []run
+		want  bool
+	}{
+		"let go":                          {sonictest.ClosedBoth, time.Minute, 0, nil, true},
+		"died as it was let go":           {sonictest.Faulted, time.Minute, 0, nil, true},
+		"died as it was told to listen":   {sonictest.Faulted, 0, 0, nil, false},
+		"lived on":                        {sonictest.ClosedBoth, time.Minute, time.Second, nil, false},
+		"heard something, and was closed": {sonictest.ClosedBoth, time.Minute, 0, []run{{}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{StreamLog: &sonictest.StreamLog{Opened: noon.Add(tc.began), Audio: make([]sonictest.AudioBlock, 1), End: sonictest.End{Kind: tc.kind}}, ended: noon.Add(tc.began + tc.ended), runs: tc.runs}
+			j := &trial{Evidence: &Evidence{}, cuts: []Seen{cut}}
+			if got := j.unneeded(s); got != tc.want {
+				t.Errorf("%v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestWhatWasHeardAgainButForItsBeginningHasOtherWords(t *testing.T) {
 	for name, tc := range map[string]struct {
 		lost time.Duration
