@@ -23,6 +23,10 @@ type request struct {
 
 	replies  []*answer // what streams said to it at once
 	outcomes []*answer // and when they knew what its tools had returned
+
+	// either tells that a stream had just been told a result when this was typed, said
+	// one thing and failed: nobody can know which of the two that was about.
+	either bool
 }
 
 // findRequests lists what was asked for, in order.
@@ -380,6 +384,10 @@ func (t *trial) answeredOnce(r *request, outcome bool, by []*answer) {
 		}
 		heard = append(heard, a)
 	}
+	if len(heard) == 2 && t.superseded(r, heard[0]) && heard[0].s.failed(heard[1].first) {
+		r.either = true
+		return
+	}
 	if len(heard) > 1 {
 		t.violate(Twice, heard[1].first, "the caller heard the %s to request %d %d times: by %v at %s and by %v", what, r.ID, len(heard),
 			heard[0].s, clock(heard[0].first.Sub(t.Began)), heard[1].s)
@@ -454,6 +462,14 @@ func (t *trial) needsNoAnswer(r *request) bool {
 		return true
 	}
 	return r.next != nil && r.next.from.Before(r.to.Add(ref+t.outage(r.from, r.next.from)))
+}
+
+// superseded tells whether what was typed was answered by a stream that had been about to
+// speak of a result.
+func (t *trial) superseded(r *request, by *answer) bool {
+	return r.spoken == nil && slices.ContainsFunc(t.answers, func(a *answer) bool {
+		return a.s == by.s && a.outcome && a.heard == 0 && a.Interrupted && a.s.at(a.Cut).Sub(r.to).Abs() < time.Second
+	})
 }
 
 // overtaken tells whether an answer, of which nothing was heard, was about to begin when

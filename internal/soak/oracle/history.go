@@ -300,13 +300,16 @@ func (t *trial) saidSentence(h told, a *answer, s *sentence, last map[*answer]in
 			least, cut = 40, true
 		}
 		must := share*float64(len(s.Text)) > least || !cut && !scrap && share > 0
-		if must && a.about != nil {
+		if must && a.about != nil && !a.about.either {
 			t.badHistory(h.s, "%s, of which %.0f %% had been heard, is not in the history", a.name(s), 100*share)
 		}
 		return
 	}
 	l := &h.lines[n]
 	l.answered = true
+	if a.about != nil && a.about.either {
+		return // which of the two was said where, nobody can tell, either
+	}
 	if at, ok := h.place[idOf(a)]; ok && l.place < at && !a.outcome {
 		t.badHistory(h.s, "%s comes before the request in the history", a.name(s))
 	}

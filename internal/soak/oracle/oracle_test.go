@@ -693,6 +693,35 @@ func TestAnAnswerThatTheCallerSpokeBeforeNeedNotBeHeard(t *testing.T) {
 	}
 }
 
+func TestWhatWasTypedBehindAResultMayBeAskedAgain(t *testing.T) {
+	type change func(r *request, outcome, first *answer)
+	for name, tc := range map[string]struct {
+		change change
+		want   int
+	}{
+		"since the stream has said one thing and failed": {func(*request, *answer, *answer) {}, 0},
+		"it has not failed":            {func(_ *request, _, first *answer) { first.s.struck = nil }, 1},
+		"it was told no result":        {func(_ *request, o, _ *answer) { o.outcome = false }, 1},
+		"it was told that by another":  {func(_ *request, o, _ *answer) { o.s = &stream{StreamLog: o.s.StreamLog} }, 1},
+		"it has said that, too":        {func(_ *request, o, _ *answer) { o.heard = 1 }, 1},
+		"it was told that long before": {func(_ *request, o, _ *answer) { o.Cut -= 2 * time.Second }, 1},
+		"it was spoken":                {func(r *request, _, _ *answer) { r.spoken = &talk.Utterance{} }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stream{StreamLog: &sonictest.StreamLog{Opened: noon}, struck: &strike{Fault{Kind: Silences}, noon.Add(12 * time.Second)}}
+			r := &request{Request: talk.Request{ID: 1}, to: noon.Add(10 * time.Second)}
+			outcome := &answer{AnswerLog: &sonictest.AnswerLog{Interrupted: true, Cut: 10 * time.Second}, s: s, outcome: true}
+			first := &answer{AnswerLog: &sonictest.AnswerLog{}, s: s, heard: 1, first: noon.Add(11 * time.Second)}
+			second := &answer{AnswerLog: &sonictest.AnswerLog{}, s: &stream{StreamLog: &sonictest.StreamLog{}}, heard: 1, first: noon.Add(20 * time.Second)}
+			tc.change(r, outcome, first)
+			j := &trial{Evidence: &Evidence{Began: noon}, answers: []*answer{outcome, first, second}}
+			if j.answeredOnce(r, false, []*answer{first, second}); len(j.result.Violations) != tc.want || r.either != (tc.want == 0) {
+				t.Errorf("found %v, want %d", j.result.Violations, tc.want)
+			}
+		})
+	}
+}
+
 func TestOfTwoMovesInARowEachStreamHasItsOwn(t *testing.T) {
 	for name, tc := range map[string]struct {
 		cuts, audio []time.Duration // when moves are told, and streams begin to hear
