@@ -366,7 +366,7 @@ func (t *trial) inFlight(from, to int64) bool {
 			return true
 		}
 		heir := t.heirs[slices.Index(t.heirs, s.previous)+1]
-		return !heir.began().After(s.previous.struck.at)
+		return !heir.began().Add(-t.priming(heir)).After(s.previous.struck.at) // it had been left before
 	})
 }
 

@@ -603,18 +603,23 @@ func TestSilenceThatWasGivenAgainToAStreamThatStalledMayBeLost(t *testing.T) {
 func TestSilenceOnItsWayToAStreamThatDiedBehindTheCutMayBeLost(t *testing.T) {
 	const d = 60 * time.Millisecond
 	cut := noon.Add(time.Second)
+	long := []sonictest.Message{{Text: strings.Repeat("word ", 20_000)}}
 	for name, tc := range map[string]struct {
-		died time.Duration // after the cut, as the client learns
-		want bool
+		died    time.Duration // after the cut, as the client learns
+		history []sonictest.Message
+		begins  time.Duration // of the next one's audio, after the cut
+		want    bool
 	}{
-		"before it could arrive":   {2*d - time.Millisecond, true},
-		"when it must have got it": {2*d + time.Millisecond, false},
+		"before it could arrive":       {2*d - time.Millisecond, nil, 0, true},
+		"while the next one was told":  {d, long, 2 * d, true},
+		"before the next one was told": {d, nil, 2 * d, false},
+		"when it must have got it":     {2*d + time.Millisecond, nil, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// The last of what the old stream is sent leaves at the cut.
 			chunk := Chunk{At: cut, From: 7200, To: 8000}
 			old := &stream{StreamLog: &sonictest.StreamLog{Opened: noon, Audio: make([]sonictest.AudioBlock, 1)}, struck: &strike{Fault{Kind: Ends}, cut.Add(tc.died)}}
-			next := &stream{StreamLog: &sonictest.StreamLog{Number: 1, Opened: cut, Audio: make([]sonictest.AudioBlock, 1)}, heard: cut.Add(frame), previous: old, runs: []run{{from: 8000, to: 16000}}}
+			next := &stream{StreamLog: &sonictest.StreamLog{Number: 1, Opened: cut, History: tc.history, Audio: []sonictest.AudioBlock{{Opened: tc.begins}}}, heard: cut.Add(frame), previous: old, runs: []run{{from: 8000, to: 16000}}}
 			next.took = &takeover{at: next.heard, cut: 7200}
 			j := &trial{Evidence: &Evidence{Track: talk.NewTrack(1, rate), Chunks: []Chunk{chunk}}, listeners: []*stream{old, next}, heirs: []*stream{old, next}}
 			j.Service.Distance = d
