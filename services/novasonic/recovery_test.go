@@ -362,3 +362,30 @@ func TestAnOldStreamsAnswerToAFragmentIsNoPartOfTheOneBefore(t *testing.T) {
 		}
 	})
 }
+
+// A stream that drains only until the text of what it said has come holds up no move
+// away from one that does not hear the caller.
+func TestADeafStreamIsLeftThoughARecordIsStillToCome(t *testing.T) {
+	sc := sonictest.Config{Brain: echo(), Behaviour: sonictest.Behaviour{FinalLate: time.Minute}}
+	call(t, sc, novasonic.Config{}, func(r *rig) {
+		r.says("1")
+		r.waits(500 * time.Millisecond)
+		if err := r.sonic.Rotate(context.Background(), "a test"); err != nil {
+			t.Fatal(err)
+		}
+		r.waitsFor("cut", func(f frames.Frame) bool {
+			w, ok := f.(*novasonic.Swap)
+			return ok && w.Step == novasonic.SwapCut && w.Number == 1
+		})
+		r.waits(time.Second)
+		r.strike(1, sonictest.Stall())
+		struck := time.Now()
+		r.waitsFor("cut", func(f frames.Frame) bool {
+			w, ok := f.(*novasonic.Swap)
+			return ok && w.Step == novasonic.SwapCut && w.Number == 2
+		})
+		if took := time.Since(struck); took > 3*time.Second {
+			t.Errorf("it is left after %v", took)
+		}
+	})
+}

@@ -484,6 +484,9 @@ func (v *conversation) doubt(ctx context.Context) {
 	c, s := v.listening, &v.speech
 	if c.deaf(v.ring.end) && time.Since(s.deafSince) >= doubtEvery {
 		s.deafSince = time.Now()
+		if !v.speaks(v.draining) {
+			v.endDrain() // one moves at a time
+		}
 		v.rotate(ctx, continuity.Doubt, "the service has stopped taking audio")
 	}
 	if c == nil || v.speaks(v.draining) || time.Since(c.lastEvent) < speechlessFor ||
