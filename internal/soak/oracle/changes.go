@@ -31,12 +31,16 @@ func (t *trial) findSwaps() {
 	}
 	slices.SortStableFunc(t.heirs, func(a, b *stream) int { return a.began().Compare(b.began()) })
 	// Of a stream that died as it was told to listen there may be a frame and no
-	// audio, but not the other way round; and the frame comes first.
+	// audio, but not the other way round; and the frame comes first. Of two in one
+	// instant the first is the stream's, if it is not that of the one before.
 	told := slices.Clone(t.cuts)
 	for i := len(t.heirs) - 1; i > 0; i-- {
 		s := t.heirs[i]
 		for n := len(told) - 1; n >= 0; n-- {
 			if t.tells(told[n], s) {
+				for n > 0 && told[n-1].At.Equal(told[n].At) && !t.tells(told[n-1], t.heirs[i-1]) {
+					n--
+				}
 				s.swap = told[n].Frame.(*novasonic.Swap)
 				told = told[:n]
 				break

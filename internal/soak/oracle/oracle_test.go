@@ -738,6 +738,8 @@ func TestOfTwoMovesInARowEachStreamHasItsOwn(t *testing.T) {
 		"the first died before it heard":   {[]time.Duration{0, 80}, []time.Duration{81}, []int{2}},
 		"the second is told of by nothing": {[]time.Duration{0}, []time.Duration{1, 500}, []int{1, 0}},
 		"the frame comes behind":           {[]time.Duration{80}, []time.Duration{1}, []int{0}},
+		"both in one instant":              {[]time.Duration{0, 0}, []time.Duration{0, 0}, []int{1, 2}},
+		"and the second died before":       {[]time.Duration{0, 0}, []time.Duration{0}, []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			open := func(at time.Duration) *stream {
