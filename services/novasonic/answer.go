@@ -245,7 +245,7 @@ func (v *conversation) audioOutput(c *connection, e *wire.AudioOutput) {
 		s.voiced, s.from = true, v.spoken
 		c.saysOf(s.reply.about)
 		if !s.reply.voiced || v.awaitsAnswer() {
-			v.answered(c, s.reply.about)
+			v.answered(c, s.reply.about, s.announcedAt)
 		} // else it goes on, and what the user has begun to say is another matter
 		s.reply.voiced = true
 		if c == v.listening {

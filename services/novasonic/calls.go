@@ -74,7 +74,7 @@ func (v *conversation) toolUse(ctx context.Context, c *connection, e *wire.ToolU
 		c.answer(e.ToolUseID, result)
 		return
 	}
-	v.answered(c, about)
+	v.answered(c, about, time.Now())
 	callCtx, cancel := context.WithCancelCause(ctx)
 	k := &call{id: e.ToolUseID, name: e.Name, task: what, c: c, began: time.Now(), cancel: cancel}
 	k.said = v.past.add(Assistant, spoken.Call(e.Name, e.Arguments, nil))

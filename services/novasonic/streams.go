@@ -228,7 +228,7 @@ func (v *conversation) cut(d continuity.Decision) {
 	v.speech.doubting = false
 	v.hearAgain()
 	replay, from := v.ring.since(from)
-	if old != nil && len(replay) > 0 {
+	if old != nil && (len(replay) > 0 || len(v.asked) > 0) {
 		v.heardFragment(old)
 	}
 	told := v.history()
@@ -245,7 +245,7 @@ func (v *conversation) cut(d continuity.Decision) {
 		v.accounted = time.Now()
 		if v.cfg.SpeakFirst != "" {
 			// It is no part of what was said.
-			v.asked, v.askedAt, v.askedFrom = append(v.asked, &entry{role: User, text: v.cfg.SpeakFirst}), began, began
+			v.asked, v.askedAt, v.askedFrom = append(v.asked, &entry{role: User, text: v.cfg.SpeakFirst, askedAt: began}), began, began
 		}
 	}
 	v.askAgain(len(replay) > 0)
@@ -317,12 +317,11 @@ func (v *conversation) replayFrom(old *connection) (from audio.Position, lost ti
 	back := func(d time.Duration) audio.Position { return v.ring.end - audio.Position(rate.Samples(d)) }
 
 	sound(v.ring.lastSound(max(s.answeredTo, back(onsetLookBack))))
-	if s.told && !s.detected {
+	if s.told {
 		// What was short may be over before the service has told of it.
 		sound(v.ring.firstSound(max(s.answeredTo, v.ring.gap, back(onsetLookBack))))
 	}
-	switch {
-	case s.detected:
+	switch { // whether or not a detector has told of it, which may miss what is soft
 	case !s.told:
 		sound(v.soundFrom(v.ring.end, 0))
 	case old != nil && from < v.ring.end:
@@ -429,10 +428,14 @@ func (v *conversation) endDrain() {
 }
 
 // heardFragment is called when a stream that listens no longer has heard a part
-// of what the user said, all of which the next one hears. It may finish what it
-// is saying; what it would begin to say may be about the part.
+// of what the user said, or read what was typed, all of which the next one is
+// given. It may finish what it is saying; what it would begin to say may be about
+// that, though it is announced.
 func (v *conversation) heardFragment(c *connection) {
 	c.misled = true
+	if r := c.reply; r != nil && !r.voiced {
+		v.breakOff(c)
+	}
 	v.forsakeCalls(c)
 }
 

@@ -2,6 +2,7 @@ package novasonic
 
 import (
 	"slices"
+	"time"
 
 	"github.com/parley-go/parley/internal/spoken"
 )
@@ -26,6 +27,8 @@ type entry struct {
 	// pending is what the user said and nobody has answered. The next stream is
 	// not told it: it will be asked.
 	pending bool
+
+	askedAt time.Time // when a stream was last asked it, of what is typed
 
 	ends int // of streams that were asked it, weighed: see conversation.suspect
 }
@@ -61,9 +64,11 @@ func (t *transcript) reserve(role Role) *entry {
 }
 
 // moveToEnd gives an entry the last place: it was only written down before, and is
-// said now.
+// said now. One that was not written down is not.
 func (t *transcript) moveToEnd(e *entry) {
-	t.entries = append(slices.DeleteFunc(t.entries, func(o *entry) bool { return o == e }), e)
+	if i := slices.Index(t.entries, e); i >= 0 {
+		t.entries = append(slices.Delete(t.entries, i, i+1), e)
+	}
 }
 
 // maxEntries bounds the memory of a conversation: messages of 20 bytes, hardly

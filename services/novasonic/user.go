@@ -115,7 +115,8 @@ func (v *conversation) ask(e *entry) {
 	if len(v.asked) == 0 {
 		v.askedFrom = time.Now()
 	}
-	v.asked, v.askedAt = append(v.asked, e), time.Now()
+	e.askedAt = time.Now()
+	v.asked, v.askedAt = append(v.asked, e), e.askedAt
 	if c := v.listening; c != nil {
 		c.say(e.text, v.ring.end)
 	}
@@ -369,20 +370,21 @@ func (v *conversation) hearAgain() {
 
 // answered notes that everything the user has said or typed so far is being
 // answered, and need not be asked again on another stream: by an answer, or a call of
-// a tool, that is about some results or none. What the user is saying now is another
-// matter, if it is not what the answer is to, and so is what was typed behind a result
-// that the answer is about.
-func (v *conversation) answered(c *connection, about []*call) {
+// a tool, that came at some time and is about some results or none. What the user is
+// saying now is another matter, if it is not what the answer is to, and so is what was
+// typed behind a result that the answer is about, or just now.
+func (v *conversation) answered(c *connection, about []*call, at time.Time) {
 	if c != v.listening {
 		return
 	}
-	outcome := len(about) > 0
-	typed := outcome || len(v.asked) > 0
-	if !outcome {
-		for _, e := range v.asked {
-			e.pending = false
-		}
-		v.asked = nil
+	typed := true
+	if len(about) == 0 {
+		n := len(v.asked)
+		v.asked = slices.DeleteFunc(v.asked, func(e *entry) bool {
+			e.pending = at.Sub(e.askedAt) < soonestAnswer
+			return !e.pending
+		})
+		typed = len(v.asked) < n
 	}
 	s := &v.speech
 	for _, e := range s.texts {
@@ -395,9 +397,9 @@ func (v *conversation) answered(c *connection, about []*call) {
 	switch {
 	case s.told:
 		s.forgetSegments()
-	case s.detected:
+	case len(s.segments) > 0:
 		known = &s.segments
-	default:
+	default: // nobody has told of it
 		to := v.ring.lastSound(max(s.answeredTo, from))
 		silent := to
 		if to == v.ring.end {
