@@ -323,13 +323,16 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
+// errTooMany is for a caller who finds --calls calls of all transports together.
+var errTooMany = errors.New("too many calls: try again later")
+
 // admit keeps out those who are too many, unless they come back to a call of theirs.
 func (s *shop) admit(next *websocket.Server) http.Handler {
 	return s.fromHere(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.calls.Add(-1)
 		if n := s.calls.Add(1) + int64(s.webrtc.Calls()); n > int64(s.command.Calls) && !next.Resumes(r) {
 			w.Header().Set("Retry-After", "5")
-			http.Error(w, "too many calls: try again later", http.StatusServiceUnavailable)
+			http.Error(w, errTooMany.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		next.ServeHTTP(w, r)

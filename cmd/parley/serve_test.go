@@ -315,6 +315,14 @@ func TestTheServersCallsAreLimitedAltogether(t *testing.T) {
 		}
 		defer conn.CloseNow()
 	}
+	resp, err := http.Post(at+"/webrtc", "application/json", strings.NewReader(`{"type":"offer","sdp":"v=0"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || string(text) != "too many calls: try again later\n" {
+		t.Errorf("the third, over WebRTC: %s: %s", resp.Status, text)
+	}
 }
 
 // A caller speaks the first sentence of a shipped recording, in real time, and is

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -64,10 +63,13 @@ func (s *shop) offers(mux *http.ServeMux) error {
 		cfg.ICEServers = append(cfg.ICEServers, webrtc.ICEServer{URLs: []string{url}})
 	}
 	var server *webrtc.Server
-	server, err := webrtc.NewServer(cfg, func(call *webrtc.Call) (*pipeline.Pipeline, error) {
+	cfg.Admit = func(*http.Request) error {
 		if s.calls.Load()+int64(server.Calls()) > int64(s.command.Calls) {
-			return nil, errors.New("there are too many calls of all transports: see --calls")
+			return errTooMany
 		}
+		return nil
+	}
+	server, err := webrtc.NewServer(cfg, func(call *webrtc.Call) (*pipeline.Pipeline, error) {
 		var asked struct{ Tell bool }
 		json.Unmarshal(call.Data, &asked) // whoever asks for nothing gets nothing
 		return s.agent(call.ID, "webrtc", call.Input(), call.Output(), asked.Tell), nil

@@ -65,6 +65,11 @@ type Config struct {
 	// yet connected; 1000 by default. One more is refused with 503.
 	MaxCalls int
 
+	// Admit, if set, is asked about each new call, when [Server.Calls] counts it and
+	// before anything else is done for it: where several servers share a limit. With
+	// an error the call is refused with 503, and told the error's text.
+	Admit func(r *http.Request) error
+
 	// ConnectTimeout is how long a peer may take from its offer to the call; 15 s
 	// by default.
 	ConnectTimeout time.Duration
@@ -538,6 +543,12 @@ func (s *Server) offered(r *http.Request, o offer) (any, error) {
 	}
 	if err := s.desk.Enter(nil); err != nil {
 		return nil, refuse(http.StatusServiceUnavailable, "%v", err)
+	}
+	if s.config.Admit != nil {
+		if err := s.config.Admit(r); err != nil {
+			s.desk.Leave()
+			return nil, refuse(http.StatusServiceUnavailable, "%v", err)
+		}
 	}
 	c, err := newCall(uuid.NewString(), r.Clone(context.WithoutCancel(r.Context())), o.Data, s.config)
 	if err != nil {

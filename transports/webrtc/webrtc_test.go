@@ -3,6 +3,7 @@ package webrtc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -354,6 +355,30 @@ func TestThereIsALimitToCalls(t *testing.T) {
 		w.dial("10.0.0.2", "parley").connect()
 		if status, text := w.dial("10.0.0.3", "parley").offer(nil); status != 503 || !strings.Contains(text, "too many") {
 			t.Errorf("%d %q", status, text)
+		}
+	})
+}
+
+func TestTheApplicationMayRefuseACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *world
+		asked := 0
+		w = serve(t, Config{Admit: func(*http.Request) error {
+			if asked++; w.server.Calls() > 1 {
+				return errors.New("the house is full")
+			}
+			return nil
+		}}, silence)
+		first := w.dial("10.0.0.2", "parley")
+		first.connect()
+		if status, text := w.dial("10.0.0.3", "parley").offer(nil); status != 503 || strings.TrimSpace(text) != "the house is full" {
+			t.Errorf("%d %q", status, text)
+		}
+		if n := w.server.Calls(); n != 1 {
+			t.Errorf("%d calls, want the first alone", n)
+		}
+		if status, text := first.offer(nil); status != 200 || asked != 2 {
+			t.Errorf("another offer of the first: %d %q; asked %d times about two calls", status, text, asked)
 		}
 	})
 }
