@@ -144,6 +144,29 @@ func TestADeviceThatStandsStillIsLost(t *testing.T) {
 	}
 }
 
+// A headset is two devices of one name: that one of them is there says nothing of the
+// other.
+func TestTheMicrophoneOfAHeadsetIsLostAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, mic, speaker := studio()
+		mic.name, speaker.name = "Headset", "Headset"
+		c := begin(t, Config{Microphone: "Headset"}, m)
+		time.Sleep(time.Second)
+		mic.mu.Lock()
+		mic.sleeps = true
+		mic.mu.Unlock()
+		m.mu.Lock()
+		m.plugged = []*fake{speaker} // without a word
+		m.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		s := c.transport.Stats()
+		c.end()
+		if s.Microphone.Lost != 1 || s.Loudspeaker.Lost != 0 || len(c.tape.told) == 0 || !strings.Contains(c.tape.told[0], errGone.Error()) {
+			t.Errorf("told %q, stats: %+v", c.tape.told, s)
+		}
+	})
+}
+
 func TestANameChoosesADevice(t *testing.T) {
 	all := []Device{
 		{Name: "Built-in Microphone", Kind: Microphone, id: 1},
