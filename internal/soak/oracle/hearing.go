@@ -355,14 +355,19 @@ func (t *trial) deafHeir(last *stream, at time.Time) bool {
 
 // inFlight tells whether the samples, with which what somebody received ends, were on
 // their way to a stream that was left in order, and failed before they arrived; or to
-// one that failed as it was given them again, and nobody could know.
+// one that failed as it was given them again, or behind what it was given again, and
+// nobody could know.
 func (t *trial) inFlight(from, to int64) bool {
 	return slices.ContainsFunc(t.listeners, func(s *stream) bool {
 		k := s.took
 		if k == nil || k.cut > from || to > s.runs[0].from || !s.previous.failed(later(s.heard, t.sentAt(to-1).Add(t.roundTrip()))) {
 			return false
 		}
-		if k.failure && !k.evident && to <= t.sentBy(k.down) && t.sentBy(s.previous.heard.Add(-time.Nanosecond)) >= to {
+		caughtUp := s.previous.heard.Add(-time.Nanosecond)
+		if s.previous.took != nil {
+			caughtUp = caughtUp.Add(t.catchingUp(s.previous))
+		}
+		if k.failure && !k.evident && to <= t.sentBy(k.down) && to <= t.sentBy(caughtUp) {
 			return true
 		}
 		heir := t.heirs[slices.Index(t.heirs, s.previous)+1]

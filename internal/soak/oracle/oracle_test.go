@@ -570,29 +570,35 @@ func TestSilenceThatWasGivenAgainToAStreamThatStalledMayBeLost(t *testing.T) {
 	for n := range int64(40) {
 		sent = append(sent, Chunk{At: noon.Add(time.Duration(n+1) * frame), From: n * 800, To: (n + 1) * 800})
 	}
+	const distance = 75 * time.Millisecond
 	for name, tc := range map[string]struct {
 		from, to int64
 		fault    FaultKind
+		after    time.Duration // the stream took over, that it stalled
+		replayed int64         // to it, in several windows
 		want     bool
 	}{
-		"right behind what it had received":   {8000, 9600, Silences, true},
-		"behind what others had received":     {8400, 9600, Silences, true},
-		"it had received of it":               {7999, 9600, Silences, false},
-		"it was sent when it was listening":   {8000, 16800, Silences, false},
-		"the next stream has received of it":  {8000, 10400, Silences, false},
-		"everybody could know of the failure": {8000, 9600, Ends, false},
+		"right behind what it had received":        {8000, 9600, Silences, 0, 0, true},
+		"behind what others had received":          {8400, 9600, Silences, 0, 0, true},
+		"it had received of it":                    {7999, 9600, Silences, 0, 0, false},
+		"it was sent when it was listening":        {8000, 16800, Silences, 200 * time.Millisecond, 16000, false},
+		"it was sent behind a replay of two waits": {8000, 16800, Silences, 200 * time.Millisecond, 20000, true},
+		"it was sent behind that, when it stalled": {8000, 16800, Silences, 50 * time.Millisecond, 20000, false},
+		"the next stream has received of it":       {8000, 10400, Silences, 0, 0, false},
+		"everybody could know of the failure":      {8000, 9600, Ends, 0, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// It is given two seconds at once, takes one, and stalls.
 			at := noon.Add(2 * time.Second)
-			stalled := &stream{StreamLog: &sonictest.StreamLog{Audio: make([]sonictest.AudioBlock, 1)}, heard: at, struck: &strike{Fault{Kind: tc.fault}, at}, runs: []run{{to: 8000}}}
+			stalled := &stream{StreamLog: &sonictest.StreamLog{Audio: make([]sonictest.AudioBlock, 1)}, heard: at, struck: &strike{Fault{Kind: tc.fault}, at.Add(tc.after)}, runs: []run{{to: 8000}}, took: &takeover{replayed: tc.replayed}}
 			first := &stream{StreamLog: &sonictest.StreamLog{Number: 1}}
 			next := &stream{StreamLog: &sonictest.StreamLog{Number: 2, Opened: at.Add(time.Second), Audio: make([]sonictest.AudioBlock, 1)}, heard: at.Add(time.Second), previous: stalled, runs: []run{{from: 9600, to: 32000}}}
 			if tc.to == 16800 {
 				next.runs[0].from = tc.to
 			}
-			next.took = &takeover{at: next.heard, cut: 8000, failure: true, down: at, evident: tc.fault == Ends}
+			next.took = &takeover{at: next.heard, cut: 8000, failure: true, down: at.Add(tc.after), evident: tc.fault == Ends}
 			j := &trial{Evidence: &Evidence{Track: talk.NewTrack(1, rate), Chunks: sent}, listeners: []*stream{first, stalled, next}, heirs: []*stream{first, stalled, next}}
+			j.Service.Distance = distance
 			if got := j.inFlight(tc.from, tc.to); got != tc.want {
 				t.Errorf("excused: %v, want %v", got, tc.want)
 			}
