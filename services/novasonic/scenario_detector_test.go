@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-go/parley/audio"
+	"github.com/parley-go/parley/frames"
 	"github.com/parley-go/parley/services/novasonic"
 	"github.com/parley-go/parley/services/novasonic/sonictest"
 )
@@ -48,6 +50,31 @@ func TestScenarioWhatADetectorMissesIsHeardAsWell(t *testing.T) {
 				s.room.detects.Store(true)
 				s.says("8")
 				s.waits(6 * time.Second)
+			})
+		})
+	}
+}
+
+func TestScenarioWhatADetectorMissesOfAQuestionIsAnsweredWithIt(t *testing.T) {
+	t.Parallel()
+	// The detector tells of the first word only; and it moves as the answer begins.
+	const keys = "123456789"
+	for _, model := range []string{novasonic.ModelV1, novasonic.ModelV2} {
+		t.Run(model, func(t *testing.T) {
+			nc := brief()
+			nc.Model = model
+			nc.Continuation.Prepare = 27500 * time.Millisecond
+			sc := short(echo())
+			sc.Behaviour.UserSpeech = sonictest.Off
+			play(t, sc, nc, outcome{agent: []string{youSaid(keys)}, again: time.Second}, func(s *scene) {
+				at := func() audio.Position { return audio.Position(s.caller.rate.Samples(time.Since(s.began))) }
+				s.at(27200 * time.Millisecond)
+				s.begins(keys)
+				s.waits(60 * time.Millisecond)
+				s.sends(&frames.VADStarted{Track: "caller", Position: at() - 960, Rate: s.caller.rate})
+				s.waits(400 * time.Millisecond)
+				s.sends(&frames.VADStopped{Track: "caller", Position: at() - 3200, Rate: s.caller.rate})
+				s.at(50 * time.Second)
 			})
 		})
 	}

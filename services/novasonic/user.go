@@ -399,13 +399,8 @@ func (v *conversation) answered(c *connection, about []*call, at time.Time) {
 		s.forgetSegments()
 	case len(s.segments) > 0:
 		known = &s.segments
-	default: // nobody has told of it
-		to := v.ring.lastSound(max(s.answeredTo, from))
-		silent := to
-		if to == v.ring.end {
-			silent -= audio.Position(v.cfg.InputRate.Samples(soundGap))
-		}
-		s.settle(silent, to)
+	default:
+		v.settleSounds(from)
 		return
 	}
 	all := *known
@@ -418,10 +413,25 @@ func (v *conversation) answered(c *connection, about []*call, at time.Time) {
 	*known = nil
 	if n := len(all); n > 0 && all[n-1].end > 0 {
 		s.settle(all[n-1].end+v.slack(), all[n-1].over)
+		if !s.told && v.ring.firstSound(s.answeredTo) < v.ring.end {
+			v.settleSounds(from) // the detector may have missed some of it
+		}
 	} else if n > 0 {
 		to := v.ring.lastSound(from)
 		s.settle(to, to)
 	}
+}
+
+// settleSounds notes that the sounds are answered of which nobody has told, but for one
+// that began since a position and is still going on.
+func (v *conversation) settleSounds(since audio.Position) {
+	s := &v.speech
+	to := v.ring.lastSound(max(s.answeredTo, since))
+	silent := to
+	if to == v.ring.end {
+		silent -= audio.Position(v.cfg.InputRate.Samples(soundGap))
+	}
+	s.settle(silent, to)
 }
 
 // forgiveAfter is how long an answer is waited for. The service answers within
