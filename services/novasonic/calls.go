@@ -252,7 +252,7 @@ func (c *connection) saysOf(results []*call) {
 // owesOutcome reports whether the stream is about to say what it makes of a
 // result.
 func (c *connection) owesOutcome() bool {
-	return len(c.results) > 0 && time.Since(c.expects) < answerPatience
+	return c != nil && len(c.results) > 0 && time.Since(c.expects) < answerPatience
 }
 
 // forsakeCalls is called when a stream is not going to say any more what it makes
@@ -288,7 +288,7 @@ func (v *conversation) forgiveOutcome(c *connection) {
 // awaitsTool reports whether the model waits for a tool, or has just been given
 // a result and is about to say something about it.
 func (v *conversation) awaitsTool() bool {
-	return len(v.calls) > 0 || v.listening != nil && v.listening.owesOutcome()
+	return len(v.calls) > 0 || v.listening.owesOutcome()
 }
 
 func resultText(name string, result json.RawMessage) string {

@@ -397,7 +397,8 @@ func (v *conversation) serveDrains() {
 
 func (v *conversation) drained(d *drain) bool {
 	answering := v.answering() || len(v.calls) > 0
-	waiting := v.unanswered() && (v.speech.transcribed() || v.speech.again || v.listening == nil) || v.stillHears(d) || len(v.asked) > 0 || len(v.notes) > 0 || v.listening != nil && v.listening.owesOutcome()
+	waiting := v.unanswered() && (v.speech.transcribed() || v.speech.again || v.listening == nil) || v.stillHears(d) || len(v.asked) > 0 || len(v.notes) > 0 ||
+		v.listening.owesOutcome() || v.draining.owesOutcome()
 	patience := answerPatience
 	if d.gone {
 		answering, patience = false, finalPatience // what was said last is still written down

@@ -134,3 +134,19 @@ func TestScenarioACancelInAnyPhaseEndsEverythingAtOnce(t *testing.T) {
 		})
 	}
 }
+
+func TestScenarioAnOrderlyEndWaitsForTheOutcomeOfTheOldStreamsTool(t *testing.T) {
+	t.Parallel()
+	// It moves while the tool is at work, and the tool returns behind the end.
+	book := &almanac{takes: map[string]time.Duration{"Ulm": 12 * time.Second}}
+	nc := brief()
+	nc.Tools = append(nc.Tools, book.tool())
+	nc.Continuation.Prepare, nc.Continuation.Prefer = 34*time.Second, 38*time.Second
+	play(t, short(forecaster()), nc, outcome{agent: []string{"I hear of fog."}, streams: 2}, func(s *scene) {
+		s.at(33600 * time.Millisecond)
+		s.says("1")
+		s.at(42 * time.Second)
+		s.pipe.End("enough")
+		<-s.done
+	})
+}
