@@ -223,6 +223,14 @@ func TestOnlyWhoKnowsTheTokenMayCall(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	for _, path := range []string{"/pipecat", "/telnyx", "/plivo", "/vonage", "/exotel", "/genesys"} {
+		if conn, resp, err := ws.Dial(t.Context(), at+path+"/guess", nil); err == nil || resp == nil || resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: %v", path, err)
+			if conn != nil {
+				conn.CloseNow()
+			}
+		}
+	}
 	conn, _, err := ws.Dial(t.Context(), at+"/pipecat", &ws.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer sesame"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -296,6 +304,19 @@ func TestAServerForThisMachineServesNobodyElse(t *testing.T) {
 		}
 		if (err == nil) != allowed || !allowed && (resp == nil || resp.StatusCode != http.StatusForbidden) {
 			t.Errorf("%s: %v", host, err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at+"/webrtc", strings.NewReader(`{"type":"offer","sdp":"nothing"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		offered, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offered.Body.Close()
+		if want := map[bool]int{true: http.StatusBadRequest, false: http.StatusForbidden}[allowed]; offered.StatusCode != want {
+			t.Errorf("an offer to %s: %d, want %d", host, offered.StatusCode, want)
 		}
 	}
 }
