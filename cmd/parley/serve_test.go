@@ -349,9 +349,6 @@ func TestTheServersCallsAreLimitedAltogether(t *testing.T) {
 // A caller speaks the first sentence of a shipped recording, in real time, and is
 // told on the way what the page shows.
 func TestACallerIsAnsweredAndToldOf(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: with -short, since it takes as long as a caller speaks")
-	}
 	at := serving(t)
 	r, err := audiofile.Open(calls + "order.mp3")
 	if err != nil {

@@ -106,7 +106,7 @@ func (v *conversation) calledFor(c *connection) []*call {
 	c.called.turn, c.called.at = v.turn, time.Now()
 	switch {
 	case again:
-	case c == v.listening && v.awaitsTyped(forgiveAfter) && time.Since(v.askedAt) >= soonestAnswer:
+	case c == v.listening && v.awaitsTyped(forgiveAfter) && time.Since(v.lastAsked()) >= soonestAnswer:
 		c.called.about = nil
 	default:
 		c.called.about = v.outcomes(c)
@@ -233,7 +233,7 @@ func (v *conversation) outcomes(c *connection) []*call {
 	case v.awaitsSpoken():
 		return nil
 	case v.awaitsTyped(forgiveAfter):
-		return slices.DeleteFunc(slices.Clone(c.results), func(k *call) bool { return !k.toldAt.Before(v.askedFrom) || v.isPending(k) })
+		return slices.DeleteFunc(slices.Clone(c.results), func(k *call) bool { return !k.toldAt.Before(v.asked[0].askedAt) || v.isPending(k) })
 	}
 	return slices.Clone(c.results)
 }

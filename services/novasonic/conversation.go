@@ -94,9 +94,7 @@ type conversation struct {
 	track     string    // the caller's track
 	accounted time.Time // up to when the stream's input is accounted for
 	speech    speech    // what the user says, and has no answer
-	asked     []*entry  // texts of the user's that have no answer yet …
-	askedAt   time.Time // … when the last was asked …
-	askedFrom time.Time // … and the first of them
+	asked     []*entry  // texts of the user's that have no answer yet, as they were asked
 	digits    []byte
 	dtmf      *time.Timer
 	dtmfSeq   int

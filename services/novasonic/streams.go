@@ -245,7 +245,7 @@ func (v *conversation) cut(d continuity.Decision) {
 		v.accounted = time.Now()
 		if v.cfg.SpeakFirst != "" {
 			// It is no part of what was said.
-			v.asked, v.askedAt, v.askedFrom = append(v.asked, &entry{role: User, text: v.cfg.SpeakFirst, askedAt: began}), began, began
+			v.asked = append(v.asked, &entry{role: User, text: v.cfg.SpeakFirst, askedAt: began})
 		}
 	}
 	v.askAgain(len(replay) > 0)

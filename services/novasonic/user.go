@@ -112,15 +112,15 @@ func (v *conversation) say(text string) *entry {
 func (v *conversation) ask(e *entry) {
 	e.pending = true
 	v.turn++
-	if len(v.asked) == 0 {
-		v.askedFrom = time.Now()
-	}
 	e.askedAt = time.Now()
-	v.asked, v.askedAt = append(v.asked, e), e.askedAt
+	v.asked = append(v.asked, e)
 	if c := v.listening; c != nil {
 		c.say(e.text, v.ring.end)
 	}
 }
+
+// lastAsked is when the last of what was typed and has no answer was asked: there is some.
+func (v *conversation) lastAsked() time.Time { return v.asked[len(v.asked)-1].askedAt }
 
 // note is a text for a stream: what the user has typed, or results of tools.
 type note struct {
@@ -313,7 +313,7 @@ func (v *conversation) unanswered() bool {
 // awaitsTyped reports whether something that was typed no longer ago than that
 // has no answer.
 func (v *conversation) awaitsTyped(patience time.Duration) bool {
-	return len(v.asked) > 0 && time.Since(v.askedAt) < patience
+	return len(v.asked) > 0 && time.Since(v.lastAsked()) < patience
 }
 
 // firstUnanswered returns where the first utterance begins that has no answer.
@@ -441,11 +441,11 @@ const forgiveAfter = 10 * time.Second
 // forgive lets go of what nobody is going to answer.
 func (v *conversation) forgive() {
 	s := &v.speech
-	if c := v.listening; c != nil && len(v.asked) > 0 && c.lastEvent.After(v.askedAt) && !v.speaks(c) {
+	if c := v.listening; c != nil && len(v.asked) > 0 && c.lastEvent.After(v.lastAsked()) && !v.speaks(c) {
 		// It is alive, and has nothing to say; or has said something since, which
 		// was taken for what it makes of a result that the text has superseded.
-		said := c.reply != nil && c.reply.closed && c.reply.since.After(v.askedAt)
-		if time.Since(v.askedAt) >= forgiveAfter || said && time.Since(c.lastEvent) >= saysMoreWithin {
+		said := c.reply != nil && c.reply.closed && c.reply.since.After(v.lastAsked())
+		if time.Since(v.lastAsked()) >= forgiveAfter || said && time.Since(c.lastEvent) >= saysMoreWithin {
 			for _, e := range v.asked {
 				e.pending = false
 			}
@@ -516,7 +516,7 @@ func (v *conversation) doubt(ctx context.Context) {
 	case len(s.pending) > 0:
 		spoke = time.Since(s.since) >= speechlessFor
 	case len(v.asked) > 0:
-		spoke = time.Since(v.askedAt) >= speechlessFor
+		spoke = time.Since(v.lastAsked()) >= speechlessFor
 	default:
 		silence := v.cfg.InputRate.Samples(time.Since(c.lastEvent))
 		since := max(s.answeredTo, v.ring.end-audio.Position(min(silence, v.cfg.InputRate.Samples(deafLookBack))))

@@ -544,20 +544,23 @@ func (s *Server) offered(r *http.Request, o offer) (any, error) {
 	if err := s.desk.Enter(nil); err != nil {
 		return nil, refuse(http.StatusServiceUnavailable, "%v", err)
 	}
+	conducted := false
+	defer func() {
+		if !conducted { // or something has panicked
+			s.desk.Leave()
+		}
+	}()
 	if s.config.Admit != nil {
 		if err := s.config.Admit(r); err != nil {
-			s.desk.Leave()
 			return nil, refuse(http.StatusServiceUnavailable, "%v", err)
 		}
 	}
 	c, err := newCall(uuid.NewString(), r.Clone(context.WithoutCancel(r.Context())), o.Data, s.config)
 	if err != nil {
-		s.desk.Leave()
 		return nil, err
 	}
 	sdp, err := s.connect(ctx, c, o.SDP)
 	if err != nil {
-		s.desk.Leave()
 		return nil, err
 	}
 	s.mu.Lock()
@@ -566,6 +569,7 @@ func (s *Server) offered(r *http.Request, o offer) (any, error) {
 	if s.desk.Draining() { // since a moment ago
 		c.leave(reception.ErrDraining.Error())
 	}
+	conducted = true
 	go s.conduct(c)
 	return answer{sdp, "answer", c.ID}, nil
 }

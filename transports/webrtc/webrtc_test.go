@@ -383,6 +383,19 @@ func TestTheApplicationMayRefuseACall(t *testing.T) {
 	})
 }
 
+func TestACallWhoseAdmissionPanicsKeepsNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, Config{Admit: func(*http.Request) error { panic("the application's") }}, silence)
+		func() {
+			defer func() { recover() }() // as net/http does
+			w.dial("10.0.0.2", "parley").offer(nil)
+		}()
+		if n := w.server.Calls(); n != 0 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
 func TestWhoDoesNotConnectIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := serve(t, Config{}, silence)
