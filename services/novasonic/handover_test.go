@@ -76,7 +76,11 @@ func TestWhatWasBegunIsFinishedByTheOldStream(t *testing.T) {
 			time.Sleep(time.Second)
 			d.says("s", "A beginning.", wire.StopPartialTurn)
 			d.announces("s2", "The rest.")
+			d.hears(noise.Samples(1, 4000)) // of which the next stream hears the beginning again
 			d.handOver()
+			if !d.v.draining.misled {
+				t.Fatal("nothing is heard again")
+			}
 			d.speaks("a2", 24000, wire.StopEndTurn)
 			d.wantHistory(Message{User, "typed"}, Message{Assistant, "A beginning.\nThe rest."})
 			if len(d.v.asked) > 0 || len(d.v.notes) > 0 {
